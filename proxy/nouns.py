@@ -1,0 +1,175 @@
+"""The records that cross rooms. Frozen, typed, no behaviour beyond what follows from their fields.
+
+Units are in the names: `*_nano` is nano-dollars (1 USD = 10^9, int), `*_s` seconds, `*_ms` milliseconds, `*_tokens` tokens,
+`*_bytes` bytes. Times of day are Unix seconds (`at`); durations come from a monotonic clock and never mix with them.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+NANO_PER_USD = 1_000_000_000
+
+
+class Endpoint(StrEnum):
+    """What a key can be allowed to call; the value is what `keys[].endpoints` says."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    EMBEDDINGS = "embeddings"
+    COMPLETIONS = "completions"
+    MODERATIONS = "moderations"
+    MODELS = "models"
+    AUDIO = "audio"
+    IMAGES = "images"
+    FILES = "files"
+    BATCHES = "batches"
+
+
+class Reason(StrEnum):
+    """Why a request was served by the model that served it (`x-switchyard-reason`)."""
+
+    PINNED = "pinned"
+    CALLER = "caller"
+    TASK = "task"
+    STICKY = "sticky"
+    MIGRATION = "migration"
+    SUCCESSOR = "successor"
+    FALLBACK = "fallback"
+    BUDGET = "budget"
+    LEARNED = "learned"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling. `models`/`endpoints` empty means all. `credential` is the caller's own Authorization header value,
+    kept only in passthrough mode and never shown."""
+
+    key_id: str
+    key_name: str
+    team: str = ""
+    models: frozenset[str] = frozenset()
+    endpoints: frozenset[str] = frozenset()
+    trusted_users: bool = False
+    credential: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """The optional `x-switchyard-*` request headers, and the SDK's own read timeout."""
+
+    task: str = ""
+    route: str = ""
+    session: str = ""
+    max_cost_nano: int | None = None
+    read_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the api room hands it to flow: allow-listed headers, raw body, nothing parsed."""
+
+    id: str
+    endpoint: Endpoint
+    target: str
+    raw: bytes = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    asks: Asks
+    at: float
+    started_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to serve the request: a catalogue model on one deployment of one provider.
+
+    `upstream_model` is the name the provider knows; `effort` is decided for this candidate (None: the caller's own).
+    """
+
+    model: str
+    provider: str
+    upstream_model: str
+    reason: Reason
+    effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered candidates with the task that chose them. `asked` is the name the caller used."""
+
+    asked: str
+    candidates: tuple[Candidate, ...]
+    route: str = ""
+    task: str = ""
+    confidence: float = 0.0
+
+
+UsageSource = Literal["reported", "estimated", "bound", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. As at OpenAI, the details are inside the totals: cached, cache-write, audio and image input
+    inside `input_tokens`; reasoning, audio output and rejected predictions inside `output_tokens`.
+
+    `source` says how we know: upstream reported it, we estimated it from what was seen, or it is a conservative bound.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    source: UsageSource = "reported"
+    service_tier: str = ""
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money set aside for one attempt, in every scope it counts against or in none. `counters` name the store's keys."""
+
+    id: str
+    amount_nano: int
+    counters: tuple[str, ...]
+    expires_at: float
+
+
+Finish = Literal[
+    "stop", "length", "tool_calls", "content_filter", "error", "client_gone", "cut", "refused", ""
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One request (or one billed attempt of it) as it is kept: no content, no keys, only hashes of users."""
+
+    request_id: str
+    attempt: int
+    at: float
+    endpoint: str
+    key_id: str
+    key_name: str
+    team: str
+    user_hash: str
+    asked: str
+    served: str
+    response_model: str
+    provider: str
+    route: str
+    task: str
+    reason: str
+    status: int
+    finish: str
+    error: str
+    stream: bool
+    usage: Usage
+    cost_nano: int
+    estimated: bool
+    first_byte_ms: float
+    duration_ms: float
+    overhead_ms: float
+    changes: tuple[str, ...] = ()
