@@ -4,6 +4,7 @@ Units are in the names: `*_nano` is nano-dollars (1 USD = 10^9, int), `*_s` seco
 `*_bytes` bytes. Times of day are Unix seconds (`at`); durations come from a monotonic clock and never mix with them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -102,6 +103,32 @@ class Plan:
     route: str = ""
     task: str = ""
     confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """What one model costs, in nano-dollars per 1,000,000 tokens (0.25 USD per million is 250_000_000: exact integers).
+
+    The details are parts of the totals (see Usage): each token is billed once, at the rate of its own kind. A rate the
+    provider does not list on its own equals the plain `input` or `output` rate, so no field is an accidental zero.
+    `long` replaces the whole row when the prompt has more than `long_threshold_tokens` input tokens (0: there is no such
+    tier). `tiers` holds complete rows, with their own `long`, for service tiers by OpenAI's name ("flex", "priority",
+    "batch"); `default` and `standard` are this row. `tool_calls` is nano-dollars per call of a hosted tool ("web_search").
+    """
+
+    input: int
+    output: int
+    cached_input: int
+    cache_write: int
+    cache_write_extended: int
+    audio_input: int
+    audio_output: int
+    image_input: int
+    image_output: int
+    long_threshold_tokens: int = 0
+    long: "PriceRow | None" = None
+    tiers: Mapping[str, "PriceRow"] = field(default_factory=dict, hash=False)
+    tool_calls: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 UsageSource = Literal["reported", "estimated", "bound", "none"]
