@@ -1,0 +1,156 @@
+"""The one parse of a request body: top-level fields as raw JSON slices, decoded only where somebody asks.
+
+The relay keeps what it does not understand: values are never decoded and encoded again unless they are edited, so number
+spelling, nulls and unknown fields go up as they came. Only the object around them is rebuilt, which also settles
+duplicate keys (the last one wins, here and upstream alike: two readings of one body are how access rules are bypassed).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from proxy.errors import BadRequest
+from proxy.nouns import Endpoint
+
+REMOVE: Final = b""
+"""As an edit: take the field out. No JSON value is empty, so it cannot be mistaken for one."""
+
+NOT_JSON = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
+    "correctly. The API expects a JSON payload, but what was sent was not valid JSON.)"
+)
+_top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TYPE_NAMES = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    list: "an array",
+    dict: "an object",
+}
+
+
+class Fields(Mapping[str, Any]):
+    """The body's top-level fields. Reading one decodes it (once); `raw` gives its bytes without decoding."""
+
+    __slots__ = ("_decoded", "_raw")
+
+    def __init__(self, raw: dict[str, msgspec.Raw]) -> None:
+        self._raw = raw
+        self._decoded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._decoded:
+            return self._decoded[name]
+        value = decode(self._raw[name])
+        self._decoded[name] = value
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As a dict's, without the exception `Mapping.get` would raise and catch for every absent field."""
+        return self[name] if name in self._raw else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def raw(self, name: str) -> bytes:
+        """The field's bytes as sent, `b""` when it was not sent."""
+        value = self._raw.get(name)
+        return b"" if value is None else bytes(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A parsed body. `asks_usage` is what the client said in `stream_options.include_usage`."""
+
+    endpoint: Endpoint
+    fields: Fields = field(repr=False)
+    model: str
+    stream: bool
+    asks_usage: bool
+    user: str
+    size_bytes: int
+
+
+def parse(endpoint: Endpoint, body: bytes) -> Request:
+    """Read what routing and relaying need. Raises BadRequest with OpenAI's wording for everything that is not a request."""
+    fields = Fields(_decode_object(body))
+    model = fields.get("model")
+    if model is None or model == "":
+        raise BadRequest("you must provide a model parameter")
+    if not isinstance(model, str):
+        raise BadRequest(
+            f"Invalid type for 'model': expected a string, but got {_type_name(model)} instead.",
+            code="invalid_type",
+            param="model",
+        )
+    return Request(
+        endpoint=endpoint,
+        fields=fields,
+        model=model,
+        stream=fields.raw("stream") == b"true",
+        asks_usage=_asks_usage(fields),
+        user=_user(fields),
+        size_bytes=len(body),
+    )
+
+
+def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
+    """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
+    parts = []
+    for name in fields:
+        value = edits[name] if name in edits else fields.raw(name)
+        if value:
+            parts.append(msgspec.json.encode(name) + b":" + value)
+    parts += [
+        msgspec.json.encode(name) + b":" + value
+        for name, value in edits.items()
+        if value and name not in fields
+    ]
+    return b"{" + b",".join(parts) + b"}"
+
+
+def decode(value: bytes | msgspec.Raw) -> Any:
+    """One JSON value. Raises BadRequest where the slice is not valid JSON (raw slices are only checked when read)."""
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(NOT_JSON) from None
+
+
+def _decode_object(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        if not body.isascii():
+            body.decode()
+        return _top_level.decode(body)
+    except msgspec.ValidationError:
+        raise BadRequest(
+            f"Invalid body: expected an object, but got {_type_name(decode(body))} instead."
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(NOT_JSON) from None
+
+
+def _asks_usage(fields: Fields) -> bool:
+    options = fields.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _user(fields: Fields) -> str:
+    for name in ("safety_identifier", "user"):
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def _type_name(value: Any) -> str:
+    return _TYPE_NAMES.get(type(value), "null")

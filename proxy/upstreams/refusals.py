@@ -1,0 +1,98 @@
+"""What the client is told when no attempt gave an answer.
+
+Upstream's own errors pass unchanged, with two exceptions: what is about *our* key (the client cannot mend it and must
+not learn of it), and what is not an OpenAI error body at all (an HTML page of some gateway in between).
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from proxy.errors import envelope
+from proxy.headers import Header
+from proxy.upstreams.retry import Failure
+
+_JSON: Header = (b"content-type", b"application/json")
+
+
+class _Error(msgspec.Struct, gc=False):
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    error: _Error
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One attempt that gave no answer. `status` is 0 when upstream said nothing; `code` is OpenAI's, `""` for none."""
+
+    failure: Failure
+    status: int = 0
+    headers: tuple[Header, ...] = ()
+    body: bytes = b""
+    code: str = ""
+    retry_after_s: float | None = None
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """For the log and the ledger: what went wrong, in one word and a detail without content."""
+        return f"{self.failure.value}:{self.detail or self.code or self.status}"
+
+
+def error_code(body: bytes) -> str | None:
+    """OpenAI's `error.code` as text, `""` when null; None when the body is not an OpenAI error."""
+    try:
+        code = _envelope.decode(body).error.code
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return "" if code is None else str(code)
+
+
+def retry_after_s(headers: tuple[Header, ...]) -> float | None:
+    """Seconds upstream asks to wait: `retry-after-ms`, else `retry-after` in seconds; dates are not waited for."""
+    named = dict(headers)
+    for name, scale in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
+        try:
+            return max(0.0, float(named[name]) * scale)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def answer_for(failed: Failed, *, passthrough: bool) -> tuple[int, tuple[Header, ...], bytes]:
+    """(status, headers, body) for the client. In passthrough mode the key is the caller's own, so nothing is masked."""
+    if failed.failure is Failure.OUR_KEY and not passthrough:
+        return _masked(failed)
+    if failed.failure is Failure.UNREADABLE:
+        return _own(502, "The provider's answer could not be read.", None)
+    if error_code(failed.body) is not None:
+        return failed.status, failed.headers, failed.body
+    kind = "server_error" if failed.status >= 500 else "invalid_request_error"
+    message = f"The provider answered {failed.status} without an OpenAI error body."
+    kept = tuple([(name, value) for name, value in failed.headers if name != b"content-type"])
+    return failed.status, (*kept, _JSON), envelope(message, kind, None, failed.code or None)
+
+
+def _masked(failed: Failed) -> tuple[int, tuple[Header, ...], bytes]:
+    if failed.status == 401:
+        return _own(503, "The provider does not accept this proxy's credentials.", None)
+    kind = "insufficient_quota" if failed.status == 429 else "invalid_request_error"
+    message = (
+        "This proxy's account at the provider has no quota left."
+        if failed.status == 429
+        else "The provider does not allow this proxy's account to do this."
+    )
+    body = envelope(message, kind, None, failed.code or None)
+    return failed.status, (_JSON, (b"x-should-retry", b"false")), body
+
+
+def _own(status: int, message: str, code: str | None) -> tuple[int, tuple[Header, ...], bytes]:
+    return status, (_JSON,), envelope(message, "server_error", None, code)
