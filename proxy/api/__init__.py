@@ -1,0 +1,1 @@
+"""The only rooms that know HTTP in: the door (connections, deadlines, drain), the guard, auth and the endpoints."""

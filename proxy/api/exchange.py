@@ -1,0 +1,310 @@
+"""One request and its answer on the wire: the ASGI `receive` and `send`, and the app's two hooks.
+
+The app finds it as `scope["extensions"]["switchyard.exchange"]` and may register
+    on_client_gone(callback)  called once, synchronously, when the client leaves before the answer is complete
+    on_cut(callback)          called once when a drain has run out of patience; the app then ends its answer itself
+which replaces a watcher task per request: an exchange nobody listens to costs nothing.
+
+Rules of the answer: framing is ours (Content-Length from the app, else chunked, else until close for HTTP/1.0); a head
+with a Content-Length waits for the first body bytes so that both leave in one write; an answer that starts before
+the request was read to its end closes the connection, since the rest of it can no longer be told from a next request.
+"""
+
+import asyncio
+import http
+import logging
+import traceback
+from typing import Any, Final, Protocol, cast
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from proxy.api.door import Callback, Door
+from proxy.errors import ServerError
+
+EXTENSION: Final = "switchyard.exchange"
+READ_AHEAD_BYTES: Final = 65_536
+
+# How the answer's body is delimited.
+_UNSTARTED, _NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(5)
+
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in http.HTTPStatus
+}
+_log = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """What an exchange needs of the connection that carries it."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    door: Door
+
+    def exchange_done(self, exchange: "Exchange") -> None: ...
+
+
+class Exchange:
+    """`declared_bytes`: the request's Content-Length, or None for a chunked body."""
+
+    __slots__ = (
+        "_body",
+        "_cut",
+        "_door",
+        "_framing",
+        "_gone",
+        "_head",
+        "_no_body",
+        "_old",
+        "_remaining_bytes",
+        "_waiter",
+        "buffered_bytes",
+        "client_gone",
+        "complete",
+        "connection",
+        "declared_bytes",
+        "expects_continue",
+        "keep_alive",
+        "received_bytes",
+        "request_complete",
+        "task",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        head_only: bool,
+        old: bool,
+        keep_alive: bool,
+        declared_bytes: int | None,
+    ) -> None:
+        self.connection = connection
+        self._door = connection.door
+        self._no_body = head_only
+        self._old = old
+        self.keep_alive = keep_alive
+        self.declared_bytes = declared_bytes
+        self.expects_continue = False
+        self.received_bytes = 0
+        self.buffered_bytes = 0
+        self.request_complete = False
+        self.client_gone = False
+        self.complete = False
+        self.task: asyncio.Task[None] | None = None
+        self._body: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._framing = _UNSTARTED
+        self._head = b""
+        self._remaining_bytes = 0
+        self._gone: Callback | None = None
+        self._cut: Callback | None = None
+
+    # For the app
+
+    def on_client_gone(self, callback: Callback | None) -> None:
+        """Set (or with None: clear) what is called when the client leaves; at once if it already has."""
+        self._gone = callback
+        if self.client_gone and callback is not None:
+            self._gone = None
+            callback()
+
+    def on_cut(self, callback: Callback | None) -> None:
+        """Set (or clear) what is called when a drain wants this answer to end now."""
+        self._cut = callback
+
+    @property
+    def write_blocked(self) -> bool:
+        """The client reads more slowly than we write: the next `send` will wait for it."""
+        return self.connection.flow.write_paused
+
+    @property
+    def started(self) -> bool:
+        """Bytes of the answer have left."""
+        return self._framing != _UNSTARTED and not self._head
+
+    # For the connection
+
+    def feed(self, data: bytes) -> None:
+        self._body.append(data)
+        self.received_bytes += len(data)
+        self.buffered_bytes += len(data)
+        if self.buffered_bytes > READ_AHEAD_BYTES:
+            self.connection.flow.pause_reading()
+        self._wake()
+
+    def feed_end(self) -> None:
+        self.request_complete = True
+        self._wake()
+
+    def lost(self) -> None:
+        """The client is gone, or what it sent cannot be understood: nothing more is read or written."""
+        if self.complete or self.client_gone:
+            return
+        self.client_gone = True
+        self._wake()
+        callback, self._gone = self._gone, None
+        if callback is not None:
+            callback()
+
+    def cut(self) -> None:
+        callback, self._cut = self._cut, None
+        if callback is not None:
+            callback()
+
+    def abort(self) -> None:
+        self.connection.transport.abort()
+
+    def start(self, app: Any, scope: dict[str, Any]) -> None:
+        # The set of live exchanges holds the task: the loop itself keeps only a weak reference to it.
+        self._door.exchanges.add(self)
+        self.task = self._door.loop.create_task(self._run(app, scope))
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # ASGI
+
+    async def _run(self, app: Any, scope: dict[str, Any]) -> None:
+        try:
+            await app(scope, self.receive, self.send)
+            if not (self.complete or self.client_gone):
+                await self._fail("The application ended without completing its answer.")
+        except Exception as error:  # noqa: BLE001 - the border: whatever the app lets through ends here as a 500
+            # Frames without values: the text of an exception may quote what the caller sent.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            await self._fail(f"{type(error).__name__} left the application.\n{frames}")
+        finally:
+            if not (self.complete or self.client_gone):
+                self.connection.transport.abort()
+            self._gone = self._cut = self.task = None
+            self._door.exchanges.discard(self)
+            if self._door.draining:
+                self._door.left()
+
+    async def _fail(self, reason: str) -> None:
+        _log.error("%s", reason)
+        if self.complete or self.client_gone or self.started:
+            return
+        self._framing, self._head, self.keep_alive = _UNSTARTED, b"", False
+        error = ServerError("The server had an error while processing your request.")
+        body = error.body()
+        length = (b"content-length", b"%d" % len(body))
+        start = {"type": "http.response.start", "status": error.status, "headers": (*error.headers(), length)}
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def receive(self) -> dict[str, Any]:
+        """ASGI: the next piece of the body, or `http.disconnect` once there is nothing left to say."""
+        if self.expects_continue:
+            self.expects_continue = False
+            if not self._framing and not self.client_gone:
+                self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not (self.client_gone or self.complete):
+            if self._body or (self.request_complete and self.buffered_bytes >= 0):
+                return self._take()
+            if not self.request_complete:
+                self.connection.flow.resume_reading()
+            if self._waiter is None or self._waiter.done():
+                self._waiter = self._door.loop.create_future()
+            await self._waiter
+        return {"type": "http.disconnect"}
+
+    def _take(self) -> dict[str, Any]:
+        pieces = self._body
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._body = []
+        # Below zero: the end of the request has been handed over, what follows can only be a disconnect.
+        self.buffered_bytes = -1 if self.request_complete else 0
+        return {"type": "http.request", "body": body, "more_body": not self.request_complete}
+
+    async def send(self, message: Any) -> None:
+        """ASGI: waits while the client is behind, so that an answer is never buffered beyond one message."""
+        if self.connection.flow.write_paused and not self.client_gone:
+            await self.connection.flow.drain()
+        if self.client_gone:
+            return
+        kind = message["type"]
+        if kind == "http.response.body" and self._framing:
+            self._send_body(message.get("body", b""), message.get("more_body", False))
+        elif kind == "http.response.start" and not self._framing:
+            self._send_start(message["status"], message.get("headers", ()))
+        else:
+            raise RuntimeError(f"ASGI message {kind!r} out of order")
+
+    def _send_start(self, status: int, fields: Any) -> None:
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._door.date_line]
+        length = None
+        count = 2
+        for name, value in fields:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection":
+                self.keep_alive = self.keep_alive and b"close" not in value.lower()
+                continue
+            elif name == b"transfer-encoding":
+                continue
+            parts += (name, b": ", value, b"\r\n")
+            count += 1
+        count += self._frame(status, length, parts)
+        parts.append(b"\r\n")
+        head = b"".join(parts)
+        # One check for the whole head instead of one per field: a stray line end would start a field or an answer.
+        if head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1 or b"\0" in head:
+            self._framing = _UNSTARTED
+            raise RuntimeError("A header of the answer contains a line end")
+        if self._framing == _LENGTH and self._remaining_bytes:
+            self._head = head
+        else:
+            self.connection.transport.write(head)
+
+    def _frame(self, status: int, length: int | None, parts: list[bytes]) -> int:
+        """Decide how the body ends; append the fields that say so and return how many they are."""
+        if self._no_body or status in (204, 304):
+            self._framing = _NONE
+        elif length is not None:
+            self._framing, self._remaining_bytes = _LENGTH, length
+        elif self._old:
+            self._framing = _UNTIL_CLOSE
+        else:
+            self._framing = _CHUNKED
+            parts.append(b"transfer-encoding: chunked\r\n")
+        if self.keep_alive and (self._door.draining or not self.request_complete):
+            self.keep_alive = False
+        if not self.keep_alive:
+            parts.append(b"connection: close\r\n")
+        return (self._framing == _CHUNKED) + (not self.keep_alive)
+
+    def _send_body(self, body: bytes, more: bool) -> None:
+        if self.complete:
+            raise RuntimeError("ASGI message after the end of the answer")
+        write = self.connection.transport.write
+        if self._framing == _CHUNKED:
+            if body:
+                write(
+                    b"%x\r\n%b\r\n" % (len(body), body)
+                    if more
+                    else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+                )
+            elif not more:
+                write(b"0\r\n\r\n")
+        elif self._framing == _LENGTH:
+            self._remaining_bytes -= len(body)
+            if self._remaining_bytes < 0 or (self._remaining_bytes and not more):
+                raise RuntimeError("The answer's body does not match its Content-Length")
+            if body:
+                head, self._head = self._head, b""
+                write(head + body)
+        elif body and self._framing == _UNTIL_CLOSE:
+            write(body)
+        if not more:
+            self.complete = True
+            self._gone = self._cut = None
+            self._wake()
+            self.connection.exchange_done(self)
+
+
+def exchange_of(scope: dict[str, Any]) -> Exchange | None:
+    """The exchange behind an ASGI scope, or None under another server."""
+    return cast("Exchange | None", scope.get("extensions", {}).get(EXTENSION))
