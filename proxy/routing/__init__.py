@@ -1,0 +1,1 @@
+"""Which task a request is, and which model that means. Pure: decides, never waits."""

@@ -1,0 +1,91 @@
+"""Which of the thirteen tasks a request is: `Classifier.load().classify(body)` gives a `Verdict`.
+
+Theory of operation: `view` clips the request, `features` turns it into named facts, `weights` adds up what each fact says.
+A short follow-up ("and with interest?") says little itself, so most of its verdict comes from the turn before it. A bare
+"thanks" is chat whatever came before. Everything is pure: same request, same verdict, no clock, no network, no randomness.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+
+from proxy.routing.difficulty import difficulty
+from proxy.routing.evidence import phrases
+from proxy.routing.features import facts, follows_up
+from proxy.routing.lexicon import Lexicon
+from proxy.routing.tasks import REASONING_TASKS, TASKS
+from proxy.routing.view import TaskView, read
+from proxy.routing.weights import Weights, parse
+
+UNSURE_BELOW = 0.4
+EARLIER_SHARE = 0.7
+_REASONING = len(REASONING_TASKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`confidence` is the calibrated P(task is right), `p_reasoning` the calibrated P(the reasoning side serves it).
+
+    `evidence` is empty unless asked for (`explain`), because writing it costs more than the verdict.
+    """
+
+    task: str
+    confidence: float
+    p_reasoning: float
+    difficulty: str
+    unsure: bool
+    evidence: tuple[str, ...] = ()
+
+
+class Classifier:
+    """Holds the lexicon and the weights; immutable after loading, safe to share between threads."""
+
+    def __init__(self, lexicon: Lexicon, weights: Weights) -> None:
+        self._lexicon = lexicon
+        self._weights = weights
+
+    @classmethod
+    def load(cls) -> Classifier:
+        """The packaged classifier. Raises ValueError when the weights belong to another version or lexicon."""
+        room = resources.files(__package__)
+        words = room.joinpath("lexicon.txt").read_text(encoding="utf-8")
+        return cls(Lexicon(words), parse(room.joinpath("weights.bin").read_bytes(), words))
+
+    def classify(self, request: Mapping[str, object] | TaskView) -> Verdict:
+        """The verdict on a decoded chat or Responses body (or a view of one). Never raises on any decoded JSON object."""
+        view = request if isinstance(request, TaskView) else read(request)
+        return self._verdict(view, self._logits(view))
+
+    def explain(self, request: Mapping[str, object] | TaskView) -> Verdict:
+        """The same verdict with its evidence: what was seen, and which facts spoke for the task most."""
+        view = request if isinstance(request, TaskView) else read(request)
+        verdict = self.classify(view)
+        seen = facts(view, self._lexicon)
+        lane = TASKS.index(verdict.task)
+        said = ((self._weights.says(fact), fact) for fact in seen)
+        pulls = sorted(((s[lane] - sum(s) / len(s), fact) for s, fact in said if s is not None), reverse=True)
+        return replace(verdict, evidence=phrases(view, seen, pulls, unsure=verdict.unsure))
+
+    def _logits(self, view: TaskView) -> list[float]:
+        own = self._weights.logits(facts(view, self._lexicon))
+        if not follows_up(view, self._lexicon):
+            return own
+        before = replace(view, ask=view.earlier, length=len(view.earlier), images=view.earlier_images, earlier="")
+        theirs = self._weights.logits(facts(before, self._lexicon))
+        return [EARLIER_SHARE * t + (1 - EARLIER_SHARE) * o for o, t in zip(own, theirs, strict=True)]
+
+    def _verdict(self, view: TaskView, logits: list[float]) -> Verdict:
+        fit = self._weights.calibration
+        top = max(logits)
+        weights = [math.exp((x - top) / fit.temperature) for x in logits]
+        total = sum(weights)
+        reasoning = sum(weights[:_REASONING]) / total
+        odds = math.log((reasoning + 1e-9) / (1 - reasoning + 1e-9))
+        p_reasoning = 1 / (1 + math.exp(-(fit.slope * odds + fit.shift)))
+        best = max(range(len(weights)), key=weights.__getitem__)
+        confidence = weights[best] / total
+        task = TASKS[best]
+        return Verdict(task, confidence, p_reasoning, difficulty(task, view), confidence < UNSURE_BELOW)

@@ -1,0 +1,96 @@
+"""Word classes: which kinds of words (verbs of translating, units, libraries, …) a text contains, in some twenty languages.
+
+The words are data (`lexicon.txt`). Languages that space their words are matched token by token: exact words, phrases of two
+or three tokens, and stems (`summar*`). Chinese, Japanese, Korean and Thai are matched as substrings through an index of
+first characters. Both cost one dictionary look-up per token or character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib import resources
+
+STEM = 4
+_TOKEN = re.compile(r"[\w\u0300-\u036f\u0900-\u0dff\u064b-\u0652]+")
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+")
+
+Classes = tuple[str, ...]
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-cased words, numbers and identifiers of a text, in order."""
+    return _TOKEN.findall(text.lower())
+
+
+class Lexicon:
+    """The word classes, indexed for matching."""
+
+    def __init__(self, source: str) -> None:
+        exact: dict[str, set[str]] = {}
+        stems: dict[str, dict[str, set[str]]] = {}
+        unspaced: dict[str, dict[str, set[str]]] = {}
+        for name, word in _entries(source):
+            if _UNSPACED.search(word):
+                unspaced.setdefault(word[:2], {}).setdefault(word, set()).add(name)
+            elif word.endswith("*"):
+                stems.setdefault(word[:STEM], {}).setdefault(word[:-1], set()).add(name)
+            else:
+                exact.setdefault(word, set()).add(name)
+        self._exact = {w: tuple(sorted(c)) for w, c in exact.items()}
+        self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
+        self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
+
+    @classmethod
+    def load(cls) -> Lexicon:
+        """The packaged lexicon."""
+        return cls(resources.files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8"))
+
+    def of_tokens(self, words: list[str]) -> list[tuple[int, Classes]]:
+        """(position, classes) of every token, or phrase starting there, that some class knows."""
+        found: list[tuple[int, Classes]] = []
+        exact, stems = self._exact, self._stems
+        last = ""
+        before = ""
+        for position, word in enumerate(words):
+            classes = exact.get(word)
+            if classes is not None:
+                found.append((position, classes))
+            elif (group := stems.get(word[:STEM])) is not None:
+                found.extend((position, c) for stem, c in group if word.startswith(stem))
+            if last:
+                pair = f"{last}_{word}"
+                classes = exact.get(pair)
+                if classes is not None:
+                    found.append((position - 1, classes))
+                if before:
+                    classes = exact.get(f"{before}_{pair}")
+                    if classes is not None:
+                        found.append((position - 2, classes))
+            before = last
+            last = word
+        return found
+
+    def of_unspaced(self, text: str) -> list[tuple[int, Classes]]:
+        """(character offset, classes) of every Chinese, Japanese, Korean or Thai entry in the text."""
+        found: list[tuple[int, Classes]] = []
+        index = self._unspaced
+        for run in _UNSPACED.finditer(text):
+            start = run.start()
+            part = run.group()
+            for offset in range(len(part)):
+                for key in (part[offset : offset + 2], part[offset]):
+                    for word, classes in index.get(key, ()):
+                        if part.startswith(word, offset):
+                            found.append((start + offset, classes))
+        return found
+
+
+def _entries(source: str) -> Iterable[tuple[str, str]]:
+    name = ""
+    for line in source.splitlines():
+        if line.startswith("["):
+            name = line.strip("[] ")
+        elif not line.startswith("#"):
+            for word in line.lower().split():
+                yield name, word.replace("_", " ").strip().replace(" ", "_")

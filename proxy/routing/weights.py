@@ -1,0 +1,116 @@
+"""The weights file: what each fact says for and against each task, and how to turn the sums into probabilities.
+
+One line of JSON (format, version, digest of the lexicon, scale, bias, calibration), then zlib: the names of the facts, a NUL,
+and one byte per fact and task. In memory a fact's thirteen bytes are the lanes of one integer, so a request is scored by
+adding integers: no numpy, no multiplication. A lane is wide enough for 4,000 facts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy.routing.tasks import TASKS
+
+FORMAT = "switchyard-task-weights"
+VERSION = 1
+LANE_BITS = 20
+OFFSET = 128
+_LANE = (1 << LANE_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Out-of-fold fits: logits are divided by `temperature`; P(reasoning) = sigmoid(slope * logit + shift)."""
+
+    temperature: float = 1.0
+    slope: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`table` maps a fact to its packed weights, `bias` is in logits, `scale` is the logit one unit of a lane is worth."""
+
+    table: Mapping[str, int]
+    bias: tuple[float, ...]
+    scale: float
+    calibration: Calibration
+
+    def logits(self, facts: Iterable[str]) -> list[float]:
+        """One score per task, in the order of `TASKS`. Facts that are not in the table say nothing."""
+        get = self.table.get
+        found = [packed for fact in facts if (packed := get(fact)) is not None]
+        total, offset = sum(found), OFFSET * len(found)
+        scale = self.scale
+        return [
+            bias + scale * ((total >> lane * LANE_BITS & _LANE) - offset) for lane, bias in enumerate(self.bias)
+        ]
+
+    def says(self, fact: str) -> tuple[float, ...] | None:
+        """What one fact adds to each task's logit; None when it is unknown."""
+        packed = self.table.get(fact)
+        if packed is None:
+            return None
+        return tuple(self.scale * ((packed >> lane * LANE_BITS & _LANE) - OFFSET) for lane in range(len(TASKS)))
+
+
+def digest(text: str) -> str:
+    """Names a lexicon: weights only make sense with the word classes they were trained on."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def dump(
+    names: Sequence[str], rows: Sequence[bytes], bias: Sequence[float], scale: float, fit: Calibration, lexicon: str
+) -> bytes:
+    """The file's bytes; `rows` holds one offset byte per task for each name. Same input, same bytes."""
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "lexicon": digest(lexicon),
+        "tasks": list(TASKS),
+        "scale": round(scale, 6),
+        "bias": [round(b, 4) for b in bias],
+        "temperature": round(fit.temperature, 4),
+        "side": [round(fit.slope, 4), round(fit.shift, 4)],
+    }
+    body = "\n".join(names).encode() + b"\0" + b"".join(rows)
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + zlib.compress(body, 9)
+
+
+def parse(data: bytes, lexicon: str) -> Weights:
+    """Reads what `dump` wrote. Raises ValueError, naming both sides, for another version, lexicon or list of tasks."""
+    line, _, body = data.partition(b"\n")
+    try:
+        head = json.loads(line)
+        names, _, rows = zlib.decompress(body).partition(b"\0") if head["version"] == VERSION else (b"", b"", b"")
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise ValueError(f"task weights are not a {FORMAT} file: {error}") from error
+    _same("version", head["version"], VERSION)
+    _same("format", head.get("format"), FORMAT)
+    _same("lexicon", head.get("lexicon"), digest(lexicon))
+    _same("tasks", head.get("tasks"), list(TASKS))
+    width = len(TASKS)
+    packed = (_pack(rows[start : start + width]) for start in range(0, len(rows), width))
+    slope, shift = head["side"]
+    return Weights(
+        dict(zip(names.decode().split("\n"), packed, strict=True)),
+        tuple(head["bias"]),
+        head["scale"],
+        Calibration(head["temperature"], slope, shift),
+    )
+
+
+def _same(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise ValueError(f"task weights have {what} {found!r}, this program needs {wanted!r}; retrain them with proxy.routing.train")
+
+
+def _pack(row: bytes) -> int:
+    packed = 0
+    for lane, value in enumerate(row):
+        packed |= value << lane * LANE_BITS
+    return packed
