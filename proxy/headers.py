@@ -1,4 +1,4 @@
-"""Which headers pass, in both directions, and which are added. Short allow-lists: what is not named here does not pass.
+"""Which headers pass, in both directions. Short allow-lists: what is not named here does not pass.
 
 Up: only what the API reads. Down: what clients read (facts §1.5). Never `set-cookie`, hop-by-hop headers, or a length or
 encoding that no longer fits the body.
@@ -29,8 +29,3 @@ def downward(headers: Iterable[Header], *, own_limits: bool) -> list[Header]:
         for name, value in headers
         if name in _DOWN or (name.startswith(_DOWN_PREFIXES) and not (own_limits and name.startswith(_OURS)))
     ]
-
-
-def safe(text: str) -> bytes:
-    """`text` as a header value: printable ASCII only, so that nothing a client or file says can start a new header."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text).encode("ascii")

@@ -84,14 +84,15 @@ class Call:
 class Candidate:
     """One way to serve the request: a catalogue model on one deployment of one provider.
 
-    `upstream_model` is the name the provider knows; `effort` is decided for this candidate (None: the caller's own).
+    `edits` (top-level field → JSON bytes, `b""` to remove) turn the caller's body into one for this model, the provider's
+    name for it included; `changes` names each of them that a caller would want to know of.
     """
 
     model: str
     provider: str
-    upstream_model: str
     reason: Reason
-    effort: str | None = None
+    edits: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class Plan:
     route: str = ""
     task: str = ""
     confidence: float = 0.0
+    next_on_timeout: bool = False
+    drain_on_disconnect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

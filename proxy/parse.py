@@ -22,6 +22,7 @@ NOT_JSON = (
     "correctly. The API expects a JSON payload, but what was sent was not valid JSON.)"
 )
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_USAGE_ON_REQUEST: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _TYPE_NAMES = {
     str: "a string",
     bool: "a boolean",
@@ -116,6 +117,18 @@ def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
         if value and name not in fields
     ]
     return b"{" + b",".join(parts) + b"}"
+
+
+def ask_usage(request: Request) -> dict[str, bytes]:
+    """The edit that makes a stream report its usage; empty when it will anyway, or when upstream should refuse first."""
+    if not request.stream or request.asks_usage or request.endpoint not in _USAGE_ON_REQUEST:
+        return {}
+    options = request.fields.get("stream_options")
+    if options is None:
+        return {"stream_options": b'{"include_usage":true}'}
+    if not isinstance(options, dict):
+        return {}
+    return {"stream_options": msgspec.json.encode({**options, "include_usage": True})}
 
 
 def decode(value: bytes | msgspec.Raw) -> Any:

@@ -1,4 +1,4 @@
-"""What is known of one request while it runs, and the ledger row that remains of it.
+"""What is known of one request while it runs: the headers that tell the caller, and the ledger row that remains.
 
 Times are readings of one monotonic clock in seconds. Overhead is the time the request spent here rather than waiting for
 a provider: everything up to the answer's first byte, less the time between sending and that byte.
@@ -44,6 +44,20 @@ class Trace:
         """Milliseconds spent here so far, or until the first byte when there is one."""
         return (now_s - self.call.started_s - self.waited_s) * 1000
 
+    def headers(self, now_s: float) -> list[tuple[bytes, bytes]]:
+        """The `x-switchyard-*` headers: how this answer was made, as far as it is known when its head is sent."""
+        out = [(b"x-switchyard-request-id", self.call.id.encode())]
+        for name, text in (
+            (b"x-switchyard-model", self.served),
+            (b"x-switchyard-task", self.task),
+            (b"x-switchyard-reason", self.reason),
+            (b"x-switchyard-changes", ", ".join(self.changes)),
+        ):
+            if text:
+                out.append((name, _header_text(text)))
+        out.append((b"x-switchyard-overhead-ms", b"%.2f" % self.overhead_ms(now_s)))
+        return out
+
     def row(self, now_s: float, overhead_ms: float) -> LedgerRow:
         """The row of this request (or of the attempt under way) as it stands at `now_s`."""
         first = self.first_byte_s - self.call.started_s if self.first_byte_s else 0.0
@@ -82,3 +96,8 @@ def user_hash(key_id: str, user: str) -> str:
     if not user:
         return ""
     return hashlib.sha256(f"{key_id}\0{user}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _header_text(text: str) -> bytes:
+    """Printable ASCII only, so that nothing a client or a file says can start a header of its own."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text).encode("ascii")

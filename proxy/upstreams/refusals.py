@@ -10,6 +10,7 @@ import msgspec
 
 from proxy.errors import envelope
 from proxy.headers import Header
+from proxy.nouns import Endpoint
 from proxy.upstreams.retry import Failure
 
 _JSON: Header = (b"content-type", b"application/json")
@@ -96,3 +97,11 @@ def _masked(failed: Failed) -> tuple[int, tuple[Header, ...], bytes]:
 
 def _own(status: int, message: str, code: str | None) -> tuple[int, tuple[Header, ...], bytes]:
     return status, (_JSON,), envelope(message, "server_error", None, code)
+
+
+def error_frame(endpoint: Endpoint, message: str) -> bytes:
+    """The SSE event that ends a broken stream: SDKs raise on a truthy `error` key, whatever the event's type."""
+    error = envelope(message, "server_error", None, None)
+    if endpoint is Endpoint.RESPONSES:
+        return b'event: error\ndata: {"type":"error",%b\n\n' % error[1:]
+    return b"data: %b\n\n" % error

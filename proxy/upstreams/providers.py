@@ -1,0 +1,45 @@
+"""A provider: where it is, what it is sent, and with whose key.
+
+An OpenAI-compatible provider is spoken to directly. The body never chooses a host or a key: both come from here.
+"""
+
+from dataclasses import dataclass, field
+
+from proxy.headers import Header, upward
+from proxy.nouns import Call
+from proxy.upstreams.http import HttpPool, Origin, Response, Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One configured provider. `own_headers` carry our credentials; empty in passthrough mode, where the caller's go up.
+
+    `stream_usage` is whether it may be asked for usage in streams (some compatible servers refuse `stream_options`).
+    """
+
+    name: str
+    origin: Origin
+    pool: HttpPool
+    timeouts: Timeouts
+    passthrough: bool = False
+    stream_usage: bool = True
+    own_headers: tuple[Header, ...] = field(default=(), repr=False)
+
+    async def send(self, call: Call, body: bytes) -> Response:
+        """POST `body` to the endpoint the caller used. Raises the errors of `http`."""
+        target = self.origin.base_path + call.target.encode("ascii")
+        headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
+        return await self.pool.send(self.origin, b"POST", target, headers, body, self._timeouts(call))
+
+    def _timeouts(self, call: Call) -> Timeouts:
+        """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer
+        whose reader has gone."""
+        patience_s = call.asks.read_timeout_s
+        if patience_s is None or patience_s >= self.timeouts.first_byte_s:
+            return self.timeouts
+        return Timeouts(
+            connect_s=self.timeouts.connect_s,
+            write_s=self.timeouts.write_s,
+            first_byte_s=patience_s,
+            idle_s=min(patience_s, self.timeouts.idle_s),
+        )
