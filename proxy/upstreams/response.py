@@ -1,0 +1,188 @@
+"""One call's answer while it arrives: what the reader sees, and the half the connection fills.
+
+The connection appends body bytes to `parts` and calls `wake`; the reader takes everything that came since its last look
+in one piece, so one upstream read becomes one write to the client. Once the message is complete the connection is gone
+(`connection is None`) and the reader lives off `parts` alone: a slow client keeps no upstream connection busy.
+
+    SENDING -> HEAD -> BODY        `status` is 0 until BODY; `fault` can come in any phase, `complete` only in BODY
+
+A fault is kept as (class, message, sent) and raised afresh each time: a stored exception would hold its frames alive.
+"""
+
+import asyncio
+from enum import Enum
+from typing import Protocol
+
+from proxy.upstreams.decoding import Decoder
+from proxy.upstreams.http_errors import BodyTooLarge, ConnectionCut, UpstreamError, UpstreamProtocolError
+
+Fault = tuple[type[UpstreamError], str, bool | None]
+
+
+class Phase(Enum):
+    """What a call is waiting for; decides which timeout has passed."""
+
+    SENDING = "sending"
+    HEAD = "head"
+    BODY = "body"
+
+
+class Line(Protocol):
+    """What a response needs of its connection."""
+
+    def expect(self, within_s: float) -> None: ...
+    def rest(self) -> None: ...
+    def resume(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Response:
+    """`status`, `headers` (names in lower case), `reused`, and times of one monotonic clock in seconds:
+    `connect_started_s`, `connect_done_s` (a connection in hand), `sent_s` (all written), `first_byte_s` (head complete).
+
+    Read by one task at a time. Always `close()` it; reading to the end and closing keeps the connection for the next call.
+    """
+
+    __slots__ = (
+        "buffered_bytes",
+        "complete",
+        "connect_done_s",
+        "connect_started_s",
+        "connection",
+        "decoder",
+        "fault",
+        "first_byte_s",
+        "headers",
+        "idle_s",
+        "interrupt",
+        "parts",
+        "phase",
+        "reused",
+        "sent_s",
+        "stale",
+        "status",
+        "waiter",
+    )
+
+    def __init__(self, idle_s: float, started_s: float) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.reused = False
+        self.connect_started_s = started_s
+        self.connect_done_s = started_s
+        self.sent_s = 0.0
+        self.first_byte_s = 0.0
+        self.phase = Phase.SENDING
+        self.complete = False
+        self.fault: Fault | None = None
+        self.stale = False
+        self.parts: list[bytes] = []
+        self.buffered_bytes = 0
+        self.decoder: Decoder | None = None
+        self.connection: Line | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.interrupt: asyncio.Timeout | None = None
+        self.idle_s = idle_s
+
+    async def read_chunk(self) -> bytes:
+        """Everything that arrived since the last call, b"" at the end. Waits at most `idle_s` for the first byte of it.
+
+        Raises IdleTimeout, ConnectionCut, BadResponse; what came before the fault is delivered first.
+        """
+        if self.decoder is not None:
+            return await self._read_decoded(self.decoder)
+        while not self.parts:
+            if self.complete:
+                return b""
+            await self.wait(self.idle_s)
+        return self._take()
+
+    async def read_all(self, limit_bytes: int) -> bytes:
+        """The whole (decoded) body. Raises BodyTooLarge past `limit_bytes`, and what `read_chunk` raises."""
+        pieces: list[bytes] = []
+        total = 0
+        while piece := await self.read_chunk():
+            total += len(piece)
+            if total > limit_bytes:
+                self.close()
+                raise BodyTooLarge(f"the upstream's answer is over {limit_bytes} bytes")
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Done with it. An unfinished response aborts its socket at once. May be called again, never waits."""
+        connection = self.connection
+        if connection is not None:
+            self.connection = None
+            self.fault = (ConnectionCut, "the response was closed before its end", None)
+            connection.abort()
+        self.parts = []
+        self.decoder = None
+
+    async def wait(self, within_s: float | None = None) -> None:
+        """Until the connection has news. `within_s` sets a deadline; without it the one already set stays.
+
+        Raises the fault instead of waiting for nothing. A cancelled wait closes the response.
+        """
+        connection = self.connection
+        if connection is None:
+            raise self.failure()
+        if within_s is not None:
+            connection.expect(within_s)
+        self.waiter = waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.waiter = None
+        if self.connection is not None:
+            connection.rest()
+
+    def wake(self) -> None:
+        """News for the reader; a sender that is held up by its own body source is called away from it."""
+        waiter, interrupt = self.waiter, self.interrupt
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_result(None)
+        elif interrupt is not None and self.early:
+            self.interrupt = None
+            interrupt.reschedule(0.0)
+
+    @property
+    def early(self) -> bool:
+        """A head or a fault is here already: no use in sending more."""
+        return self.status != 0 or self.fault is not None
+
+    def failure(self) -> UpstreamError:
+        """The fault as a fresh exception."""
+        kind, message, sent = self.fault or (ConnectionCut, "the response was closed", None)
+        return kind(message, sent=sent)
+
+    def _take(self) -> bytes:
+        parts = self.parts
+        self.parts = []
+        self.buffered_bytes = 0
+        if self.connection is not None:
+            self.connection.resume()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _read_decoded(self, decoder: Decoder) -> bytes:
+        try:
+            while True:
+                if decoder.more:
+                    piece = decoder.decode(b"")
+                elif self.parts:
+                    piece = decoder.decode(self._take())
+                elif self.complete:
+                    decoder.finish()
+                    return b""
+                else:
+                    await self.wait(self.idle_s)
+                    continue
+                if piece:
+                    return piece
+        except UpstreamProtocolError:
+            self.close()
+            raise
