@@ -26,6 +26,10 @@ class DoorLimits:
     keep_alive_s: float = 75.0  # between two requests; longer than the pools of clients keep a connection
     linger_s: float = 5.0  # reading on after a refusal, so that the client gets to see it
     write_stall_s: float = 120.0  # a reader that takes nothing at all
+    newcomer_s: float = (
+        1.0  # into a drain: a connection accepted just before has usually sent its request already
+    )
+    cut_s: float = 2.0  # for answers to end by themselves once a drain asked them to
     sweep_s: float = 1.0
     head_bytes: int = 65_536
     head_fields: int = 150

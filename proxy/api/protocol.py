@@ -22,7 +22,6 @@ from collections import deque
 from typing import Any, Final, cast
 
 import httptools
-from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -72,13 +71,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # Connection
 
-    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
         self.door.open.add(self)
 
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self.connections.discard(self)
         self.door.open.discard(self)
         self.reading = DEAF
@@ -88,7 +85,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.door.draining:
             self.door.left()
 
-    @override
     def eof_received(self) -> None:
         # Not only in connection_lost: that comes after the write buffer is flushed, which a stopped reader prevents.
         self.stop_reading()
@@ -113,7 +109,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # Bytes in
 
-    @override
     def data_received(self, data: bytes) -> None:
         if len(data) <= PIECE_BYTES:
             self._feed(data)
@@ -163,7 +158,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # Parser callbacks
 
-    @override
     def on_message_begin(self) -> None:
         if self.reading == DEAF:
             raise self._stop(BadRequest(_MALFORMED))
@@ -175,7 +169,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self.seen = self.declared_bytes = 0
         self.expects_continue = False
 
-    @override
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.reading != HEAD:
             return  # a trailer: by then the app has its headers, and nothing may be added to them
@@ -205,7 +198,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refusal = error
             raise
 
-    @override
     def on_headers_complete(self) -> None:
         parser = self.parser
         version = parser.get_http_version()
@@ -269,13 +261,11 @@ class GuardedProtocol(HttpToolsProtocol):
             "extensions": {EXTENSION: exchange},
         }
 
-    @override
     def on_body(self, body: bytes) -> None:
         self.framing_fed_bytes = 0
         if self.latest is not None and not self.upgrading:
             self.latest.feed(body)
 
-    @override
     def on_message_complete(self) -> None:
         if self.upgrading:
             return
@@ -389,7 +379,6 @@ class GuardedProtocol(HttpToolsProtocol):
         ):
             self.refuse(RequestTimeout("The request body arrived too slowly."))
 
-    @override
     def shutdown(self) -> None:
         """A drain begins: a connection without a request under way is closed."""
         if self.reading == BETWEEN and self.running is None:

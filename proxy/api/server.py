@@ -2,7 +2,7 @@
 
 The loop, the signals and the socket belong to the caller. A drain runs in this order:
     readiness turns false · the listener closes · idle connections close · what runs goes on, answers say
-    `connection: close` · after `grace_s` every exchange still running is asked to end (`on_cut`) · after CUT_S more
+    `connection: close` · after `grace_s` every exchange still running is asked to end (`on_cut`) · after `cut_s` more
     the transports are aborted, which tells the app that its client is gone.
 No task is ever cancelled: a cancelled handler loses the work of its `finally` (and with it the bill).
 """
@@ -10,21 +10,17 @@ No task is ever cancelled: a cancelled handler loses the work of its `finally` (
 import asyncio
 import socket
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import uvicorn
 
 from proxy.api.door import Door, DoorLimits, date_line
 from proxy.api.protocol import GuardedProtocol
 
-CUT_S: Final = 2.0
-# A connection accepted just before the drain has usually sent its first request already.
-NEWCOMER_S: Final = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class DrainReport:
-    """Exchanges: `drained` ended by themselves, `cut` had to be asked, `aborted` did not even end then."""
+    """Exchanges: `drained` were answered in the grace, `cut` had to be asked, `aborted` did not even end then."""
 
     drained: int
     cut: int
@@ -85,7 +81,7 @@ class DataServer:
         self._timer = door.loop.call_later(door.limits.sweep_s, self._sweep, door)
 
     async def drain(self, grace_s: float) -> DrainReport:
-        """Stop, letting what runs finish within `grace_s` seconds. Returns at the latest CUT_S + 1 s after that."""
+        """Stop, letting what runs finish within `grace_s` seconds. Returns at the latest `cut_s` + 1 s after that."""
         door = self._door
         if door is None or self._listener is None:
             return DrainReport(0, 0, 0)
@@ -96,15 +92,15 @@ class DataServer:
         await asyncio.sleep(0)
         for connection in tuple(door.connections):
             connection.shutdown()
-        began, at_start = door.loop.time(), len(door.exchanges)
-        await self._settled(door, grace_s, began + min(NEWCOMER_S, grace_s))
-        late = tuple(door.exchanges)
+        began, answered = door.loop.time(), door.total_requests
+        await self._settled(door, grace_s, began + min(self._limits.newcomer_s, grace_s))
+        late, answered = tuple(door.exchanges), door.total_requests - answered
         for exchange in late:
             exchange.cut()
-        await self._settled(door, CUT_S, began)
+        await self._settled(door, self._limits.cut_s, began)
         stuck = tuple(door.exchanges)
         await self._close(door)
-        return DrainReport(max(0, at_start - len(late)), len(late) - len(stuck), len(stuck))
+        return DrainReport(answered, len(late) - len(stuck), len(stuck))
 
     async def _settled(self, door: Door, limit_s: float, newcomers_until: float) -> None:
         """Return when nothing runs (and no newcomer may still speak), or after `limit_s` seconds."""

@@ -1,0 +1,130 @@
+"""What a request must pass before its content is looked at: room in the house, and a body of bearable size.
+
+    with gate.enter() as ticket:                      # 503 + retry-after when the house is full
+        body = await read_body(scope, receive, limit_bytes, ticket)   # 413, 503, ClientGone
+
+The gate counts requests whose head was parsed, not connections, so half-open sockets cannot use it up. Bytes are counted
+as they are buffered and given back when the ticket is closed. `/livez` and `/readyz` do not enter.
+"""
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from proxy.api.exchange import exchange_of
+from proxy.errors import BodyTooLarge, UpstreamUnavailable
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_RETRY_AFTER_S: Final = 1
+
+
+class ClientGone(Exception):
+    """The client left before its request was complete: there is nobody to answer."""
+
+
+class Overloaded(UpstreamUnavailable):
+    """The process has as much to do as it may take on; another moment or another replica will do."""
+
+
+class Gate:
+    """Caps over all requests of one process: `max_requests` at once, `max_bytes` of bodies held at once."""
+
+    __slots__ = ("held_bytes", "max_bytes", "max_requests", "requests")
+
+    def __init__(self, max_requests: int, max_bytes: int) -> None:
+        self.max_requests = max_requests
+        self.max_bytes = max_bytes
+        self.requests = 0
+        self.held_bytes = 0
+
+    def enter(self) -> "Ticket":
+        """Raises Overloaded when `max_requests` are inside. The ticket must be closed (it is a context manager)."""
+        if self.requests >= self.max_requests:
+            raise Overloaded(
+                "Too many requests are being served at the moment.", retry_after_s=_RETRY_AFTER_S
+            )
+        self.requests += 1
+        return Ticket(self)
+
+
+class Ticket:
+    """One request's share of the gate."""
+
+    __slots__ = ("_gate", "_held_bytes")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held_bytes = 0
+
+    def hold(self, count_bytes: int) -> None:
+        """Raises Overloaded when the bodies of all requests together would exceed the cap."""
+        gate = self._gate
+        if gate.held_bytes + count_bytes > gate.max_bytes:
+            raise Overloaded(
+                "Too many large requests are being served at the moment.", retry_after_s=_RETRY_AFTER_S
+            )
+        gate.held_bytes += count_bytes
+        self._held_bytes += count_bytes
+
+    def close(self) -> None:
+        self._gate.requests -= 1
+        self._gate.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+async def read_body(scope: Scope, receive: Receive, limit_bytes: int, ticket: Ticket) -> bytes:
+    """The whole body. Raises BodyTooLarge (by length, before a byte is read, or by count), Overloaded, ClientGone."""
+    declared = declared_bytes(scope)
+    if declared is not None and declared > limit_bytes:
+        raise _too_large(limit_bytes)
+    first = await receive()
+    body: bytes = _piece(first, ticket)
+    if not first.get("more_body", False):
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+        return body
+    pieces, count_bytes, more = [body], len(body), True
+    while more:
+        if count_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        message = await receive()
+        pieces.append(_piece(message, ticket))
+        count_bytes += len(pieces[-1])
+        more = message.get("more_body", False)
+    if count_bytes > limit_bytes:
+        raise _too_large(limit_bytes)
+    return b"".join(pieces)
+
+
+def declared_bytes(scope: Scope) -> int | None:
+    """The request's Content-Length; None for a chunked body."""
+    exchange = exchange_of(scope)
+    if exchange is not None:
+        return exchange.declared_bytes
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return None
+
+
+def _piece(message: Any, ticket: Ticket) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    ticket.hold(len(body))
+    return body
+
+
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than the {limit_bytes} bytes accepted here.")

@@ -1,0 +1,156 @@
+"""The gate's counters and the bounded body reader, over plain ASGI messages and over real sockets."""
+
+import asyncio
+
+import pytest
+
+from proxy.api.guard import ClientGone, Gate, Overloaded, declared_bytes, read_body
+from proxy.errors import ApiError, BodyTooLarge
+from tests.api.door_kit import answer, open_port, run
+
+SCOPE = {"headers": []}
+
+
+def receiver(*messages):
+    waiting = list(messages)
+
+    async def receive():
+        return waiting.pop(0)
+
+    return receive
+
+
+def piece(body: bytes, more: bool = False):
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def read(limit_bytes: int, *messages, headers=(), gate: Gate | None = None) -> bytes:
+    with (gate or Gate(1, 1000)).enter() as ticket:
+        return asyncio.run(read_body({"headers": headers}, receiver(*messages), limit_bytes, ticket))
+
+
+def test_a_body_in_one_piece_and_in_many_is_the_same() -> None:
+    """The pieces are joined in order."""
+    assert (
+        read(6, piece(b"abcdef"))
+        == read(6, piece(b"ab", True), piece(b"", True), piece(b"cdef"))
+        == b"abcdef"
+    )
+
+
+def test_one_byte_over_the_limit_is_too_large_however_it_comes() -> None:
+    """By declared length before anything is read, by count in one piece, and by count in many."""
+    with pytest.raises(BodyTooLarge) as refusal:
+        read(6, headers=[(b"content-length", b"7")])
+    assert refusal.value.status == 413
+    with pytest.raises(BodyTooLarge):
+        read(6, piece(b"abcdefg"))
+    with pytest.raises(BodyTooLarge):
+        read(6, piece(b"abcd", True), piece(b"efg", True))
+    with pytest.raises(BodyTooLarge):
+        read(6, piece(b"abcd", True), piece(b"efg"))
+
+
+def test_a_client_that_leaves_is_not_a_short_body() -> None:
+    """A disconnect, first or in the middle, raises ClientGone."""
+    for messages in [({"type": "http.disconnect"},), (piece(b"ab", True), {"type": "http.disconnect"})]:
+        with pytest.raises(ClientGone):
+            read(6, *messages)
+
+
+def test_a_chunked_body_declares_nothing_and_a_missing_header_reads_alike() -> None:
+    """Under a server without exchanges the header is looked up."""
+    assert declared_bytes(SCOPE) is None
+    assert declared_bytes({"headers": [(b"content-length", b"12")]}) == 12
+
+
+def test_the_gate_refuses_the_request_after_the_last_place_and_opens_again() -> None:
+    """A full gate is a 503 server_error that says when to come back."""
+    gate = Gate(2, 100)
+    with gate.enter(), gate.enter():
+        with pytest.raises(Overloaded) as refusal:
+            gate.enter()
+        assert (refusal.value.status, refusal.value.type) == (503, "server_error")
+        assert (b"retry-after", b"1") in refusal.value.headers()
+    assert gate.requests == 0
+    gate.enter().close()
+
+
+def test_bytes_are_counted_over_all_requests_and_given_back() -> None:
+    """The second body does not fit beside the first; it does once the first is gone, also after a failure."""
+    gate = Gate(2, 10)
+    with gate.enter() as first:
+        first.hold(6)
+        with pytest.raises(Overloaded):
+            read(100, piece(b"abc", True), piece(b"de"), gate=gate)
+        assert gate.held_bytes == 6
+    assert (gate.requests, gate.held_bytes) == (0, 0)
+    assert read(100, piece(b"0123456789"), gate=gate) == b"0123456789"
+
+
+def reading_app(limit_bytes: int):
+    """Reads the body through the guard and answers its length or the refusal. `app.pieces`: messages taken."""
+    gate = Gate(10, 10_000_000)
+
+    async def app(scope, receive, send):
+        async def counting():
+            app.pieces += 1
+            return await receive()
+
+        try:
+            with gate.enter() as ticket:
+                body = await read_body(scope, counting, limit_bytes, ticket)
+        except ApiError as error:
+            await answer(send, error.body(), error.status)
+        else:
+            await answer(send, b"%d" % len(body))
+
+    app.pieces = 0
+    return app
+
+
+HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+
+
+def test_a_limit_is_met_to_the_byte_by_length_and_chunked_over_a_socket() -> None:
+    """At the limit 200, one byte more 413, with either framing."""
+
+    async def main() -> None:
+        async with open_port(reading_app(300_000)) as port:
+            for size, status in ((300_000, b"200"), (300_001, b"413")):
+                sized = HEAD + b"Content-Length: %d\r\n\r\n" % size + b"x" * size
+                chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+                    size,
+                    b"x" * size,
+                )
+                for sent in (sized, chunked):
+                    assert (await port.exchange(sent)).split()[1] == status
+
+    run(main())
+
+
+def test_a_declared_length_over_the_limit_is_refused_before_the_body_is_asked_for() -> None:
+    """With `Expect: 100-continue` the 413 comes instead of the 100, and nothing was read."""
+
+    async def main() -> None:
+        app = reading_app(10)
+        async with open_port(app) as port:
+            answered = await port.exchange(HEAD + b"Expect: 100-continue\r\nContent-Length: 11\r\n\r\n")
+            assert answered.startswith(b"HTTP/1.1 413 ")
+            assert app.pieces == 0
+
+    run(main())
+
+
+def test_the_refusal_of_a_huge_upload_reaches_a_client_that_is_still_sending() -> None:
+    """50 MB sent without looking: the answer is there to be read afterwards, not destroyed by a reset."""
+
+    async def main() -> None:
+        async with open_port(reading_app(1000)) as port:
+            answered = await port.exchange(
+                HEAD + b"Content-Length: 50000000\r\n\r\n" + b"x" * 50_000_000, piece=1 << 20
+            )
+            assert answered.startswith(b"HTTP/1.1 413 ")
+            assert b"invalid_request_error" in answered
+
+    run(main())
