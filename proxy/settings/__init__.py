@@ -1,0 +1,64 @@
+"""Settings: one YAML file into one frozen, typed tree; every mistake in it with its place and what to write instead.
+
+    load(path, text, env=…)         the tree, or SettingsError with all mistakes; no file: the shipped one
+    without_file(env, host)         the shipped configuration on another address
+    validate(settings, models, …)   model names against the catalogue; returns warnings
+    schema() · redacted(settings)   JSON Schema for editors · the tree without secrets, for the admin port
+    needs_restart(old, new)         keys a reload cannot change
+
+Money is nano-dollars (`*_nano`), read from the digits as written. A secret is a `SecretStr` and is in no message and no repr.
+What the schema accepts but nothing acts on yet is refused by name (unbuilt.py).
+"""
+
+from proxy.settings.access import Auth, Key, Limits, Team
+from proxy.settings.budgets import Allowance, Budget
+from proxy.settings.dump import redacted
+from proxy.settings.loading import load, validate, without_file
+from proxy.settings.migrations import Guard, Migration
+from proxy.settings.mistakes import Mistake, SettingsError
+from proxy.settings.models import Deployment, ModelRow, Prices
+from proxy.settings.providers import Provider, Timeouts
+from proxy.settings.restart import needs_restart
+from proxy.settings.root import Settings
+from proxy.settings.routes import TASKS, CallRules, Route
+from proxy.settings.schema import schema
+from proxy.settings.server import Lifecycle, Redis, Server, is_loopback
+from proxy.settings.shipped import shipped_file
+from proxy.settings.unbuilt import NOT_BUILT
+from proxy.settings.values import EFFORTS, Target
+
+__all__ = [
+    "EFFORTS",
+    "NOT_BUILT",
+    "TASKS",
+    "Allowance",
+    "Auth",
+    "Budget",
+    "CallRules",
+    "Deployment",
+    "Guard",
+    "Key",
+    "Lifecycle",
+    "Limits",
+    "Migration",
+    "Mistake",
+    "ModelRow",
+    "Prices",
+    "Provider",
+    "Redis",
+    "Route",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Target",
+    "Team",
+    "Timeouts",
+    "is_loopback",
+    "load",
+    "needs_restart",
+    "redacted",
+    "schema",
+    "shipped_file",
+    "validate",
+    "without_file",
+]

@@ -1,0 +1,97 @@
+"""What pydantic found, in our words: short, with the allowed values, never with the value of a secret."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from proxy.settings.mistakes import Finding, Path
+from proxy.settings.schema import allowed_at
+from proxy.settings.source import Plain, Source
+
+KEY = "[key]"
+"""How pydantic marks that a mapping's key is at fault, not its value."""
+
+_SAYS = {
+    "missing": "missing",
+    "model_type": "expected a mapping of keys",
+    "model_attributes_type": "expected a mapping of keys",
+    "dict_type": "expected a mapping of keys",
+    "mapping_type": "expected a mapping of keys",
+    "tuple_type": "expected a list",
+    "string_type": "expected text",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a number, not a NaN or infinity",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_pattern_mismatch": "not a usable name; use letters, digits, and . _ - between them",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "must be more than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def findings(error: ValidationError, source: Source) -> Iterator[Finding]:
+    """One finding for each error, without those at places that were reported while reading."""
+    for detail in error.errors(include_url=False):
+        found = _finding(detail, source)
+        if found.path not in source.faulty:
+            yield found
+
+
+def _finding(detail: ErrorDetails, source: Source) -> Finding:
+    kind, path, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if path and path[-1] == KEY:
+        return _bad_key(kind, path[:-1])
+    path = written_path(path, source)
+    if kind == "extra_forbidden":
+        return Finding(path, "unknown key", allowed_at(path[:-1]), str(path[-1]))
+    if kind == "settings":
+        return Finding(path, context["message"], tuple(context["allowed"]), context["given"])
+    if kind in ("literal_error", "enum"):
+        return Finding(path, "not one of the allowed values", allowed_at(path), _shown(source, path))
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return Finding(path, f"{words} {context[name]}")
+    return Finding(path, _SAYS.get(kind, "not a usable value"))
+
+
+def _bad_key(kind: str, path: Path) -> Finding:
+    if kind in ("literal_error", "enum"):
+        return Finding(path, "unknown name", allowed_at(path[:-1]), str(path[-1]))
+    return Finding(path, _SAYS.get(kind, "not a usable name"))
+
+
+def written_path(path: Path, source: Source) -> Path:
+    """The path as the operator wrote it: a list that stands for `default:` has no such key."""
+    found = source.find(path)
+    return found if len(found) == len(path) - 1 and found[-1:] == path[-1:] and found != path else path
+
+
+def _shown(source: Source, path: Path) -> str:
+    """The written text at `path`, for a suggestion; "" when it came from the environment."""
+    at: Plain = source.data
+    if path in source.from_env:
+        return ""
+    for part in path:
+        at = _child(at, part)
+    return at if isinstance(at, str) else ""
+
+
+def _child(at: Any, part: str | int) -> Plain:
+    if isinstance(at, dict):
+        return at.get(part)
+    if isinstance(at, list) and isinstance(part, int) and part < len(at):
+        return at[part]
+    return None

@@ -1,0 +1,75 @@
+"""`providers:`: the upstreams requests are sent to. Only this section and `deployments` ever choose a host."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from proxy.settings.record import Record
+from proxy.settings.values import HttpUrl, ModelName, Secret, refuse
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+class Timeouts(Record):
+    """Seconds to wait for an upstream."""
+
+    connect_s: float = Field(default=5, gt=0, le=600, description="Seconds to connect, TLS included.")
+    first_byte_s: float = Field(
+        default=600, gt=0, le=7200, description="Seconds from the sent request to the first byte back."
+    )
+    idle_s: float = Field(default=600, gt=0, le=7200, description="Seconds a started answer may stay silent.")
+
+
+class Provider(Record):
+    """One upstream and our credentials for it."""
+
+    kind: Literal["openai", "azure", "litellm"] = Field(
+        default="openai",
+        description="openai: any OpenAI-compatible server. azure: Azure OpenAI. litellm: every other provider.",
+    )
+    base_url: HttpUrl | None = Field(
+        default=None,
+        description=f"Root of the API, with /v1. Default for kind openai: {OPENAI_URL}. azure needs one.",
+    )
+    api_key: Secret | None = Field(
+        default=None, description="Our key. Take it from the environment: ${OPENAI_API_KEY}."
+    )
+    organization: str | None = Field(default=None, description="Sent as openai-organization.")
+    project: str | None = Field(default=None, description="Sent as openai-project.")
+    proxy: Secret | None = Field(default=None, description="HTTP proxy to reach this provider through.")
+    ca_file: str | None = Field(
+        default=None, description="PEM file of the certificate authorities to trust instead of the system's."
+    )
+    stream_usage: bool = Field(
+        default=True,
+        description="Ask for usage in streams (stream_options.include_usage). false for servers that refuse it.",
+    )
+    api_version: str | None = Field(default=None, description="Azure's api-version (kind azure).")
+    deployments: Mapping[ModelName, str] = Field(
+        default_factory=dict, description="Azure's deployment name of each model (kind azure)."
+    )
+    litellm_provider: str | None = Field(
+        default=None, description="litellm's name of the provider (kind litellm), such as anthropic."
+    )
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait for this provider.")
+    max_connections: int = Field(
+        default=1000, ge=1, description="Connections to this provider that a worker keeps open at most."
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "azure" and not (self.base_url and self.api_version):
+            refuse("kind azure needs base_url and api_version")
+        if self.kind == "litellm" and not self.litellm_provider:
+            refuse("kind litellm needs litellm_provider, such as anthropic")
+        if self.kind != "litellm" and self.litellm_provider:
+            refuse("litellm_provider belongs to kind litellm")
+        if self.kind != "azure" and (self.deployments or self.api_version):
+            refuse("deployments and api_version belong to kind azure")
+        return self
+
+    @property
+    def url(self) -> str:
+        """`base_url`, or OpenAI's; "" for a litellm provider that knows its own."""
+        return self.base_url or (OPENAI_URL if self.kind == "openai" else "")
