@@ -1,0 +1,177 @@
+"""One JSON line for every request and for every event worth telling, on a file descriptor, never in a request's way.
+
+Rules. A line holds a ledger row's fields: no content, no keys, no user but its hash. It is plain ASCII: whatever a caller
+wrote in a name is escaped, so no name starts a line of its own, colours a terminal or reverses its direction. Every string
+is cut at 256 characters and every line ends below 4096 bytes.
+
+Theory of operation. `request` and `event` build the line and append it to a list. A thread takes the list every 100 ms and
+writes whole lines: up to 4096 bytes at a time into a pipe, which is what a kernel keeps together when several workers share
+it, up to 64 KiB into a file. When the reader of the pipe stands still, the thread waits, not the requests; past 4 MiB
+waiting, lines are dropped and their number is logged once there is room again.
+"""
+
+import json
+import math
+import os
+import select
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from proxy.nouns import LedgerRow
+
+Level = Literal["debug", "info", "warning", "error"]
+Value = str | int | float | bool | None
+GATHER_S: Final = 0.1
+CLOSE_S: Final = 2.0
+MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
+MOST_LINE_BYTES: Final = 4000
+MOST_CHARS: Final = 256
+_MOST_ITEMS: Final = 16
+_LONG: Final = 1500
+_PIPE_BYTES: Final = 4096
+_FILE_BYTES: Final = 65536
+_REQUEST: Final = b'{"level":"info","event":"request",'
+
+
+class Log:
+    """Lines for `fd`. `clock` gives Unix seconds for events (a row has its own `at`). Thread-safe; call `close` at the end."""
+
+    def __init__(self, fd: int, clock: Callable[[], float], *, gather_s: float = GATHER_S) -> None:
+        self._fd = fd
+        self._clock = clock
+        self._gather_s = gather_s
+        self._encode = msgspec.json.Encoder().encode
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._write_bytes = _FILE_BYTES if regular else _PIPE_BYTES
+        self._lock = threading.Lock()
+        self._lines: list[bytes] = []
+        self._waiting_bytes = 0
+        self._dropped = 0
+        self._some = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def request(self, row: LedgerRow, extras: Mapping[str, Value] | None = None) -> None:
+        """One request's line: the row's fields under their own names, then `extras` (metadata of ours, never content)."""
+        try:
+            line = self._encode(row)
+            if extras:
+                line = line[:-1] + b"," + self._encode(extras)[1:]
+        except UnicodeEncodeError:  # a lone surrogate in a name
+            line = b""
+        if not line or len(line) > _LONG or not line.isascii() or b"\x7f" in line:
+            line = _careful({**_fields(row), **(extras or {})})
+        self._append(_REQUEST + line[1:] + b"\n")
+
+    def event(self, name: str, level: Level = "info", **fields: Value) -> None:
+        """One line about the process: start, reload, a warning."""
+        self._append(self._line(name, level, fields))
+
+    def close(self) -> None:
+        """Write what is waiting, for at most `CLOSE_S` seconds, and stop."""
+        self._closing.set()
+        self._some.set()
+        self._thread.join(CLOSE_S)
+
+    def _line(self, name: str, level: Level, fields: Mapping[str, Value]) -> bytes:
+        head: dict[str, object] = {"level": level, "event": name, "at": round(self._clock(), 3)}
+        return _careful({**head, **fields}) + b"\n"
+
+    def _append(self, line: bytes) -> None:
+        with self._lock:
+            if self._waiting_bytes + len(line) > MOST_WAITING_BYTES:
+                self._dropped += 1
+                return
+            self._lines.append(line)
+            self._waiting_bytes += len(line)
+        if not self._some.is_set():
+            self._some.set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._some.wait()
+            self._closing.wait(self._gather_s)
+            self._some.clear()
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            told = self._line("log_dropped", "warning", {"lines": dropped})
+            lines.append(told)
+            with self._lock:
+                self._waiting_bytes += len(told)
+        try:
+            for batch in _batches(lines, self._write_bytes):
+                self._write(batch)
+                with self._lock:
+                    self._waiting_bytes -= len(batch)
+        except OSError:  # the reader is gone: there is nobody left to tell
+            with self._lock:
+                self._waiting_bytes = sum(map(len, self._lines))
+
+    def _write(self, batch: bytes) -> None:
+        while batch:
+            try:
+                batch = batch[os.write(self._fd, batch) :]
+            except BlockingIOError:  # somebody made the shared descriptor non-blocking
+                select.select((), (self._fd,), ())
+
+
+def _batches(lines: list[bytes], most_bytes: int) -> list[bytes]:
+    batches: list[bytes] = []
+    start = size = 0
+    for index, line in enumerate(lines):
+        if size + len(line) > most_bytes and size:
+            batches.append(b"".join(lines[start:index]))
+            start, size = index, 0
+        size += len(line)
+    if size:
+        batches.append(b"".join(lines[start:]))
+    return batches
+
+
+def _fields(row: LedgerRow) -> dict[str, object]:
+    names = (name for name in row.__dataclass_fields__ if name != "usage")
+    usage = {name: getattr(row.usage, name) for name in row.usage.__dataclass_fields__}
+    return {**{name: getattr(row, name) for name in names}, "usage": usage}
+
+
+def _careful(fields: Mapping[str, object]) -> bytes:
+    """ASCII JSON of fields cut to size; when that is still too long, without the longest ones."""
+    kept = {_cut(name): _bounded(value) for name, value in fields.items()}
+    line = _ascii(kept)
+    while len(line) > MOST_LINE_BYTES:
+        del kept[max(kept, key=lambda name: len(_ascii(kept[name])))]
+        line = _ascii({**kept, "cut": True})
+    return line
+
+
+def _ascii(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f").encode()
+
+
+def _bounded(value: object) -> object:
+    match value:
+        case str():
+            return _cut(value)
+        case float() if not math.isfinite(value):
+            return None
+        case tuple() | list():
+            return [_bounded(item) for item in value[:_MOST_ITEMS]]
+        case dict():
+            return {_cut(str(name)): _bounded(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARS else text[: MOST_CHARS - 1] + "…"
