@@ -1,0 +1,36 @@
+"""Which handler answers which method and path. Handlers decide; they take the desk and the request and never await."""
+
+import re
+from collections.abc import Callable
+
+from proxy.sandbox.answers import Answer
+from proxy.sandbox.chat import chat_completions
+from proxy.sandbox.desk import Desk, Request
+from proxy.sandbox.models import get_model, list_models
+
+Handler = Callable[[Desk, Request], Answer]
+
+_TABLE: tuple[tuple[str, str, Handler], ...] = (
+    ("POST", "/v1/chat/completions", chat_completions),
+    ("GET", "/v1/models", list_models),
+    ("GET", "/v1/models/{model}", get_model),
+)
+_EXACT: dict[tuple[str, str], Handler] = {
+    (method, path): handler for method, path, handler in _TABLE if "{" not in path
+}
+_PATTERNS = tuple(
+    (method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)), handler)
+    for method, path, handler in _TABLE
+    if "{" in path
+)
+
+
+def route(method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
+    """The handler and its path parameters; None for a URL the API does not have."""
+    handler = _EXACT.get((method, path))
+    if handler is not None:
+        return handler, {}
+    for wanted, pattern, found in _PATTERNS:
+        if wanted == method and (match := pattern.fullmatch(path)):
+            return found, match.groupdict()
+    return None
