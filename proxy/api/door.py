@@ -42,21 +42,25 @@ class DoorLimits:
 Callback = Callable[[], None]
 
 
-class Swept(Protocol):
-    """A connection as the sweep sees it."""
+class Connected(Protocol):
+    """A connection as the door sees it."""
+
+    transport: asyncio.Transport
 
     @property
     def may_ask(self) -> bool: ...
 
     def sweep(self, now: float) -> None: ...
 
+    def shutdown(self) -> None: ...
+
+    def abort(self) -> None: ...
+
 
 class Running(Protocol):
     """An exchange as the drain sees it."""
 
     def cut(self) -> None: ...
-
-    def abort(self) -> None: ...
 
 
 class Door(ServerState):
@@ -68,11 +72,11 @@ class Door(ServerState):
         self.loop = loop
         self.now = loop.time()
         self.draining = False
-        self.open: set[Swept] = set()
+        self.open: set[Connected] = set()
         self.exchanges: set[Running] = set()
         self.date_line = date_line()
         self.changed = asyncio.Event()
-        # Indexed by protocol.Reading: how long a connection may stay in that state when nothing is being answered.
+        # Indexed by reading.FRESH …: how long a connection may stay in that state when nothing is being answered.
         # A body has its own rule, so its entry is never consulted.
         self.patience_s = (limits.idle_s, limits.keep_alive_s, limits.head_s, limits.body_s, limits.linger_s)
 

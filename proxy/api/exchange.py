@@ -42,6 +42,8 @@ class Connection(Protocol):
 
     def exchange_done(self, exchange: "Exchange") -> None: ...
 
+    def abort(self) -> None: ...
+
 
 class Exchange:
     """`declared_bytes`: the request's Content-Length, or None for a chunked body."""
@@ -76,6 +78,7 @@ class Exchange:
         head_only: bool,
         old: bool,
         keep_alive: bool,
+        expects_continue: bool,
         declared_bytes: int | None,
     ) -> None:
         self.connection = connection
@@ -84,7 +87,7 @@ class Exchange:
         self._old = old
         self.keep_alive = keep_alive
         self.declared_bytes = declared_bytes
-        self.expects_continue = False
+        self.expects_continue = expects_continue
         self.received_bytes = 0
         self.buffered_bytes = 0
         self.request_complete = False
@@ -151,9 +154,6 @@ class Exchange:
         if callback is not None:
             callback()
 
-    def abort(self) -> None:
-        self.connection.transport.abort()
-
     def start(self, app: Any, scope: dict[str, Any]) -> None:
         # The set of live exchanges holds the task: the loop itself keeps only a weak reference to it.
         self._door.exchanges.add(self)
@@ -177,7 +177,7 @@ class Exchange:
             await self._fail(f"{type(error).__name__} left the application.\n{frames}")
         finally:
             if not (self.complete or self.client_gone):
-                self.connection.transport.abort()
+                self.connection.abort()
             self._gone = self._cut = self.task = None
             self._door.exchanges.discard(self)
             if self._door.draining:
@@ -221,9 +221,11 @@ class Exchange:
 
     async def send(self, message: Any) -> None:
         """ASGI: waits while the client is behind, so that an answer is never buffered beyond one message."""
-        if self.connection.flow.write_paused and not self.client_gone:
-            await self.connection.flow.drain()
-        if self.client_gone:
+        connection = self.connection
+        if connection.flow.write_paused and not self.client_gone:
+            await connection.flow.drain()
+        # A failed write closes the transport at once, but connection_lost comes a turn of the loop later.
+        if self.client_gone or connection.transport.is_closing():
             return
         kind = message["type"]
         if kind == "http.response.body" and self._framing:
@@ -234,7 +236,7 @@ class Exchange:
             raise RuntimeError(f"ASGI message {kind!r} out of order")
 
     def _send_start(self, status: int, fields: Any) -> None:
-        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._door.date_line]
+        parts = [status_line(status), self._door.date_line]
         length = None
         count = 2
         for name, value in fields:
@@ -303,6 +305,10 @@ class Exchange:
             self._gone = self._cut = None
             self._wake()
             self.connection.exchange_done(self)
+
+
+def status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def exchange_of(scope: dict[str, Any]) -> Exchange | None:

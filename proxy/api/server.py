@@ -76,9 +76,10 @@ class DataServer:
     def _sweep(self, door: Door) -> None:
         door.now = door.loop.time()
         door.date_line = date_line()
+        # Armed first: one connection that fails to be judged must not end the judging.
+        self._timer = door.loop.call_later(door.limits.sweep_s, self._sweep, door)
         for connection in tuple(door.open):
             connection.sweep(door.now)
-        self._timer = door.loop.call_later(door.limits.sweep_s, self._sweep, door)
 
     async def drain(self, grace_s: float) -> DrainReport:
         """Stop, letting what runs finish within `grace_s` seconds. Returns at the latest `cut_s` + 1 s after that."""
@@ -90,7 +91,7 @@ class DataServer:
         # Requests that are already in our socket buffers are read before their connections count as idle.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        for connection in tuple(door.connections):
+        for connection in tuple(door.open):
             connection.shutdown()
         began, answered = door.loop.time(), door.total_requests
         await self._settled(door, grace_s, began + min(self._limits.newcomer_s, grace_s))
@@ -116,13 +117,12 @@ class DataServer:
                 continue
 
     async def _close(self, door: Door) -> None:
-        for connection in tuple(door.connections):
-            transport = connection.transport
+        for connection in tuple(door.open):
             # An answer that is complete but not yet taken by the kernel is still delivered.
             if door.exchanges:
-                transport.abort()
+                connection.abort()
             else:
-                transport.close()
+                connection.transport.close()
         await asyncio.sleep(0)
         await self._settled(door, 1.0, door.loop.time())
         if self._timer is not None:

@@ -1,0 +1,238 @@
+"""Bytes in, requests out: uvicorn's httptools connection with caps, and one reading only of what a client sent.
+
+    FRESH ──first byte──► HEAD ──headers──► BODY ──end──► BETWEEN ──next request──► HEAD
+    any   ──refused, gone, or the last request of the connection was read──► DEAF (what comes is thrown away)
+
+* Bytes are counted as they are fed, in pieces of 32 KiB, so a head is never held beyond the limit + 64 KiB.
+* Upgrade wishes (h2c from Java's client, websocket) are ignored, as HTTP allows: the request is served as HTTP/1.1.
+  The parser cannot ignore them, so the head is fed again without the wish.
+* Trailers are dropped: by then the app has its headers, and nothing may be added to them.
+"""
+
+import asyncio
+import urllib.parse
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from proxy.api import framing
+from proxy.api.door import Door
+from proxy.api.exchange import EXTENSION, Exchange
+from proxy.errors import ApiError, BadRequest, HeadersTooLarge
+
+# Indexes of Door.patience_s.
+FRESH, BETWEEN, HEAD, BODY, DEAF = range(5)
+
+PIECE_BYTES: Final = 32_768
+_MALFORMED: Final = "The request could not be understood as HTTP/1.1."
+_WATCHED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+
+
+class ReadingProtocol(HttpToolsProtocol):
+    """The reading half of one client connection. `server_state` must be a `Door`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        # uvicorn lets bytes behind `connection: close` pass in silence; here nothing is fed once that was read.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
+        self.door = cast("Door", server_state)
+        self.limits = self.door.limits
+        self.reading = FRESH
+        self.since = self.door.now
+        self.latest: Exchange | None = None
+        self._method = b""
+        self._seen = 0
+        self._declared_bytes = 0
+        self._expects_continue = False
+        self._upgrading = False
+        self._refusal: ApiError | None = None
+        self._head_fed_bytes = 0
+        self._framing_fed_bytes = 0
+
+    # For the answering half
+
+    def take(self, exchange: Exchange, scope: dict[str, Any]) -> None:
+        """A request's head was read. Raises BadRequest when too many are waiting already."""
+        raise NotImplementedError
+
+    def refuse(self, error: ApiError) -> None:
+        """What was read last cannot be served."""
+        raise NotImplementedError
+
+    def stop_reading(self) -> None:
+        self.reading = DEAF
+        self.since = self.door.now
+        if self.door.draining:
+            self.door.left()
+
+    # Bytes
+
+    def data_received(self, data: bytes) -> None:
+        if len(data) <= PIECE_BYTES:
+            self._feed(data)
+            return
+        view = memoryview(data)
+        for at in range(0, len(data), PIECE_BYTES):
+            self._feed(view[at : at + PIECE_BYTES])
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        if self.reading == DEAF:
+            return
+        self._framing_fed_bytes += len(data)
+        self._head_fed_bytes = len(data) + (self._head_fed_bytes if self.reading == HEAD else 0)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._feed_without_upgrade(data, upgrade.args[0])
+        except httptools.HttpParserError:
+            self.refuse(self._refusal or BadRequest(_MALFORMED))
+        else:
+            # The first piece may have begun with the end of another request: it counts for nothing until a second.
+            if self.reading == HEAD and self._head_fed_bytes > self.limits.head_bytes + PIECE_BYTES:
+                self.refuse(self._too_large())
+            elif self.reading == BODY and self._framing_fed_bytes > self.limits.framing_bytes + PIECE_BYTES:
+                self.refuse(BadRequest("Too many bytes between the chunks of the body."))
+
+    def _feed_without_upgrade(self, data: bytes | memoryview, at: int) -> None:
+        self._upgrading = False
+        version = self.parser.get_http_version().encode()
+        head = framing.without_upgrade(self._method, self.url, version, self.headers)
+        self.parser = httptools.HttpRequestParser(self)
+        self.reading = BETWEEN
+        self._feed(head)
+        if at < len(data):
+            self._feed(data[at:])
+
+    def _too_large(self) -> ApiError:
+        limits = self.limits
+        return HeadersTooLarge(
+            f"Request headers are limited to {limits.head_bytes} bytes in {limits.head_fields} fields, "
+            f"the request line to {limits.target_bytes} bytes."
+        )
+
+    # Parser callbacks. The parser swallows what they raise, so `_feed` finds it in `_refusal`.
+
+    def on_message_begin(self) -> None:
+        if self.reading == DEAF:
+            raise BadRequest(_MALFORMED)
+        if self.reading != FRESH:
+            self.since = self.door.now
+        self.reading = HEAD
+        self.url = b""
+        self.headers = []
+        self._seen = self._declared_bytes = 0
+        self._expects_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.reading != HEAD:
+            return
+        name = name.lower()
+        value = value.rstrip(b" \t")
+        headers = self.headers
+        headers.append((name, value))
+        if len(headers) > self.limits.head_fields:
+            self._refusal = self._too_large()
+            raise self._refusal
+        if name in _WATCHED:
+            try:
+                self._watch(name, value)
+            except ApiError as error:
+                self._refusal = error
+                raise
+
+    def _watch(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            self._seen = framing.seen_host(self._seen, value)
+        elif name == b"content-length":
+            self._seen = framing.seen_length(self._seen, value)
+            self._declared_bytes = int(value)
+        elif name == b"transfer-encoding":
+            self._seen = framing.seen_coding(self._seen, value)
+        elif value.lower() == b"100-continue":
+            self._expects_continue = True
+        else:
+            raise BadRequest("The only expectation met here is '100-continue'.")
+
+    def on_headers_complete(self) -> None:
+        version = self.parser.get_http_version()
+        self._method = self.parser.get_method()
+        try:
+            self._check_head(version)
+            if self.parser.should_upgrade():
+                self._upgrading = True
+                return
+            exchange = self._exchange(version)
+            self.take(exchange, self._scope(version, exchange))
+        except ApiError as error:
+            self._refusal = error
+            raise
+        self.latest = exchange
+        self.reading = BODY
+        self.since = self.door.now
+        self._framing_fed_bytes = 0
+
+    def _check_head(self, version: str) -> None:
+        limits = self.limits
+        framing.check_request_line(version, self._method, self.url, self._seen)
+        if len(self.url) > limits.target_bytes:
+            raise self._too_large()
+        # The bytes fed are an upper bound; only a head that might be too large is added up.
+        if self._head_fed_bytes > limits.head_bytes:
+            head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if head_bytes > limits.head_bytes:
+                raise self._too_large()
+
+    def _exchange(self, version: str) -> Exchange:
+        modern = version == "1.1"
+        return Exchange(
+            cast("Any", self),
+            head_only=self._method == b"HEAD",
+            old=not modern,
+            keep_alive=modern and self.parser.should_keep_alive(),
+            expects_continue=modern and self._expects_continue,
+            declared_bytes=None if self._seen & framing.CHUNKED else self._declared_bytes,
+        )
+
+    def _scope(self, version: str, exchange: Exchange) -> dict[str, Any]:
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": self._method.decode("ascii"),
+            "root_path": "",
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "extensions": {EXTENSION: exchange},
+        }
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_fed_bytes = 0
+        if self.latest is not None:
+            self.latest.feed(body)
+
+    def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
+        self.reading = BETWEEN
+        self.since = self.door.now
+        exchange = self.latest
+        if exchange is not None:
+            exchange.feed_end()
+            if not exchange.keep_alive:
+                self.stop_reading()
