@@ -1,0 +1,71 @@
+"""The bill: tokens times prices, in nano-dollars, exact and rounded up once.
+
+Prices are integers per million tokens, so the sum of tokens × rate is an exact integer of millionths of a nano-dollar.
+Each token is billed once, at the rate of its own kind: cached, cache-write, audio and image input are parts of the input,
+audio output a part of the output, reasoning an ordinary part of the output.
+
+Tiers: what the answer says it used decides, not what was asked. `fast` is how a request spells `priority`. A tier that has
+no row of its own is billed as the dearest row there is: a bill may be corrected downwards, never discovered too late.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from proxy.nouns import PriceRow, Usage
+
+_TOKENS_PER_RATE: Final = 1_000_000
+_PLAIN_TIERS: Final = frozenset({"", "default", "standard"})
+_SPELLINGS: Final = {"fast": "priority"}
+_NO_CALLS: Final[Mapping[str, int]] = {}
+
+
+def bill(
+    usage: Usage,
+    price: PriceRow,
+    tier: str,
+    *,
+    tool_calls: Mapping[str, int] = _NO_CALLS,
+    extended_cache: bool = False,
+) -> int:
+    """Nano-dollars for one answer.
+
+    `tier` is the service tier used, `tool_calls` counts hosted tools by name, `extended_cache` says that cache writes were
+    for the long retention. Raises KeyError for a hosted tool without a price: unknown is never zero.
+    """
+    fees = sum([price.tool_calls[name] * count for name, count in tool_calls.items()])
+    return fees + max([_tokens_nano(usage, row, extended_cache) for row in rows_of_tier(price, tier)])
+
+
+def rows_of_tier(price: PriceRow, tier: str) -> tuple[PriceRow, ...]:
+    """The row of a tier, or every row when the tier is not a priced one (`auto`, `scale`, something new)."""
+    name = _SPELLINGS.get(tier, tier)
+    if name in _PLAIN_TIERS:
+        return (price,)
+    row = price.tiers.get(name)
+    return (row,) if row is not None else (price, *price.tiers.values())
+
+
+def long_or_plain(row: PriceRow, input_tokens: int) -> PriceRow:
+    """The row that applies to a prompt of this length: past the threshold the whole request is dearer."""
+    if row.long is not None and input_tokens > row.long_threshold_tokens > 0:
+        return row.long
+    return row
+
+
+def _tokens_nano(usage: Usage, row: PriceRow, extended_cache: bool) -> int:
+    rates = long_or_plain(row, usage.input_tokens)
+    return -(-sum(_products(usage, rates, extended_cache)) // _TOKENS_PER_RATE)
+
+
+def _products(usage: Usage, row: PriceRow, extended_cache: bool) -> Iterator[int]:
+    """Tokens × rate of every kind. Parts that overlap (cached audio) leave no plain input, never a negative amount."""
+    parts = (
+        usage.cached_tokens + usage.cache_write_tokens + usage.audio_input_tokens + usage.image_input_tokens
+    )
+    yield max(0, usage.input_tokens - parts) * row.input
+    yield usage.cached_tokens * row.cached_input
+    yield usage.cache_write_tokens * (row.cache_write_extended if extended_cache else row.cache_write)
+    yield usage.audio_input_tokens * row.audio_input
+    yield usage.image_input_tokens * row.image_input
+    yield max(0, usage.output_tokens - usage.audio_output_tokens) * row.output
+    yield usage.audio_output_tokens * row.audio_output

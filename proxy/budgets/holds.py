@@ -1,0 +1,188 @@
+"""How much to set aside before a request is sent, so that the bill cannot be more.
+
+    hold = bound on input × the dearest input rate that can apply + output cap × n × the dearest output rate + tool fees
+
+The bound on input is hard: a token is at least one byte, so the bytes of messages, tools and schema bound their tokens (the
+JSON around them covers the few tokens a message adds); an image counts as its family's maximum, context stored at the
+provider as the whole window, and nothing is more than the window. Rates are the dearest of the tiers that may be used,
+and of the long-context row where the bound reaches it.
+
+A cap is set only under a hard budget (`Rule`), and only where the caller set none: `default_max_output`, at least what the
+model needs to reason. When less money is left than that, Redis grants less within `smallest_nano` .. `amount_nano` (at
+most a quarter of what is left, but always the reasoning allowance when that fits), and `granted` turns the amount into
+the cap. A cap of the caller's own, or an answer that must satisfy a schema, is shortened only by `shrink: always`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from proxy.budgets.bill import long_or_plain, rows_of_tier
+from proxy.nouns import PriceRow
+
+LEAST_OUTPUT: Final = 16
+"""The shortest answer worth paying for; also the smallest cap /v1/responses takes."""
+
+LEAST_REASONED_OUTPUT: Final = 1024
+"""With less, a reasoning model spends everything on thoughts and answers nothing."""
+
+CAP_ADDED: Final = "max_output:set"
+CAP_LOWERED: Final = "max_output:lowered"
+
+_TOKENS_PER_RATE: Final = 1_000_000
+_UNCERTAIN_TIERS: Final = frozenset({"auto", "scale"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One translated candidate as money sees it.
+
+    `text_bytes` are the bytes of everything that becomes input text, without inlined images; `image_tokens` the images'
+    bound in all; `whole_window` that stored or fetched content may fill the context; `cap` the caller's own output cap
+    (None: none); `max_output` what the model writes at most; `tool_calls` the most calls of each hosted tool.
+    """
+
+    text_bytes: int
+    context_tokens: int
+    max_output: int
+    cap: int | None = None
+    n: int = 1
+    image_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output: bool = False
+    whole_window: bool = False
+    has_schema: bool = False
+    reasoning_allowance: int = 0
+    tier: str = ""
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    generates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What budgets and route say about caps. `hard` False: nothing is refused for money, so no cap is touched."""
+
+    hard: bool
+    default_max_output: int = 4096
+    shrink_always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSize:
+    """What to hold, and what that buys.
+
+    `amount_nano` is wanted; between `smallest_nano` and it, the store may grant less. `reasoning_nano` is what pays for the
+    reasoning allowance. `cap_to_set` is the output cap to send (None: leave the request as it is). `input_tokens` and
+    `output_tokens` are the bounds behind the amount (output for all n).
+    """
+
+    amount_nano: int
+    cap_to_set: int | None
+    smallest_nano: int
+    changes: tuple[str, ...] = ()
+    reasoning_nano: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    fixed_nano: int = 0
+    output_rate: int = 0
+    n: int = 1
+
+
+def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
+    """The hold of one candidate. Raises KeyError for a hosted tool without a price."""
+    bound = input_bound(ask)
+    rows = _rows(price, ask.tier, bound)
+    fees = sum([price.tool_calls[name] * count for name, count in ask.tool_calls.items()])
+    fixed = fees + _nano(bound * max([_input_rate(row, ask) for row in rows]))
+    rate = max([max(row.output, row.audio_output if ask.audio_output else 0) for row in rows])
+    cap, smallest_cap, shown = _caps(ask, rule)
+    return HoldSize(
+        amount_nano=_with_output(fixed, cap, ask.n, rate),
+        cap_to_set=shown,
+        smallest_nano=_with_output(fixed, smallest_cap, ask.n, rate),
+        changes=(CAP_ADDED,) if shown is not None else (),
+        reasoning_nano=_with_output(fixed, min(cap, ask.reasoning_allowance), ask.n, rate)
+        if ask.reasoning_allowance
+        else 0,
+        input_tokens=bound,
+        output_tokens=cap * ask.n,
+        fixed_nano=fixed,
+        output_rate=rate,
+        n=ask.n,
+    )
+
+
+def granted(size: HoldSize, granted_nano: int) -> HoldSize:
+    """The size as it is after the store granted `granted_nano`: the cap is what that money pays for."""
+    if granted_nano >= size.amount_nano or not size.output_rate:
+        return size
+    cap = max(0, granted_nano - size.fixed_nano) * _TOKENS_PER_RATE // (size.output_rate * size.n)
+    return replace(
+        size,
+        amount_nano=granted_nano,
+        cap_to_set=cap,
+        changes=(CAP_LOWERED,),
+        output_tokens=cap * size.n,
+    )
+
+
+def dearest(sizes: Sequence[HoldSize]) -> HoldSize:
+    """One hold that covers whichever of these candidates is sent."""
+    return HoldSize(
+        amount_nano=max([size.amount_nano for size in sizes]),
+        cap_to_set=None,
+        smallest_nano=max([size.smallest_nano for size in sizes]),
+        reasoning_nano=max([size.reasoning_nano for size in sizes]),
+    )
+
+
+def input_bound(ask: Ask) -> int:
+    """The most input tokens this request can have."""
+    if ask.whole_window:
+        return ask.context_tokens
+    bound = ask.text_bytes + ask.image_tokens + ask.audio_input_tokens
+    return min(bound, ask.context_tokens) if ask.context_tokens else bound
+
+
+def _caps(ask: Ask, rule: Rule) -> tuple[int, int, int | None]:
+    """(output tokens to hold for, the smallest permitted, the cap to set)."""
+    if not ask.generates:
+        return 0, 0, None
+    least = min(ask.reasoning_allowance, LEAST_REASONED_OUTPUT) if ask.reasoning_allowance else LEAST_OUTPUT
+    if ask.cap is not None:
+        cap = min(ask.cap, ask.max_output)
+        return cap, min(cap, least) if rule.shrink_always else cap, None
+    cap = min(max(rule.default_max_output, ask.reasoning_allowance), ask.max_output)
+    if ask.has_schema and not rule.shrink_always:
+        return cap, cap, cap if rule.hard else None
+    return cap, min(cap, least), cap if rule.hard else None
+
+
+def _rows(price: PriceRow, tier: str, bound: int) -> list[PriceRow]:
+    """Every row that may price this request: the tier asked for, the plain row it may fall back to, their long rows."""
+    asked = (price, *price.tiers.values()) if tier in _UNCERTAIN_TIERS else rows_of_tier(price, tier)
+    rows = [*asked, price]
+    return rows + [long_or_plain(row, bound) for row in rows]
+
+
+def _input_rate(row: PriceRow, ask: Ask) -> int:
+    return max(_input_rates(row, ask))
+
+
+def _input_rates(row: PriceRow, ask: Ask) -> Iterable[int]:
+    yield row.input
+    yield row.cached_input
+    yield row.cache_write
+    yield row.cache_write_extended
+    if ask.image_tokens or ask.whole_window:
+        yield row.image_input
+    if ask.audio_input_tokens or ask.whole_window:
+        yield row.audio_input
+
+
+def _with_output(fixed_nano: int, cap: int, n: int, rate: int) -> int:
+    return fixed_nano + _nano(cap * n * rate)
+
+
+def _nano(product: int) -> int:
+    return -(-product // _TOKENS_PER_RATE)

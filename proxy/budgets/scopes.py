@@ -1,0 +1,175 @@
+"""Whose spending a request counts against: configured budgets and limits + caller + model + user → counters, in order.
+
+A counter is one number the store keeps: money, tokens and requests in a window, or requests under way. Its id names the
+budget and the object it counts (`b:per-user:search-web:5f2c…`), so that every key and user has a counter of its own under
+one budget. The order is the order in which a refusal is reported: the caller's own limits first, then outward.
+
+Users count per (key, user), and only for keys with `trusted_users`: a `user` field that nobody vouches for would let a
+caller escape by inventing names, or spend in somebody else's name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from proxy.budgets.windows import Per
+from proxy.nouns import Caller
+
+Kind = Literal["money", "user", "requests", "tokens", "concurrent"]
+Scope = Literal["global", "team", "key", "user", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A hard limit in nano-dollars for one window. `of` names the team, key or model it counts, "" for global and user."""
+
+    name: str
+    scope: Scope
+    limit_nano: int
+    per: Per
+    of: str = ""
+    zone: str = "UTC"
+    soft_nano: int | None = None
+    downgrade: str = ""
+    allow_outage_nano: int | None = None
+    allow_unpriced: bool = False
+    shrink_always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rates of one key; None is unlimited."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrent: int | None = None
+
+
+NO_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One number to check and to count in. `limit` is nano-dollars, tokens or requests; `budget` is None for rates."""
+
+    id: str
+    kind: Kind
+    limit: int
+    per: Per
+    zone: str = "UTC"
+    budget: Budget | None = None
+
+
+class AllowanceSettings(Protocol):
+    """A budget as the settings spell it (on a team, a key, or named at the top)."""
+
+    @property
+    def usd_nano(self) -> int: ...
+    @property
+    def per(self) -> Per: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def soft_nano(self) -> int | None: ...
+    @property
+    def on_soft(self) -> "OnSoftSettings | None": ...
+    @property
+    def on_redis_failure(self) -> Literal["deny", "allow"]: ...
+    @property
+    def outage_nano(self) -> int: ...
+    @property
+    def unpriced(self) -> Literal["deny", "allow"]: ...
+    @property
+    def shrink(self) -> Literal["uncapped", "always"]: ...
+
+
+class OnSoftSettings(Protocol):
+    """What a budget does from its soft limit on; `str(downgrade)` is `model` or `model@effort`."""
+
+    @property
+    def downgrade(self) -> object: ...
+
+
+def budget(settings: AllowanceSettings, name: str, scope: Scope, of: str = "") -> Budget:
+    """A configured budget as this room uses it. Those of teams and keys have no name of their own: see `unnamed`."""
+    on_soft = settings.on_soft
+    return Budget(
+        name=name,
+        scope=scope,
+        limit_nano=settings.usd_nano,
+        per=settings.per,
+        of=of,
+        zone=settings.zone,
+        soft_nano=settings.soft_nano,
+        downgrade=str(on_soft.downgrade) if on_soft is not None else "",
+        allow_outage_nano=settings.outage_nano if settings.on_redis_failure == "allow" else None,
+        allow_unpriced=settings.unpriced == "allow",
+        shrink_always=settings.shrink == "always",
+    )
+
+
+def unnamed(scope: Scope, of: str, settings: AllowanceSettings) -> str:
+    """The name of a budget written on a team or a key: `search.month`. One per window and object."""
+    return f"{of}.{settings.per}" if scope == "key" else f"{scope}.{of}.{settings.per}"
+
+
+class Book:
+    """Every configured budget and limit, found by the object it applies to. Immutable; built once per reload.
+
+    `limits` are by key name; a budget of scope key, team or model applies where the caller's is `of`.
+    """
+
+    __slots__ = ("_by_object", "_limits", "budgets")
+
+    def __init__(self, budgets: Iterable[Budget], limits: Mapping[str, Limits]) -> None:
+        self.budgets = tuple(budgets)
+        self._limits = dict(limits)
+        self._by_object: dict[tuple[Scope, str], tuple[Budget, ...]] = {}
+        for each in self.budgets:
+            place = (each.scope, each.of)
+            self._by_object[place] = (*self._by_object.get(place, ()), each)
+
+    def counters(
+        self, caller: Caller, model: str, user_hash: str, *, money_only: bool = False
+    ) -> tuple[Counter, ...]:
+        """The counters of one request, in the order in which refusals are reported. `money_only`: an attempt after the
+        first of the same request, which the rates have counted already."""
+        key = caller.key_name
+        found = [] if money_only else list(self._rates(key))
+        found += self._money("key", key)
+        if user_hash and caller.trusted_users:
+            found += [
+                _counter(each, f"{key}:{user_hash}", "user") for each in self._by_object.get(("user", ""), ())
+            ]
+        found += self._money("team", caller.team)
+        found += self._money("model", model)
+        found += self._money("global", "")
+        return tuple(found)
+
+    def hard_for(self, caller: Caller, model: str, user_hash: str) -> tuple[Budget, ...]:
+        """The budgets among those counters."""
+        counters = self.counters(caller, model, user_hash, money_only=True)
+        return tuple([counter.budget for counter in counters if counter.budget is not None])
+
+    def limits_of(self, key_name: str) -> Limits:
+        """A key's rates."""
+        return self._limits.get(key_name, NO_LIMITS)
+
+    def _money(self, scope: Scope, of: str) -> list[Counter]:
+        if not of and scope != "global":
+            return []
+        return [_counter(each, of, "money") for each in self._by_object.get((scope, of), ())]
+
+    def _rates(self, key: str) -> Iterator[Counter]:
+        limits = self.limits_of(key)
+        if limits.concurrent is not None:
+            yield Counter(f"c:{key}", "concurrent", limits.concurrent, "total")
+        if limits.rpm is not None:
+            yield Counter(f"r:{key}", "requests", limits.rpm, "minute")
+        if limits.tpm is not None:
+            yield Counter(f"t:{key}", "tokens", limits.tpm, "minute")
+
+
+def _counter(each: Budget, of: str, kind: Kind) -> Counter:
+    name = f"b:{each.name}:{of}" if of else f"b:{each.name}"
+    return Counter(name, kind, each.limit_nano, each.per, each.zone, each)
