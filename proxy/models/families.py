@@ -40,10 +40,8 @@ class Family:
     custom_tools: bool = True
     verbosity: tuple[str, ...] = ("low", "medium", "high")
     chat_tools: ChatTools = "chat"
+    json_schema: bool = True
     cache_options: bool = False
-    web_search_options: bool = False
-    provider_fields: bool = True
-    max_n: int = 128
 
     @property
     def reasons(self) -> bool:
@@ -124,7 +122,7 @@ _GPT_6_ASTRA = replace(
     max_top_logprobs=0,
     chat_tools="responses",
 )
-# Open weights behind vLLM and its like: the classic parameters plus an effort, none of OpenAI's account features.
+# Open weights behind vLLM and its like: the classic parameters plus an effort.
 _OPEN = replace(
     _FAST,
     name="open",
@@ -132,7 +130,6 @@ _OPEN = replace(
     responses_efforts=_O_EFFORTS,
     default_effort="medium",
     prediction=False,
-    provider_fields=False,
 )
 
 FAMILIES: dict[str, Family] = {
@@ -148,7 +145,8 @@ FAMILIES: dict[str, Family] = {
         _GPT_5_6,
         _GPT_6_ASTRA,
         _OPEN,
-        replace(_FAST, name="gpt-audio"),
+        replace(_FAST, name="gpt-4", json_schema=False, prediction=False),
+        replace(_FAST, name="gpt-audio", prediction=False),
         # Other providers through litellm, which translates for them: everything OpenAI's classic API takes.
         replace(
             _OPEN,

@@ -27,7 +27,7 @@ _ENDPOINTS = {
 }
 _TIERS = {"flex": "_flex", "priority": "_priority", "batch": "_batches", "ultrafast": "_ultrafast"}
 _MILLION = 1_000_000
-_OPENAI_NAMES = (("gpt-4", "gpt-4.1"), ("gpt-3.5", "gpt-4.1"), ("chatgpt-4o", "gpt-4.1"))
+_OPENAI_NAMES = (("gpt-4o", "gpt-4.1"), ("gpt-4.1", "gpt-4.1"), ("gpt-4", "gpt-4"), ("gpt-3.5", "gpt-4"))
 _LONG_TOKENS = (128_000, 200_000, 272_000, 512_000)
 _entries = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
