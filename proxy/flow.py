@@ -105,7 +105,9 @@ async def _obtain(request: Request, plan: Plan, trace: Trace, house: House) -> A
         if isinstance(outcome, Answer):
             return outcome
         failed = outcome
-        if not judge(failed.failure, retry_after_s=failed.retry_after_s, next_on_timeout=plan.next_on_timeout).next:
+        if not judge(
+            failed.failure, retry_after_s=failed.retry_after_s, next_on_timeout=plan.next_on_timeout
+        ).next:
             break
     return failed
 

@@ -11,7 +11,9 @@ Header = tuple[bytes, bytes]
 
 UP: Final = frozenset({b"content-type", b"accept", b"openai-beta", b"idempotency-key", b"traceparent"})
 UP_PASSTHROUGH: Final = UP | {b"authorization", b"openai-organization", b"openai-project"}
-_DOWN: Final = frozenset({b"content-type", b"x-request-id", b"retry-after", b"retry-after-ms", b"x-should-retry"})
+_DOWN: Final = frozenset(
+    {b"content-type", b"x-request-id", b"retry-after", b"retry-after-ms", b"x-should-retry"}
+)
 _DOWN_PREFIXES: Final = (b"openai-", b"x-ratelimit-")
 _OURS: Final = b"x-ratelimit-"
 

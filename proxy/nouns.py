@@ -68,11 +68,12 @@ class Asks:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as the api room hands it to flow: allow-listed headers, raw body, nothing parsed."""
+    """One request as the api room hands it to flow: raw body, nothing parsed. `target` is the path behind the API's root,
+    such as `/chat/completions`; `headers` are lower-case names as the client sent them."""
 
     id: str
     endpoint: Endpoint
-    target: str
+    target: bytes
     raw: bytes = field(repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     asks: Asks

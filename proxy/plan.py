@@ -7,6 +7,7 @@ then for every candidate: hard limits (what the model cannot take is dropped wit
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -95,7 +96,8 @@ class Planner:
             return self._classifier.classify(request.fields), Reason.TASK
         if asks.task not in TASKS:
             raise BadRequest(
-                f"x-switchyard-task must be one of {', '.join(TASKS)}; got {asks.task!r}", param="x-switchyard-task"
+                f"x-switchyard-task must be one of {', '.join(TASKS)}; got {asks.task!r}",
+                param="x-switchyard-task",
             )
         return Verdict(asks.task, 1.0, 1.0, "medium", unsure=False), Reason.CALLER
 
@@ -104,7 +106,9 @@ class Planner:
     ) -> tuple[Candidate, ...]:
         places = self._places[row.name]
         if target.provider:
-            places = tuple([place for place in places if place.provider == target.provider]) or (Place(target.provider),)
+            places = tuple([place for place in places if place.provider == target.provider]) or (
+                Place(target.provider),
+            )
         edits = _effort_edit(request, target.effort)
         return tuple(
             [
@@ -117,8 +121,8 @@ class Planner:
         written, effort = split_effort(name)
         provider, slash, rest = written.partition("/")
         if slash and provider in self._settings.providers:
-            return _Target(rest, effort, provider)
-        return _Target(written, effort, "")
+            return _Target(rest, effort or "", provider)
+        return _Target(written, effort or "", "")
 
     def _row(self, target: _Target, asked: str) -> ModelRow:
         row = self._catalogue.resolve(target.written)
@@ -130,7 +134,9 @@ class Planner:
 
     def _check_allowed(self, caller: Caller, names: set[str], asked: str) -> None:
         if caller.models and not (names & caller.models):
-            raise NotAllowed(f"This key may not use the model `{asked}`.", code="model_not_allowed", param="model")
+            raise NotAllowed(
+                f"This key may not use the model `{asked}`.", code="model_not_allowed", param="model"
+            )
 
 
 def _places(settings: Settings, catalogue: Catalogue) -> Mapping[str, tuple[Place, ...]]:
@@ -141,21 +147,37 @@ def _places(settings: Settings, catalogue: Catalogue) -> Mapping[str, tuple[Plac
     for row in catalogue:
         written = settings.models.get(row.name)
         if written is not None and written.deployments:
-            places[row.name] = tuple([Place(d.provider, d.model or "", d.weight) for d in written.deployments])
+            places[row.name] = tuple(
+                [Place(d.provider, d.model or "", d.weight) for d in written.deployments]
+            )
         elif home and row.provider_kind == "openai":
             places[row.name] = (Place(home),)
     return places
 
 
 def _ordered(places: tuple[Place, ...], request: Request) -> tuple[Place, ...]:
-    """Deployments in the order to try: chosen by weight with a hash of the conversation's opening, the rest behind.
+    """Deployments in the order to try: one chosen by weight, the rest behind it.
 
-    Weighted rendezvous hashing (Mosharaf et al.): each place scores -weight / ln(h), the highest comes first, so that
-    changing one weight moves only that place's share.
+    Weighted rendezvous hashing: each place scores -weight / ln(h) with h drawn from (place, conversation), the highest
+    comes first; a conversation stays where its prompt cache is, and changing one weight moves only that place's share.
     """
     if len(places) == 1:
         return places
-    raise NotImplementedError
+    opening = _opening(request)
+    return tuple(sorted(places, key=lambda place: _score(place, opening), reverse=True))
+
+
+def _score(place: Place, opening: bytes) -> float:
+    name = f"{place.provider}\0{place.upstream_model}\0".encode()
+    draw = int.from_bytes(hashlib.blake2b(name + opening, digest_size=7).digest(), "big")
+    return -place.weight / math.log((draw + 1) / (2**56 + 1))
+
+
+def _opening(request: Request) -> bytes:
+    """What does not change as a conversation grows: its first two messages, or the whole of a single input."""
+    messages = request.fields.get("messages") or request.fields.get("input")
+    first = messages[:2] if isinstance(messages, list) else messages
+    return msgspec.json.encode(first)
 
 
 def _effort_edit(request: Request, effort: str) -> dict[str, bytes]:

@@ -123,7 +123,9 @@ async def _peek(response: http.Response, meter: StreamMeter) -> Answer | Failed:
 
 
 def _is_stream(response: http.Response) -> bool:
-    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in response.headers)
+    return any(
+        name == b"content-type" and value.startswith(b"text/event-stream") for name, value in response.headers
+    )
 
 
 def _transport_failure(error: http.UpstreamError) -> Failed:

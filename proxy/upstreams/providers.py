@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.headers import Header, upward
 from proxy.nouns import Call
-from proxy.upstreams.http import HttpPool, Origin, Response, Timeouts
+from proxy.upstreams.http import HttpPool, Response, Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,6 @@ class Provider:
     """
 
     name: str
-    origin: Origin
     pool: HttpPool
     timeouts: Timeouts
     passthrough: bool = False
@@ -27,9 +26,8 @@ class Provider:
 
     async def send(self, call: Call, body: bytes) -> Response:
         """POST `body` to the endpoint the caller used. Raises the errors of `http`."""
-        target = self.origin.base_path + call.target.encode("ascii")
         headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
-        return await self.pool.send(self.origin, b"POST", target, headers, body, self._timeouts(call))
+        return await self.pool.send(b"POST", call.target, headers, body, self._timeouts(call))
 
     def _timeouts(self, call: Call) -> Timeouts:
         """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer

@@ -1,0 +1,76 @@
+"""Who is calling: the three modes, and the one place where a key is looked at.
+
+    keys         our own keys, known by their SHA-256 only
+    passthrough  the caller's provider key; it is sent up as it came and never looked into
+    open         anyone (loopback only; settings refuse it elsewhere)
+
+An unknown key and a malformed one take the same path: hash, look up, compare digests. Nothing is built from a key.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.errors import InvalidApiKey, NotAllowed
+from proxy.nouns import Caller, Endpoint
+
+Mode = Literal["keys", "passthrough", "open"]
+
+_MISSING = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY)."
+)
+_WRONG = "Incorrect API key provided. Ask whoever runs this proxy for a key."
+_NOBODY = b"\0" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One of our keys. `digest` is the SHA-256 of it, 32 bytes; `expires_at` in Unix seconds, None for never."""
+
+    digest: bytes
+    caller: Caller
+    expires_at: float | None = None
+
+
+class KeyRing:
+    """The keys of one moment; replaced as a whole when keys change."""
+
+    __slots__ = ("_keys", "mode")
+
+    def __init__(self, mode: Mode, keys: Mapping[bytes, Key]) -> None:
+        self.mode = mode
+        self._keys = keys
+
+    def identify(self, authorization: bytes, now: float) -> Caller:
+        """The caller behind an Authorization header (`b""` for none). Raises InvalidApiKey."""
+        if self.mode == "open":
+            return _ANYONE
+        token = _token(authorization)
+        if not token:
+            raise InvalidApiKey(_MISSING)
+        digest = hashlib.sha256(token).digest()
+        if self.mode == "passthrough":
+            return Caller(key_id=digest.hex()[:12], key_name="passthrough", credential=authorization)
+        key = self._keys.get(digest)
+        if not hmac.compare_digest(key.digest if key else _NOBODY, digest) or key is None:
+            raise InvalidApiKey(_WRONG, code="invalid_api_key")
+        if key.expires_at is not None and now >= key.expires_at:
+            raise InvalidApiKey("This API key has expired.", code="invalid_api_key")
+        return key.caller
+
+
+def allow_endpoint(caller: Caller, endpoint: Endpoint) -> None:
+    """Raises NotAllowed when the key may not call this endpoint."""
+    if caller.endpoints and endpoint.value not in caller.endpoints:
+        raise NotAllowed(f"This key may not use the {endpoint.value} endpoint.", code="endpoint_not_allowed")
+
+
+_ANYONE = Caller(key_id="open", key_name="open")
+
+
+def _token(authorization: bytes) -> bytes:
+    scheme, _, token = authorization.partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""

@@ -1,0 +1,156 @@
+"""The data port: hot endpoints dispatched straight to flow, everything else through FastAPI.
+
+A request passes door → gate → auth → body → flow. The dispatcher looks only at method and path of the scope; nothing
+here reads the request's URL or Host, which a client can write as it likes.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.api.auth import KeyRing, allow_endpoint
+from proxy.api.exchange import exchange_of
+from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
+from proxy.api.listing import Listing
+from proxy.api.outlet import Outlet
+from proxy.api.pages import build_pages
+from proxy.errors import ApiError, BadRequest
+from proxy.flow import House, serve
+from proxy.nouns import NANO_PER_USD, Asks, Call, Caller, Endpoint
+
+ROOT: Final = "/v1"
+HOT: Final = {
+    "/v1/chat/completions": Endpoint.CHAT,
+    "/v1/responses": Endpoint.RESPONSES,
+    "/v1/embeddings": Endpoint.EMBEDDINGS,
+    "/v1/completions": Endpoint.COMPLETIONS,
+    "/v1/moderations": Endpoint.MODERATIONS,
+}
+
+
+@dataclass(slots=True)
+class DataPort:
+    """What the data port works with at this moment. A reload replaces the fields; running requests keep the `house` they
+    started with."""
+
+    house: House
+    keys: KeyRing
+    gate: Gate
+    max_json_bytes: int
+    listing: Listing
+    is_ready: Callable[[], bool]
+    refused: Callable[[ApiError], None]
+
+    def ready(self) -> bool:
+        """Whether new requests should be sent here."""
+        return self.is_ready()
+
+    def now(self) -> float:
+        """The time of day, Unix seconds."""
+        return self.house.wall_clock()
+
+
+class DataApp:
+    """The ASGI app of the data port."""
+
+    def __init__(self, port: DataPort) -> None:
+        self._port = port
+        self._pages = build_pages(port)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = HOT.get(scope["path"]) if scope["method"] == "POST" else None
+        if endpoint is None:
+            await self._pages(scope, receive, send)
+            return
+        await _relay(self._port, endpoint, scope, receive, send)
+
+
+async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    started_s, at = time.perf_counter(), time.time()
+    outlet = Outlet(send, exchange_of(scope))
+    try:
+        with port.gate.enter() as ticket:
+            headers = scope["headers"]
+            caller = _authenticate(port.keys, headers, endpoint, at)
+            body = await read_body(scope, receive, port.max_json_bytes, ticket)
+            call = Call(
+                id="sy-" + secrets.token_hex(12),
+                endpoint=endpoint,
+                target=scope["raw_path"][len(ROOT) :],
+                raw=body,
+                headers=headers,
+                asks=_asks(headers),
+                at=at,
+                started_s=started_s,
+            )
+            await serve(call, caller, outlet, port.house)
+    except ApiError as refusal:
+        port.refused(refusal)
+        await outlet.whole(refusal.status, own_headers(refusal), refusal.body())
+    except ClientGone:
+        return
+
+
+def own_headers(refusal: ApiError) -> list[tuple[bytes, bytes]]:
+    """A refusal's headers with a request id of ours: support questions begin with one."""
+    request_id = b"sy-" + secrets.token_hex(12).encode()
+    return [*refusal.headers(), (b"x-request-id", request_id), (b"x-switchyard-request-id", request_id)]
+
+
+def _authenticate(keys: KeyRing, headers: list[tuple[bytes, bytes]], endpoint: Endpoint, at: float) -> Caller:
+    authorization = b""
+    for name, value in headers:
+        if name == b"authorization":
+            authorization = value
+    caller = keys.identify(authorization, at)
+    allow_endpoint(caller, endpoint)
+    return caller
+
+
+def _asks(headers: list[tuple[bytes, bytes]]) -> Asks:
+    named = {name: value for name, value in headers if name.startswith(b"x-s")}
+    if not named:
+        return _NOTHING_ASKED
+    return Asks(
+        task=_text(named, b"x-switchyard-task"),
+        route=_text(named, b"x-switchyard-route"),
+        session=_text(named, b"x-switchyard-session"),
+        max_cost_nano=_max_cost_nano(_text(named, b"x-switchyard-max-cost-usd")),
+        read_timeout_s=_seconds(_text(named, b"x-stainless-read-timeout")),
+    )
+
+
+_NOTHING_ASKED: Final = Asks()
+
+
+def _text(named: dict[bytes, bytes], name: bytes) -> str:
+    return named.get(name, b"").decode("latin-1").strip()
+
+
+def _max_cost_nano(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(_positive(text) * NANO_PER_USD)
+    except ValueError:
+        raise BadRequest(
+            "x-switchyard-max-cost-usd must be an amount in US dollars such as 0.05",
+            param="x-switchyard-max-cost-usd",
+        ) from None
+
+
+def _seconds(text: str) -> float | None:
+    """The SDK's own read timeout; anything unreadable counts as not sent, since the app did not write it."""
+    try:
+        return _positive(text)
+    except ValueError:
+        return None
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise ValueError(text)
+    return number

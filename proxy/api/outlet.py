@@ -1,0 +1,48 @@
+"""The caller's side of one request as flow writes to it: ASGI messages, one write per block."""
+
+import asyncio
+
+from proxy.api.exchange import Exchange
+from proxy.api.guard import Send
+from proxy.headers import Header
+
+
+class Outlet:
+    """Implements flow's `Client`. When the client leaves, or a drain cuts, the task that serves it is cancelled: every
+    await of the request ends at once, and the upstream call with it."""
+
+    __slots__ = ("_send", "_task", "cutting", "started")
+
+    def __init__(self, send: Send, exchange: Exchange | None) -> None:
+        self._send = send
+        self._task = asyncio.current_task()
+        self.cutting = False
+        self.started = False
+        if exchange is not None:
+            exchange.on_client_gone(self._gone)
+            exchange.on_cut(self._cut)
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, block: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": block, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
+        self.started = True
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _gone(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _cut(self) -> None:
+        self.cutting = True
+        if self._task is not None:
+            self._task.cancel()

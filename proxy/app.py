@@ -1,0 +1,186 @@
+"""Puts the rooms together: from settings to what the data port works with. The only place that knows them all."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.api.auth import Key, KeyRing
+from proxy.api.listing import Listed, Listing
+from proxy.flow import House
+from proxy.metrics.labels import Vocabulary
+from proxy.models.catalogue import Catalogue
+from proxy.models.catalogue import load as load_catalogue
+from proxy.nouns import Caller, LedgerRow
+from proxy.plan import Planner
+from proxy.routing.classifier import Classifier
+from proxy.settings import Key as KeySettings
+from proxy.settings import Mistake, Settings, load, shipped_file, validate
+from proxy.settings import Provider as ProviderSettings
+from proxy.upstreams.http import HttpPool, Origin, Timeouts
+from proxy.upstreams.providers import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a process is told to run: the file's name and text (None: the shipped file), and the command line's wishes.
+
+    Handed from the parent to its workers as text, so that all of them run what the parent has checked.
+    """
+
+    path: str | None = None
+    text: str | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings and catalogue that fit each other, with what the operator should be warned of."""
+
+    settings: Settings
+    catalogue: Catalogue
+    warnings: tuple[Mistake, ...]
+
+
+def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configuration:
+    """Raises SettingsError with every mistake, of the file and of the models it names."""
+    path = Path(blueprint.path) if blueprint.path else None
+    settings = load(path, blueprint.text, env=env, flags=blueprint.flags)
+    written = settings.origin.data.get("models") if settings.origin else None
+    catalogue = load_catalogue(written, _names_used(settings), shipped_file("models.yaml"))
+    names = {name for row in catalogue for name in row.names}
+    return Configuration(settings, catalogue, validate(settings, names))
+
+
+def _names_used(settings: Settings) -> set[str]:
+    """Model names the configuration mentions, so that the catalogue can look up those it does not ship."""
+    names = {target.model for route in settings.routes.values() for target in route.default}
+    for route in settings.routes.values():
+        for lists in route.tasks.values():
+            names |= {
+                target.model
+                for part in (lists.default, lists.easy, lists.medium, lists.hard)
+                for target in part
+            }
+    return names | {name for key in settings.keys for name in key.models} | set(settings.aliases.values())
+
+
+class Pools:
+    """One connection pool per provider, kept over reloads while the provider's settings stay the same."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, tuple[ProviderSettings, HttpPool]] = {}
+
+    def fitting(self, providers: Mapping[str, ProviderSettings]) -> dict[str, HttpPool]:
+        """The pools of these providers; those of changed or removed ones finish what they have open and end."""
+        fitting: dict[str, tuple[ProviderSettings, HttpPool]] = {}
+        for name, settings in providers.items():
+            kept = self._pools.pop(name, None)
+            if kept is not None and kept[0] == settings:
+                fitting[name] = kept
+                continue
+            if kept is not None:
+                kept[1].retire()
+            fitting[name] = (settings, HttpPool(_origin(settings)))
+        for _, pool in self._pools.values():
+            pool.retire()
+        self._pools = fitting
+        return {name: pool for name, (_, pool) in fitting.items()}
+
+    def close(self) -> None:
+        """End every connection now."""
+        for _, pool in self._pools.values():
+            pool.close()
+
+
+def build_house(
+    configuration: Configuration, classifier: Classifier, pools: Pools, record: Callable[[LedgerRow], None]
+) -> House:
+    """The rooms of one snapshot of the settings."""
+    settings = configuration.settings
+    passthrough = settings.auth.mode == "passthrough"
+    built = pools.fitting(settings.providers)
+    return House(
+        planner=Planner(settings, configuration.catalogue, classifier),
+        providers={
+            name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
+            for name, pool in built.items()
+        },
+        record=record,
+        wall_clock=time.time,
+        clock=time.perf_counter,
+        rng=random.random,
+        passthrough=passthrough,
+    )
+
+
+def build_keys(settings: Settings) -> KeyRing:
+    """The key ring of the configuration file."""
+    keys = [_key(key) for key in settings.keys]
+    assert settings.auth.mode is not None
+    return KeyRing(settings.auth.mode, {key.digest: key for key in keys})
+
+
+def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
+    """Every name that can be asked for."""
+    names = {route: Listed(route, "switchyard") for route in settings.routes}
+    for alias, target in settings.aliases.items():
+        names[alias] = Listed(alias, "switchyard", target=target)
+    for row in catalogue:
+        for name in row.names:
+            names.setdefault(name, Listed(name, "system", row.released, row.shutdown, target=row.name))
+    return Listing(names)
+
+
+def build_vocabulary(settings: Settings, catalogue: Catalogue) -> Vocabulary:
+    """The names that may become labels of metrics."""
+    return Vocabulary(
+        models=frozenset(catalogue.names()),
+        providers=frozenset(settings.providers),
+        routes=frozenset(settings.routes),
+        migrations=frozenset(migration.name for migration in settings.migrations),
+    )
+
+
+def _key(key: KeySettings) -> Key:
+    caller = Caller(
+        key_id=key.name,
+        key_name=key.name,
+        team=key.team or "",
+        models=frozenset(key.models),
+        endpoints=frozenset(endpoint.value for endpoint in key.endpoints),
+        trusted_users=key.trusted_users,
+    )
+    return Key(bytes.fromhex(key.hash.removeprefix("sha256:")), caller, key.expires_at)
+
+
+def _origin(settings: ProviderSettings) -> Origin:
+    return Origin.from_url(
+        settings.url,
+        ca_file=settings.ca_file,
+        proxy_url=settings.proxy.get_secret_value() if settings.proxy else None,
+        max_connections=settings.max_connections,
+    )
+
+
+def _provider(name: str, settings: ProviderSettings, pool: HttpPool, *, passthrough: bool) -> Provider:
+    waits = settings.timeouts
+    return Provider(
+        name=name,
+        pool=pool,
+        timeouts=Timeouts(connect_s=waits.connect_s, first_byte_s=waits.first_byte_s, idle_s=waits.idle_s),
+        passthrough=passthrough,
+        stream_usage=settings.stream_usage,
+        own_headers=() if passthrough else _credentials(settings),
+    )
+
+
+def _credentials(settings: ProviderSettings) -> tuple[tuple[bytes, bytes], ...]:
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    named = (
+        (b"authorization", f"Bearer {key}" if key else ""),
+        (b"openai-organization", settings.organization or ""),
+        (b"openai-project", settings.project or ""),
+    )
+    return tuple([(name, value.encode("latin-1")) for name, value in named if value])

@@ -1,0 +1,102 @@
+"""The `switchyard` command. Every subcommand reads the same configuration; `--config` names the file."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvloop
+
+from proxy import __version__
+from proxy.app import Blueprint, read_configuration
+from proxy.metrics.log import Log
+from proxy.models.rowfile import CatalogueError
+from proxy.parent import Order, Parent
+from proxy.sandbox import server as sandbox_server
+from proxy.settings import SettingsError, schema
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    options = _parser()
+    given, rest = options.parse_known_args(argv)
+    if rest and given.command != "sandbox":
+        options.error(f"unrecognized arguments: {' '.join(rest)}")
+    command: Callable[[argparse.Namespace, Sequence[str]], int] = given.run
+    try:
+        return command(given, rest)
+    except (SettingsError, CatalogueError) as mistakes:
+        print(mistakes, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"switchyard: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="switchyard", description="OpenAI-compatible routing proxy: change base_url, keep your app."
+    )
+    options.add_argument("--version", action="version", version=f"switchyard {__version__}")
+    commands = options.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration file (left out: the shipped config/switchyard.yaml)"
+    )
+    serve = commands.add_parser("serve", parents=[configured], help="run the proxy")
+    serve.add_argument("--host", help="address of the data port (default 127.0.0.1)")
+    serve.add_argument("--port", help="data port (default 4000)")
+    serve.add_argument("--admin-port", help="admin port: metrics and the operator's page (default 4001)")
+    serve.add_argument("--workers", help="processes that serve the data port (default 1)")
+    serve.add_argument(
+        "--sandbox", action="store_true", default=None, help="answer from the simulated OpenAI instead of a provider"
+    )
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")
+    check.set_defaults(run=_check)
+    commands.add_parser("schema", help="print the configuration's JSON Schema").set_defaults(run=_schema)
+    sandbox = commands.add_parser("sandbox", add_help=False, help="run the simulated OpenAI alone")
+    sandbox.set_defaults(run=_sandbox)
+    return options
+
+
+def _serve(given: argparse.Namespace, _: Sequence[str]) -> int:
+    wishes = {
+        "server.host": given.host,
+        "server.port": given.port,
+        "server.admin_port": given.admin_port,
+        "server.workers": given.workers,
+    }
+    flags = {key: value for key, value in wishes.items() if value is not None}
+    log = Log(sys.stdout.fileno(), time.time)
+    try:
+        return uvloop.run(Parent(Order(given.config, flags, given.sandbox), os.environ, log).run())
+    finally:
+        log.close()
+
+
+def _check(given: argparse.Namespace, _: Sequence[str]) -> int:
+    path = str(given.config) if given.config else None
+    configuration = read_configuration(Blueprint(path), os.environ)
+    for warning in configuration.warnings:
+        print(f"warning: {warning}")
+    print("The configuration is valid.")
+    return 0
+
+
+def _schema(_: argparse.Namespace, __: Sequence[str]) -> int:
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _sandbox(_: argparse.Namespace, rest: Sequence[str]) -> int:
+    return sandbox_server.main(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

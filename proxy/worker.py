@@ -1,0 +1,142 @@
+"""One worker: a process that serves the data port. Started by the parent as `python -m proxy.worker`.
+
+It is given the listening socket and one end of the control wire, runs the configuration the parent has checked, and ends
+by draining: on SIGTERM, or when the parent is gone.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from proxy.api.data import DataApp, DataPort
+from proxy.api.door import DoorLimits
+from proxy.api.guard import Gate
+from proxy.api.server import DataServer
+from proxy.app import (
+    Configuration,
+    Pools,
+    build_house,
+    build_keys,
+    build_listing,
+    build_vocabulary,
+    read_configuration,
+)
+from proxy.control import Control, unpack
+from proxy.errors import ApiError
+from proxy.metrics.log import Log
+from proxy.metrics.recorder import Recorder, open_recorder
+from proxy.nouns import LedgerRow
+from proxy.routing.classifier import Classifier
+from proxy.settings import SettingsError
+
+BUFFERED_BODIES = 8
+"""Bodies of the largest size that may be held at once; smaller ones are counted by their bytes."""
+
+
+class Worker:
+    """What lives as long as the process: the log, the numbers, the pools and the port whose fields a reload replaces."""
+
+    def __init__(self, configuration: Configuration, metrics: Path, log: Log) -> None:
+        self.log = log
+        self.pools = Pools()
+        self.classifier = Classifier.load()
+        vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
+        self.recorder: Recorder = open_recorder(metrics, vocabulary)
+        self.grace_s = configuration.settings.server.drain_seconds
+        server = configuration.settings.server
+        self.port = DataPort(
+            house=build_house(configuration, self.classifier, self.pools, self._record),
+            keys=build_keys(configuration.settings),
+            gate=Gate(server.max_in_flight, BUFFERED_BODIES * server.max_json_bytes),
+            max_json_bytes=server.max_json_bytes,
+            listing=build_listing(configuration.settings, configuration.catalogue),
+            is_ready=lambda: not self.server.draining,
+            refused=self._refused,
+        )
+        self.server = DataServer(DataApp(self.port), DoorLimits())
+
+    def take_up(self, configuration: Configuration) -> None:
+        """Run another configuration from the next request on."""
+        settings = configuration.settings
+        port = self.port
+        port.house = build_house(configuration, self.classifier, self.pools, self._record)
+        port.keys = build_keys(settings)
+        port.listing = build_listing(settings, configuration.catalogue)
+        port.max_json_bytes = settings.server.max_json_bytes
+        port.gate.max_requests = settings.server.max_in_flight
+        port.gate.max_bytes = BUFFERED_BODIES * settings.server.max_json_bytes
+        self.grace_s = settings.server.drain_seconds
+        self.recorder.learn(build_vocabulary(settings, configuration.catalogue))
+
+    async def drain(self) -> None:
+        """Finish what is running, cut what does not finish, and let go of everything."""
+        report = await self.server.drain(self.grace_s)
+        self.pools.close()
+        self.recorder.close()
+        self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
+        self.log.close()
+
+    def _record(self, row: LedgerRow) -> None:
+        self.recorder.observe(row)
+        self.log.request(row)
+
+    def _refused(self, refusal: ApiError) -> None:
+        self.recorder.refusal(refusal.code or type(refusal).__name__)
+        self.log.event(
+            "refused", "warning", status=refusal.status, code=refusal.code or "", message=refusal.message
+        )
+
+
+async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> int:
+    """Serve until told to stop. Returns the exit status."""
+    control = await Control.over(wire)
+    first = await control.receive()
+    if first is None:
+        return 1
+    worker = Worker(
+        read_configuration(unpack(first["run"]), os.environ), metrics, Log(sys.stdout.fileno(), time.time)
+    )
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await worker.server.start(listener)
+    control.send(ready=os.getpid())
+    following = asyncio.get_running_loop().create_task(_follow(control, worker, stop.set))
+    await stop.wait()
+    await worker.drain()
+    following.cancel()
+    return 0
+
+
+async def _follow(control: Control, worker: Worker, stop: Callable[[], None]) -> None:
+    """Take up every configuration the parent sends, until the parent is gone."""
+    while (message := await control.receive()) is not None:
+        try:
+            worker.take_up(read_configuration(unpack(message["run"]), os.environ))
+            control.send(running=True)
+        except (SettingsError, OSError, ValueError) as error:
+            control.send(running=False, why=str(error))
+    stop()
+
+
+def main() -> int:
+    """The process: sockets by number, interrupts left to the parent."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--listener", type=int, required=True)
+    options.add_argument("--wire", type=int, required=True)
+    options.add_argument("--metrics", type=Path, required=True)
+    given = options.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listener, wire = socket.socket(fileno=given.listener), socket.socket(fileno=given.wire)
+    return uvloop.run(work(listener, wire, given.metrics))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
