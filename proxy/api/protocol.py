@@ -12,6 +12,9 @@
 """
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections import deque
 from typing import Any, Final, cast
 
@@ -42,7 +45,7 @@ class GuardedProtocol(ReadingProtocol):
         self._resumed = 0
         # What the last sweep that saw progress measured, and when: of the body coming in, of the bytes going out.
         self._arrived = _NOTHING_YET
-        self._unsent: tuple[tuple[int, int], float] | None = None
+        self._unsent: tuple[tuple[int, int, int], float] | None = None
 
     # Connection
 
@@ -172,7 +175,7 @@ class GuardedProtocol(ReadingProtocol):
     def _sweep_unsent(self, unsent_bytes: int, now: float) -> None:
         """The reader must take something now and then. While it is behind, it is not expected to send."""
         self.since = now
-        mark = (unsent_bytes, self._resumed)
+        mark = (unsent_bytes, self._resumed, _unacknowledged_bytes(self.transport))
         if self._unsent is None or self._unsent[0] != mark:
             self._unsent = (mark, now)
         elif now - self._unsent[1] > self.limits.write_stall_s:
@@ -194,6 +197,16 @@ class GuardedProtocol(ReadingProtocol):
             self.refuse(RequestTimeout("The request body stopped arriving."))
         if age_s > limits.body_grace_s + exchange.received_bytes / limits.body_min_rate_bytes:
             self.refuse(RequestTimeout("The request body arrived too slowly."))
+
+
+def _unacknowledged_bytes(transport: asyncio.Transport) -> int:
+    """What the kernel still holds for the peer. Its buffers take megabytes, and ours only sees whether they are full:
+    a reader at a kilobyte per second would look dead for many minutes."""
+    try:
+        answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _rendered(error: ApiError, date_line: bytes) -> bytes:

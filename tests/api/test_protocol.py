@@ -1,9 +1,14 @@
 """Deadlines, caps and refusals of one connection, over real sockets with deadlines of a fraction of a second."""
 
 import asyncio
+import gc
 import json
 from dataclasses import replace
 
+import uvicorn
+
+from proxy.api.door import Door, DoorLimits
+from proxy.api.protocol import GuardedProtocol
 from tests.api.door_kit import PATIENT, QUICK, Recorder, answer, open_port, read_all, read_answer, run, talk
 
 HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\n"
@@ -362,5 +367,93 @@ def test_garbage_does_not_break_into_an_answer_under_way() -> None:
             go_on.set()
             rest = await read_all(reader, writer)
             assert rest.startswith(b"doneHTTP/1.1 400 ")
+
+    run(main())
+
+
+# What is kept in memory
+
+
+class Counting(GuardedProtocol):
+    """Counts what is handed to the parser."""
+
+    fed_bytes = 0
+
+    def _feed(self, data) -> None:
+        if self.may_ask:
+            self.fed_bytes += len(data)
+        super()._feed(data)
+
+
+class FakeTransport(asyncio.Transport):
+    """Takes what is written; is never slow and never fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data) -> None:
+        self.written += data
+
+    def write_eof(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return False
+
+    def resume_reading(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+
+def test_no_more_of_a_head_than_the_limit_and_64_kib_is_ever_fed_to_the_parser() -> None:
+    """Wherever the head begins in a read, and however large the reads are."""
+
+    async def main() -> None:
+        door = Door(DoorLimits(), asyncio.get_running_loop())
+        config = uvicorn.Config(
+            Recorder(), http=GuardedProtocol, interface="asgi3", lifespan="off", log_config=None
+        )
+        config.load()
+        for ahead in (0, 20_000, 65_000):
+            for read in (1_000, 65_536, 256_000):
+                protocol = Counting(config, door, {}, door.loop)
+                protocol.connection_made(FakeTransport())
+                body = HEAD + b"Content-Length: %d\r\n\r\n" % ahead + b"x" * ahead
+                sent = body + HEAD + b"X: " + b"v" * 1_000_000
+                at = 0
+                while protocol.may_ask:
+                    protocol.data_received(sent[at : at + read])
+                    at += read
+                assert protocol.fed_bytes - len(body) <= 65_536 + 65_536
+
+    run(main())
+
+
+def test_requests_leave_no_garbage_for_the_collector() -> None:
+    """With the collector off, a thousand requests on ten connections leave no more objects than the last of them hold."""
+
+    async def main() -> None:
+        async def plain(scope, receive, send) -> None:
+            await receive()
+            scope["extensions"]["switchyard.exchange"].on_client_gone(lambda: None)
+            await answer(send, b"ok")
+
+        async with open_port(plain) as port:
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(10):
+                    reader, writer = await port.connect()
+                    for _ in range(100):
+                        writer.write(HEAD + b"Content-Length: 2\r\n\r\nok")
+                        await read_answer(reader)
+                    writer.close()
+                while port.server.connections:
+                    await asyncio.sleep(0)
+                names = [type(one).__name__ for one in gc.get_objects()]
+                assert names.count("Exchange") <= 1
+                assert names.count("GuardedProtocol") <= 1
+            finally:
+                gc.enable()
 
     run(main())
