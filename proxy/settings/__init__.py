@@ -13,7 +13,7 @@ What the schema accepts but nothing acts on yet is refused by name (unbuilt.py).
 from proxy.settings.access import Auth, Key, Limits, Team
 from proxy.settings.budgets import Allowance, Budget
 from proxy.settings.dump import redacted
-from proxy.settings.loading import load, validate, without_file
+from proxy.settings.loading import load, mistake_at, validate, without_file
 from proxy.settings.migrations import Guard, Migration
 from proxy.settings.mistakes import Mistake, SettingsError
 from proxy.settings.models import Deployment, ModelRow, Prices
@@ -55,6 +55,7 @@ __all__ = [
     "Timeouts",
     "is_loopback",
     "load",
+    "mistake_at",
     "needs_restart",
     "redacted",
     "schema",

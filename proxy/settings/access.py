@@ -11,7 +11,7 @@ from proxy.settings.values import Expiry, KeyHash, ModelName, Name
 
 
 class Auth(Record):
-    """How callers prove who they are."""
+    """The mode that says how callers are told apart."""
 
     mode: Literal["keys", "passthrough", "open"] | None = Field(
         default=None,

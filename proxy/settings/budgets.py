@@ -8,10 +8,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from proxy.settings.record import Record
-from proxy.settings.values import ModelTarget, Name, Share, UsdNano, Zone, refuse
+from proxy.settings.values import ModelTarget, Name, SoftShare, UsdNano, Zone, refuse
 
 Scope = Literal["global", "team", "key", "user", "model"]
 Window = Literal["minute", "hour", "day", "week", "month", "total"]
+SHIPPED_OUTAGE_NANO = 100_000_000
 
 
 class OnSoft(Record):
@@ -25,7 +26,7 @@ class Allowance(Record):
 
     usd_nano: UsdNano = Field(alias="usd", description="Hard limit in US dollars for one window.")
     per: Window = Field(description="Calendar window after which it starts anew; total never does.")
-    soft: Share | None = Field(
+    soft: SoftShare | None = Field(
         default=None, description="Share of usd (0 to 1) from which it warns and on_soft acts."
     )
     on_soft: OnSoft | None = Field(default=None, description="What to do from the soft limit on.")
@@ -34,7 +35,7 @@ class Allowance(Record):
         default="deny", description="While Redis is away: refuse, or allow up to outage_usd in each process."
     )
     outage_nano: UsdNano = Field(
-        default=100_000_000,
+        default=SHIPPED_OUTAGE_NANO,
         alias="outage_usd",
         description="With on_redis_failure allow: US dollars a process may spend unseen.",
     )
@@ -50,9 +51,9 @@ class Allowance(Record):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.on_soft is not None and self.soft is None:
-            refuse("on_soft needs soft, the share from which it acts")
-        if self.on_redis_failure == "deny" and "outage_nano" in self.model_fields_set:
-            refuse("outage_usd needs on_redis_failure: allow")
+            refuse("needs soft, the share from which it acts", at="on_soft")
+        if self.on_redis_failure == "deny" and self.outage_nano != SHIPPED_OUTAGE_NANO:
+            refuse("needs on_redis_failure: allow", at="outage_usd")
         return self
 
     @property
@@ -75,7 +76,7 @@ class Budget(Allowance):
     @model_validator(mode="after")
     def _has_its_object(self) -> Self:
         if self.scope in ("team", "key", "model") and self.of is None:
-            refuse(f"scope {self.scope} needs `of`, the name of the {self.scope}")
+            refuse(f"scope {self.scope} needs `of`, the name of the {self.scope}", at="scope")
         if self.scope in ("global", "user") and self.of is not None:
-            refuse(f"scope {self.scope} takes no `of`")
+            refuse(f"scope {self.scope} takes no `of`", at="of")
         return self

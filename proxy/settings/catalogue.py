@@ -29,7 +29,8 @@ class Catalogue:
                 yield Finding(path, f'unknown model "{name}"', self.models, name.rpartition("/")[2])
         for path, name in _names_asked(settings):
             if name not in self.askable and not self._is_model(name):
-                yield Finding(path, f'"{name}" is no route, alias or model', self.askable, name)
+                others = tuple(other for other in self.askable if path != ("aliases", other))
+                yield Finding(path, f'"{name}" is no route, alias or model', others, name)
         for name, row in settings.models.items():
             if name not in self._shipped:
                 yield from _lacking(name, row)
@@ -60,7 +61,8 @@ def _models_named(settings: Settings) -> Iterator[tuple[Path, str]]:
     for name, provider in settings.providers.items():
         yield from ((("providers", name, "deployments", model), model) for model in provider.deployments)
     for name, row in settings.models.items():
-        yield from _each(("models", name, "successors"), row.successors)
+        if row.successors is not None:
+            yield from _each(("models", name, "successors", "chain"), row.successors.chain)
     for i, migration in enumerate(settings.migrations):
         yield ("migrations", i, "from"), migration.source
         yield ("migrations", i, "to"), migration.target.model
@@ -94,10 +96,8 @@ def _each(path: Path, targets: tuple[Target, ...]) -> Iterator[tuple[Path, str]]
 
 
 def _lacking(name: str, row: ModelRow) -> Iterator[Finding]:
-    prices = row.prices
     lacks = [key for key in ("family", "context", "max_output") if getattr(row, key) is None]
-    lacks += [
-        f"usd_per_m.{key}" for key in ("input", "output") if prices is None or getattr(prices, key) is None
-    ]
+    if not (row.usd_per_m or row.prices or row.unpriced):
+        lacks.append("usd_per_m")
     if lacks:
         yield Finding(("models", name), f"not in the shipped catalogue, so it needs {', '.join(lacks)}")

@@ -73,4 +73,7 @@ def _ourselves(settings: Settings) -> Iterator[Finding]:
         host = parts.hostname or ""
         ours = is_loopback(host) or host in (settings.server.host, *_ANY_ADDRESS)
         if ours and (parts.port or 80) in ports:
-            yield Finding(("providers", name, "base_url"), "points at this proxy itself")
+            yield Finding(
+                ("providers", name, "base_url"),
+                "points at this proxy itself; OPENAI_BASE_URL=http://127.0.0.1:4000/v1 is for your applications, not for it",
+            )

@@ -13,8 +13,11 @@ from proxy.settings.source import Plain, Source
 KEY = "[key]"
 """How pydantic marks that a mapping's key is at fault, not its value."""
 
+MISSING = "missing"
+EMPTY = "must not be empty"
+UNKNOWN_KEY = "unknown key"
 _SAYS = {
-    "missing": "missing",
+    "missing": MISSING,
     "model_type": "expected a mapping of keys",
     "model_attributes_type": "expected a mapping of keys",
     "dict_type": "expected a mapping of keys",
@@ -30,8 +33,8 @@ _SAYS = {
     "finite_number": "expected a number, not a NaN or infinity",
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
+    "string_too_short": EMPTY,
+    "too_short": EMPTY,
     "string_pattern_mismatch": "not a usable name; use letters, digits, and . _ - between them",
 }
 _BOUNDS = {
@@ -43,27 +46,35 @@ _BOUNDS = {
 
 
 def findings(error: ValidationError, source: Source) -> Iterator[Finding]:
-    """One finding for each error, without those at places that were reported while reading."""
-    for detail in error.errors(include_url=False):
-        found = _finding(detail, source)
-        if found.path not in source.faulty:
-            yield found
+    """One finding for each error, without those at places that were reported while reading, and without a missing key
+    where a misspelt one stands, or an empty list whose items were refused."""
+    found = [_finding(detail, source) for detail in error.errors(include_url=False)]
+    misspelt = {(*one.path[:-1], one.near) for one in found if one.message == UNKNOWN_KEY}
+    above = {one.path[:-1] for one in found}
+    for one in found:
+        said = (one.message == MISSING and one.path in misspelt) or (
+            one.message == EMPTY and one.path in above
+        )
+        if one.path not in source.faulty and not said:
+            yield one
 
 
 def _finding(detail: ErrorDetails, source: Source) -> Finding:
     kind, path, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if context.get("at"):
+        path = (*path, context["at"])
     if path and path[-1] == KEY:
         return _bad_key(kind, path[:-1])
-    path = written_path(path, source)
+    path = source.written(path)
     if kind == "extra_forbidden":
-        return Finding(path, "unknown key", allowed_at(path[:-1]), str(path[-1]))
+        return Finding(path, UNKNOWN_KEY, allowed_at(path[:-1]), str(path[-1]))
     if kind == "settings":
         return Finding(path, context["message"], tuple(context["allowed"]), context["given"])
     if kind in ("literal_error", "enum"):
         return Finding(path, "not one of the allowed values", allowed_at(path), _shown(source, path))
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return Finding(path, f"{words} {context[name]}")
+        return Finding(path, f"{words} {context[name]:g}")
     return Finding(path, _SAYS.get(kind, "not a usable value"))
 
 
@@ -71,12 +82,6 @@ def _bad_key(kind: str, path: Path) -> Finding:
     if kind in ("literal_error", "enum"):
         return Finding(path, "unknown name", allowed_at(path[:-1]), str(path[-1]))
     return Finding(path, _SAYS.get(kind, "not a usable name"))
-
-
-def written_path(path: Path, source: Source) -> Path:
-    """The path as the operator wrote it: a list that stands for `default:` has no such key."""
-    found = source.find(path)
-    return found if len(found) == len(path) - 1 and found[-1:] == path[-1:] and found != path else path
 
 
 def _shown(source: Source, path: Path) -> str:

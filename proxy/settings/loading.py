@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from proxy.settings.catalogue import Catalogue
 from proxy.settings.exposure import exposure
 from proxy.settings.faults import findings
-from proxy.settings.mistakes import Finding, Mistake, Place, SettingsError
+from proxy.settings.mistakes import Finding, Mistake, Place, SettingsError, dotted
 from proxy.settings.names import names_in
 from proxy.settings.references import references
 from proxy.settings.root import Settings
@@ -57,7 +57,7 @@ def load(
         mistakes += _located(places, checks)
     if mistakes or settings is None:
         raise SettingsError(_in_order(mistakes))
-    return settings.with_origin(source)
+    return settings.with_flat_aliases().with_origin(source)
 
 
 def without_file(env: Mapping[str, str], host: str = "127.0.0.1") -> Settings:
@@ -76,6 +76,17 @@ def validate(
     if mistakes:
         raise SettingsError(_in_order(mistakes))
     return tuple(_located(source, [catalogue.warnings(settings)]))
+
+
+def mistake_at(settings: Settings, key_path: str, message: str) -> Mistake:
+    """A fault another room found in a value of these settings, with its place (`models.gpt-4.1-mini.prices.input`)."""
+    source = settings.origin or Source("settings")
+    written = {dotted(path): path for path in source.places}
+    known = key_path
+    while known and known not in written:
+        known = known.rpartition(".")[0]
+    place = source.places.get(written.get(known, ()), Place(source.file))
+    return Mistake(place.file, place.line, place.column, key_path, message)
 
 
 def _read(path: Path | None, text: str | None, env: Mapping[str, str]) -> Source:

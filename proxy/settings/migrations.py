@@ -74,9 +74,10 @@ class Migration(Record):
     def _rises_to_all(self) -> Self:
         if any(a >= b for a, b in zip(self.stages, self.stages[1:], strict=False)):
             rising = ", ".join(str(s) for s in sorted(set(self.stages)))
-            refuse(f"stages must rise; write stages: [{rising}]")
+            refuse(f"stages must rise; write stages: [{rising}]", at="stages")
         if not self.stages or self.stages[-1] != 100:
-            refuse(f"stages must end in 100; write stages: [{', '.join(map(str, (*self.stages, 100)))}]")
+            whole = ", ".join(map(str, (*self.stages, 100)))
+            refuse(f"stages must end in 100; write stages: [{whole}]", at="stages")
         if self.source == self.target.model:
-            refuse("from and to are the same model")
+            refuse("the same model as from", at="to")
         return self

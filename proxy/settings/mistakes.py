@@ -4,7 +4,7 @@ All mistakes of a file are collected and reported together; one prints as
 
     config/switchyard.yaml:12: routes.auto.defalt: unknown key; did you mean "default"? allowed: default, tasks, …
 
-The value of a secret, or of anything that came from the environment, is never part of a message.
+The value of a secret, or one that the environment supplied, is never part of the message about it.
 """
 
 from collections.abc import Iterable
@@ -33,6 +33,12 @@ class Finding:
     message: str
     allowed: tuple[str, ...] = ()
     given: str = ""
+
+    @property
+    def near(self) -> str:
+        """The allowed name most like `given`; "" when none is."""
+        found = get_close_matches(self.given, self.allowed, n=1, cutoff=0.6) if self.given else []
+        return found[0] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,6 @@ def dotted(path: Path) -> str:
 
 def located(finding: Finding, place: Place, path: Path) -> Mistake:
     """The finding at `place`, with the nearest allowed name as suggestion."""
-    near = get_close_matches(finding.given, finding.allowed, n=1, cutoff=0.6) if finding.given else []
     return Mistake(
         file=place.file,
         line=place.line,
@@ -91,5 +96,5 @@ def located(finding: Finding, place: Place, path: Path) -> Mistake:
         key_path=dotted(path),
         message=finding.message,
         allowed=finding.allowed,
-        suggestion=near[0] if near else "",
+        suggestion=finding.near,
     )

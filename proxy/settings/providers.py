@@ -60,13 +60,15 @@ class Provider(Record):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         if self.kind == "azure" and not (self.base_url and self.api_version):
-            refuse("kind azure needs base_url and api_version")
+            refuse("kind azure needs base_url and api_version", at="kind")
         if self.kind == "litellm" and not self.litellm_provider:
-            refuse("kind litellm needs litellm_provider, such as anthropic")
+            refuse("kind litellm needs litellm_provider, such as anthropic", at="kind")
         if self.kind != "litellm" and self.litellm_provider:
-            refuse("litellm_provider belongs to kind litellm")
-        if self.kind != "azure" and (self.deployments or self.api_version):
-            refuse("deployments and api_version belong to kind azure")
+            refuse("belongs to kind litellm", at="litellm_provider")
+        if self.kind != "azure" and self.deployments:
+            refuse("belongs to kind azure", at="deployments")
+        if self.kind != "azure" and self.api_version:
+            refuse("belongs to kind azure", at="api_version")
         return self
 
     @property

@@ -1,8 +1,22 @@
 """The base of every settings record: frozen, no unknown keys, and a key left empty counts as not written."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True, slots=True)
+class ShortForm:
+    """Tells the JSON Schema of the short way to write a value; `of` makes its schema from that of the long one."""
+
+    of: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        full = handler(core)
+        return {"anyOf": [self.of(full), full]}
 
 
 class Record(BaseModel):

@@ -68,13 +68,14 @@ def _deployments(settings: Settings, names: Names) -> Iterator[Finding]:
 
 
 def _aliases(settings: Settings) -> Iterator[Finding]:
+    """A circle is reported once, at its first name in the alphabet."""
     for name in settings.aliases:
         if name in settings.routes:
             yield Finding(("aliases", name), "a route has this name; rename one of them")
         chain = [name]
         while chain[-1] in settings.aliases and chain[-1] not in chain[:-1]:
             chain.append(settings.aliases[chain[-1]])
-        if chain[-1] == name and len(chain) > 1:
+        if chain[-1] == name and name == min(chain) and len(chain) > 1:
             yield Finding(("aliases", name), f"goes round in a circle: {' → '.join(chain)}")
 
 

@@ -5,7 +5,7 @@ the names with it once it is known.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr
 
@@ -102,12 +102,21 @@ class Settings(Record):
         return next(self.all_budgets(), None) is not None
 
     def all_budgets(self) -> Iterator[Budget]:
-        """Every budget with its scope and name; those of teams and keys are named `team/search/month`."""
+        """Every budget with its scope and name; those of keys are named `search-web.month`, of teams `team.search.month`."""
         yield from self.budgets
         for team in self.teams:
             yield from (_scoped(allowance, "team", team.name) for allowance in team.budgets)
         for key in self.keys:
             yield from (_scoped(allowance, "key", key.name) for allowance in key.budgets)
+
+    def model_rows(self) -> Mapping[str, Any]:
+        """`models:` as written (text, lists and mappings, environment filled in), for the catalogue to read."""
+        written = self.origin.data.get("models") if self.origin else None
+        return written if isinstance(written, dict) else {}
+
+    def with_flat_aliases(self) -> Self:
+        """The same settings in which every alias names its route or model at once."""
+        return self.model_copy(update={"aliases": {name: self.resolve(name) for name in self.aliases}})
 
     def with_auth_mode(self) -> Self:
         """The same settings with `auth.mode` decided."""
@@ -125,4 +134,5 @@ class Settings(Record):
 
 def _scoped(allowance: Allowance, scope: Scope, of: str) -> Budget:
     fields = {name: getattr(allowance, name) for name in Allowance.model_fields}
-    return Budget.model_construct(**fields, name=f"{scope}/{of}/{allowance.per}", scope=scope, of=of)
+    name = f"{of}.{allowance.per}" if scope == "key" else f"{scope}.{of}.{allowance.per}"
+    return Budget.model_construct(**fields, name=name, scope=scope, of=of)

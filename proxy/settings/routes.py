@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from proxy.settings.record import Record
-from proxy.settings.values import EFFORTS, ModelTarget, Target, UsdNano, refuse
+from proxy.settings.record import Record, ShortForm
+from proxy.settings.values import TARGET_SCHEMA, ModelTarget, Target, UsdNano, refuse
 
 Task = Literal[
     "code",
@@ -77,28 +77,8 @@ def _short_form(value: Any) -> Any:
     return {"default": value} if isinstance(value, list) else value
 
 
-_TARGET_SCHEMA = {"type": "string", "pattern": rf"^[^\s@]+(@({'|'.join(EFFORTS)}))?$"}
-_TARGETS_SCHEMA: dict[str, Any] = {"type": "array", "minItems": 1, "items": _TARGET_SCHEMA}
-TaskTargets = Annotated[
-    ByDifficulty,
-    BeforeValidator(_short_form),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                _TARGETS_SCHEMA,
-                {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "minProperties": 1,
-                    "properties": {
-                        name: _TARGETS_SCHEMA | {"description": info.description}
-                        for name, info in ByDifficulty.model_fields.items()
-                    },
-                },
-            ]
-        }
-    ),
-]
+_LIST: dict[str, Any] = {"type": "array", "minItems": 1, "items": TARGET_SCHEMA}
+TaskTargets = Annotated[ByDifficulty, BeforeValidator(_short_form), ShortForm(lambda _: _LIST)]
 
 
 class Route(CallRules):

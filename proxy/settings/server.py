@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Server(Record):
-    """Ports, processes and the limits of the door."""
+    """The sockets, the processes behind them and the limits of the door."""
 
     host: str = Field(
         default="127.0.0.1",

@@ -18,7 +18,8 @@ from proxy.settings.mistakes import Finding, Mistake, Path, Place, located
 MOST_NODES = 200_000
 _NULL = "tag:yaml.org,2002:null"
 _STANDARD = "tag:yaml.org,2002:"
-_QUOTED = re.compile(r"'(?!<)[^'\s]{2,}'")
+_QUOTED = re.compile(r"'(?![<\\\\])[^'\s]{2,}'")
+_NAMED = re.compile(r'"[^"]*"')
 
 Plain = Any
 """None, str, list[Plain] or dict[str, Plain]."""
@@ -48,10 +49,20 @@ class Source:
                 return shorter
         return self.find(path[:-1]) if path else ()
 
+    def written(self, path: Path) -> Path:
+        """The path as the operator wrote it: what stands for `default: […]` or for a list of one has no such step."""
+        found = self.find(path)
+        if found == path or len(found) != len(path) - 1:
+            return path
+        return found if found[-1:] == path[-1:] or path[-1] == 0 else path
+
     def mistake(self, finding: Finding) -> Mistake:
-        """The finding with its place in this source."""
+        """The finding with its place in this source. What the environment supplied is not named."""
         place = self.places.get(self.find(finding.path), Place(self.file))
-        return located(finding, place, self.moved.get(finding.path, finding.path))
+        if finding.path in self.from_env:
+            hidden = _NAMED.sub("the value from the environment", finding.message)
+            finding = Finding(finding.path, hidden, finding.allowed)
+        return located(finding, place, self.moved.get(finding.path, self.written(finding.path)))
 
     def adopt(self, other: "Source", section: str) -> None:
         """Take a whole top-level section, with its places, from another source."""
@@ -82,7 +93,9 @@ def read_source(text: str, file: str, env: Mapping[str, str]) -> Source:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         # The parser quotes what it met, which may be a secret in the wrong place; its own terms are in <>.
-        problem = _QUOTED.sub("a name", error.problem or "unreadable")
+        half = error.problem or "unreadable"
+        whole = f"{error.context}, {half}" if error.context and half.startswith("but ") else half
+        problem = _QUOTED.sub("a name", whole)
         source.mistakes.append(Mistake(file, line, column, "", f"not YAML: {problem}"))
     except (yaml.YAMLError, RecursionError):
         source.mistakes.append(

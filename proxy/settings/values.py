@@ -23,11 +23,11 @@ MOST_USD = 9_000_000
 EMPTY_KEY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def refuse(message: str, allowed: tuple[str, ...] = (), given: str = "") -> NoReturn:
-    """Refuse a value from inside a validator; `given` is compared with `allowed` to suggest a spelling."""
-    raise PydanticCustomError(
-        "settings", "{message}", {"message": message, "allowed": allowed, "given": given}
-    )
+def refuse(message: str, allowed: tuple[str, ...] = (), given: str = "", at: str = "") -> NoReturn:
+    """Refuse a value from inside a validator; `given` is compared with `allowed` to suggest a spelling; `at` is the key of a
+    record that is to blame."""
+    context = {"message": message, "allowed": allowed, "given": given, "at": at}
+    raise PydanticCustomError("settings", "{message}", context)
 
 
 def nano_usd(value: Any) -> int:
@@ -69,6 +69,12 @@ def _share(value: Any) -> Decimal:
     if not 0 <= number <= 1:
         refuse("expected a share between 0 and 1 (80 % is 0.8)")
     return number
+
+
+def _soft(value: Any) -> Decimal:
+    if _decimal(value) > 1:
+        refuse("above the hard limit; soft is a share of usd between 0 and 1 (80 % is 0.8)")
+    return _share(value)
 
 
 def _factor(value: Any) -> Decimal:
@@ -184,25 +190,31 @@ def _url(value: Any) -> str:
 
 
 _STRING: dict[str, Any] = {"type": "string"}
-_AMOUNT: dict[str, Any] = {"type": ["number", "string"], "minimum": 0}
+AMOUNT: dict[str, Any] = {"type": ["number", "string"], "minimum": 0}
 
 UsdNano = Annotated[
     int,
     BeforeValidator(nano_usd),
     PlainSerializer(usd_text),
-    WithJsonSchema(_AMOUNT | {"maximum": MOST_USD}),
+    WithJsonSchema(AMOUNT | {"maximum": MOST_USD}),
 ]
 Share = Annotated[
-    Decimal, BeforeValidator(_share), PlainSerializer(str), WithJsonSchema(_AMOUNT | {"maximum": 1})
+    Decimal, BeforeValidator(_share), PlainSerializer(str), WithJsonSchema(AMOUNT | {"maximum": 1})
 ]
-Factor = Annotated[Decimal, BeforeValidator(_factor), PlainSerializer(str), WithJsonSchema(_AMOUNT)]
+SoftShare = Annotated[
+    Decimal, BeforeValidator(_soft), PlainSerializer(str), WithJsonSchema(AMOUNT | {"maximum": 1})
+]
+Factor = Annotated[Decimal, BeforeValidator(_factor), PlainSerializer(str), WithJsonSchema(AMOUNT)]
+TARGET_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": rf"^[^\s@]+(@({'|'.join(EFFORTS)}))?$",
+    "examples": ["gpt-6.1-terra@medium"],
+}
 ModelTarget = Annotated[
     Target,
     BeforeValidator(_target),
     PlainSerializer(str),
-    WithJsonSchema(
-        _STRING | {"pattern": rf"^[^\s@]+(@({'|'.join(EFFORTS)}))?$", "examples": ["gpt-6.1-terra@medium"]}
-    ),
+    WithJsonSchema(TARGET_SCHEMA),
 ]
 KeyHash = Annotated[
     str,

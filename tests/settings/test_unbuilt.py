@@ -1,0 +1,34 @@
+"""The table of what is not built."""
+
+import pytest
+
+from proxy.settings.schema import allowed_at
+from proxy.settings.unbuilt import NOT_BUILT, Unbuilt, unbuilt
+
+DATA = {
+    "migrations": [],
+    "providers": {"a": {"kind": "azure"}, "b": {"kind": "openai"}},
+    "models": {"m": {"deployments": ["x", "y"]}},
+}
+
+
+def paths(row):
+    return [finding.path for finding in unbuilt(DATA, (row,))]
+
+
+def test_a_row_refuses_what_it_names_and_nothing_else():
+    """By key, by value, by number of entries; an empty list is as good as none."""
+    assert paths(Unbuilt("migrations", "…")) == []
+    assert paths(Unbuilt("providers.*.kind", "…", value="azure")) == [("providers", "a", "kind")]
+    assert paths(Unbuilt("models.*.deployments", "…", beyond=1)) == [("models", "m", "deployments")]
+    assert paths(Unbuilt("models.*.deployments", "…", beyond=2)) == []
+
+
+@pytest.mark.parametrize("row", NOT_BUILT, ids=lambda row: f"{row.path}={row.value or 'any'}")
+def test_every_row_names_a_key_of_the_schema(row):
+    """A row for a key that was renamed would refuse nothing."""
+    *above, last = row.path.split(".")
+    keys = allowed_at(tuple("x" if part == "*" else part for part in above))
+    assert last in keys
+    assert row.value is None or row.value in allowed_at((*("x" if p == "*" else p for p in above), last))
+    assert row.instead
