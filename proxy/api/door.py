@@ -54,8 +54,6 @@ class Connected(Protocol):
 
     def shutdown(self) -> None: ...
 
-    def abort(self) -> None: ...
-
 
 class Running(Protocol):
     """An exchange as the drain sees it."""

@@ -42,8 +42,6 @@ class Connection(Protocol):
 
     def exchange_done(self, exchange: "Exchange") -> None: ...
 
-    def abort(self) -> None: ...
-
 
 class Exchange:
     """`declared_bytes`: the request's Content-Length, or None for a chunked body."""
@@ -177,7 +175,7 @@ class Exchange:
             await self._fail(f"{type(error).__name__} left the application.\n{frames}")
         finally:
             if not (self.complete or self.client_gone):
-                self.connection.abort()
+                self.connection.transport.abort()
             self._gone = self._cut = self.task = None
             self._door.exchanges.discard(self)
             if self._door.draining:

@@ -64,11 +64,6 @@ class GuardedProtocol(ReadingProtocol):
         # Not only in connection_lost: that comes after the write buffer is flushed, which a stopped reader prevents.
         self._leave()
 
-    def abort(self) -> None:
-        """Drop the connection and what is still buffered. The app is told first, so that it writes no more."""
-        self._leave()
-        self.transport.abort()
-
     def _leave(self) -> None:
         self.stop_reading()
         self.waiting.clear()
@@ -77,6 +72,7 @@ class GuardedProtocol(ReadingProtocol):
             exchange.lost()
 
     def resume_writing(self) -> None:
+        # Counted for the sweep: a buffer filled up again at once has the same size as one nobody reads.
         self._resumed += 1
         super().resume_writing()
 
@@ -168,7 +164,7 @@ class GuardedProtocol(ReadingProtocol):
                 self.refuse(RequestTimeout("The request headers did not arrive in time."))
         elif self.running is None and age_s > self.door.patience_s[self.reading]:
             if self.reading == DEAF:
-                self.abort()
+                self.transport.abort()
             else:
                 self._linger()
 
@@ -179,7 +175,7 @@ class GuardedProtocol(ReadingProtocol):
         if self._unsent is None or self._unsent[0] != mark:
             self._unsent = (mark, now)
         elif now - self._unsent[1] > self.limits.write_stall_s:
-            self.abort()
+            self.transport.abort()
 
     def _sweep_body(self, age_s: float, now: float) -> None:
         """A body must move, and in the long run at a modest rate. While the app is not reading it, time stands still."""

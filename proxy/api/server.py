@@ -120,7 +120,7 @@ class DataServer:
         for connection in tuple(door.open):
             # An answer that is complete but not yet taken by the kernel is still delivered.
             if door.exchanges:
-                connection.abort()
+                connection.transport.abort()
             else:
                 connection.transport.close()
         await asyncio.sleep(0)

@@ -213,6 +213,33 @@ def test_a_stopped_reader_stops_the_app_and_memory_stays_flat() -> None:
     run(main())
 
 
+def test_a_client_that_stops_reading_and_half_closes_is_gone_at_once() -> None:
+    """The transport cannot close before its buffer is flushed, which never happens; the app is told all the same."""
+
+    async def main() -> None:
+        blocked, gone = asyncio.Event(), asyncio.Event()
+
+        async def endless(scope, receive, send) -> None:
+            await receive()
+            exchange = exchange_of(scope)
+            exchange.on_client_gone(gone.set)
+            await send(START)
+            while not gone.is_set():
+                if exchange.write_blocked:
+                    blocked.set()
+                await send(chunk(b"x" * 65_536))
+
+        async with open_port(endless) as port:
+            client = socket.create_connection(("127.0.0.1", port.number))
+            client.sendall(HEAD + b"\r\n")
+            await asyncio.wait_for(blocked.wait(), 10)
+            client.shutdown(socket.SHUT_WR)
+            await asyncio.wait_for(gone.wait(), 5)
+            client.close()
+
+    run(main())
+
+
 # Answers
 
 
@@ -264,6 +291,8 @@ BROKEN = {
     "a body first": [chunk(b"x")],
     "a line end in a value": [START | {"headers": [(b"x", b"a\r\nset-cookie: b")]}, chunk(b"", False)],
     "a line feed in a name": [START | {"headers": [(b"x\nset-cookie", b"a")]}, chunk(b"", False)],
+    "a carriage return in a value": [START | {"headers": [(b"x", b"a\rb")]}, chunk(b"", False)],
+    "a NUL in a value": [START | {"headers": [(b"x", b"a\0b")]}, chunk(b"", False)],
     "a length that is not reached": [START | {"headers": [(b"content-length", b"3")]}, chunk(b"", False)],
     "a length that is exceeded at once": [
         START | {"headers": [(b"content-length", b"3")]},

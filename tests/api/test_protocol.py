@@ -136,7 +136,7 @@ def test_an_app_that_does_not_read_is_not_the_clients_fault() -> None:
             await asyncio.sleep(0.8)
             await recorder(scope, receive, send)
 
-        async with open_port(late, QUICK) as port:
+        async with open_port(late, replace(QUICK, body_min_rate_bytes=1e9)) as port:
             sent = LAST + b"Content-Length: 9000000\r\n\r\n" + b"x" * 9_000_000
             assert (await port.exchange(sent)).endswith(b"9000000")
 

@@ -163,6 +163,57 @@ def test_a_stream_that_will_not_end_is_aborted_and_its_finally_still_runs() -> N
     run(main())
 
 
+def test_an_app_busy_after_its_answer_is_waited_for_but_not_cut() -> None:
+    """The answer is out; what the app still settles is in flight, and there is nothing left to cut."""
+
+    async def main() -> None:
+        app = Held()
+        calls = []
+
+        async def settling(scope, receive, send) -> None:
+            exchange_of(scope).on_cut(lambda: calls.append("cut"))
+            await answer(send, b"ok")
+            await app(scope, receive, send)
+
+        async def work(exchange, send) -> None:
+            await app.go_on.wait()
+
+        app.work = work
+        async with open_port(settling, BRISK) as port:
+            reader, writer = await port.connect()
+            writer.write(HEAD + b"\r\n")
+            await read_answer(reader)
+            await app.full.wait()
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.15, app.go_on.set)
+            report = await port.server.drain(0.05)
+            writer.close()
+            assert (report.aborted, app.settled, calls) == (0, 1, [])
+
+    run(main())
+
+
+def test_a_request_already_in_the_socket_when_the_drain_begins_is_answered() -> None:
+    """An idle connection is closed only after what had arrived on it was read."""
+
+    async def main() -> None:
+        app = Recorder()
+        async with open_port(app, BRISK) as port:
+            loop = asyncio.get_running_loop()
+            client = socket.create_connection(("127.0.0.1", port.number))
+            client.setblocking(False)
+            await loop.sock_sendall(client, HEAD + b"\r\n")
+            assert b" 200 OK" in await loop.sock_recv(client, 1000)
+            client.send(HEAD + b"\r\n")
+            drain = loop.create_task(port.server.drain(1))
+            assert b" 200 OK" in await loop.sock_recv(client, 1000)
+            await drain
+            client.close()
+            assert len(app.seen) == 2
+
+    run(main())
+
+
 def test_two_hundred_streams_half_of_them_too_long() -> None:
     """The short half is whole, the long half ends with an error frame, every `finally` ran."""
 
