@@ -4,26 +4,23 @@ Provider paths live under `/v1` (and Azure's `/openai/deployments/{name}` form o
 desk: GET/DELETE `calls`, GET `totals`, GET/POST/DELETE `faults`, GET/POST `control`.
 """
 
-import re
 import time
 from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from proxy.sandbox.answers import Answer, json_answer
 from proxy.sandbox.calls import CallLog, CallRecord
-from proxy.sandbox.catalogue import MODELS, served_name
+from proxy.sandbox.catalogue import served_name
 from proxy.sandbox.config import Clock, SandboxConfig
 from proxy.sandbox.deliver import Delivery, Line, Pace, Receive, Send
 from proxy.sandbox.desk import Desk, Request
-from proxy.sandbox.faults import Fault, FaultBook, Sight, quirks
-from proxy.sandbox.refusals import Refusal, bad, invalid_url, no_key, wrong_key
+from proxy.sandbox.doorway import json_of, lifespan, provider_headers, read_body, read_request, sight_of
+from proxy.sandbox.faults import Fault, FaultBook, quirks
+from proxy.sandbox.refusals import Refusal, invalid_url, no_key, wrong_key
 from proxy.sandbox.routes import route
 from proxy.sandbox.tokens import digest
 
-_AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 _HTML = b"<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 
 
@@ -37,12 +34,12 @@ class Sandbox:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await lifespan(receive, send)
             return
-        raw = await _read(receive)
+        raw = await read_body(receive)
         if raw is None:
             return
-        request = _request(scope, raw)
+        request = read_request(scope, raw)
         line = Line(scope, receive, send)
         if request.path.startswith("/sandbox/"):
             await self._control(request, line)
@@ -64,7 +61,7 @@ class Sandbox:
         self.log.open(record)
         faults: tuple[Fault, ...] = ()
         try:
-            faults = self.faults.meet(_sight(request))
+            faults = self.faults.meet(sight_of(request))
             answer = self._decide(request, faults)
         except Refusal as refusal:
             answer = _refused(refusal, record)
@@ -73,7 +70,7 @@ class Sandbox:
         if answer.model is not None:
             record.served = served_name(request.asked or answer.model.name, answer.model)
         pace = Pace.of(answer, faults, self.desk.control.time_scale)
-        headers = _headers(answer, record.request_id, pace)
+        headers = provider_headers(answer, record.request_id, pace)
         try:
             await Delivery(answer, headers, faults, pace, line, record, time.monotonic).run()
         finally:
@@ -137,7 +134,7 @@ class Sandbox:
                     ]
                 )
             case "POST", "/sandbox/faults":
-                self.faults.replace(_json(request))
+                self.faults.replace(json_of(request))
             case "DELETE", "/sandbox/faults":
                 self.faults.replace([])
             case "POST", "/sandbox/control":
@@ -152,85 +149,6 @@ class Sandbox:
 
 def create_app(config: SandboxConfig, clock: Clock) -> Sandbox:
     return Sandbox(config, clock)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The whole request body, or None when the client left before sending it."""
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _request(scope: MutableMapping[str, Any], raw: bytes) -> Request:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        key = headers.get("api-key", "")
-    query = scope.get("query_string", b"").decode("latin-1")
-    request = Request(scope["method"], scope["path"], query, headers, raw, key.strip())
-    if match := _AZURE.fullmatch(request.path):
-        _from_azure(request, *match.groups())
-    return request
-
-
-def _from_azure(request: Request, deployment: str, rest: str) -> None:
-    """Azure names the model in the path: a deployment is called after its model here, `my-` and the like stripped."""
-    request.path = "/v1" + rest
-    try:
-        body = msgspec.json.decode(request.raw)
-    except msgspec.DecodeError:
-        return
-    if isinstance(body, dict):
-        named = (name for name in sorted(MODELS, key=len, reverse=True) if name in deployment)
-        request.parsed = {**body, "model": next(named, deployment)}
-
-
-def _json(request: Request) -> Any:
-    try:
-        return msgspec.json.decode(request.raw)
-    except msgspec.DecodeError as fault:
-        raise bad(str(fault)) from None
-
-
-def _sight(request: Request) -> Sight:
-    """What fault rules may look at; bodies that are not JSON show no model and no text."""
-    model, stream, said = None, False, ""
-    try:
-        body = request.json_object()
-    except Refusal:
-        body = {}
-    if isinstance(body.get("model"), str):
-        model = body["model"]
-    stream = body.get("stream") is True
-    if b"[[sandbox:" in request.raw:
-        said = _last_user_text(body.get("messages") or body.get("input") or body.get("prompt"))
-    return Sight(model, request.path, stream, request.raw, request.headers, request.key, said)
-
-
-def _last_user_text(turns: Any) -> str:
-    if isinstance(turns, str):
-        return turns
-    for turn in reversed(turns if isinstance(turns, list) else []):
-        if isinstance(turn, dict) and turn.get("role") == "user":
-            content = turn.get("content")
-            if isinstance(content, str):
-                return content
-            parts = content if isinstance(content, list) else []
-            return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
-    return ""
 
 
 class _Struck(Refusal):
@@ -259,27 +177,3 @@ def _refused(refusal: Refusal, record: CallRecord) -> Answer:
     if isinstance(refusal, _Struck) and refusal.html:
         return Answer(status=refusal.status, body=_HTML, content_type="text/html", headers=refusal.headers)
     return Answer(status=refusal.status, body=refusal.body(), headers=refusal.headers)
-
-
-def _headers(answer: Answer, request_id: str, pace: Pace) -> list[tuple[bytes, bytes]]:
-    """What every answer of the API carries, including what a proxy must not pass on."""
-    out = {
-        "content-type": answer.content_type,
-        "x-request-id": request_id,
-        "openai-processing-ms": str(12 + round(pace.ttft_s * 1000)),
-        "openai-version": "2020-10-01",
-        "openai-organization": "sandbox-org",
-        "x-ratelimit-limit-requests": "10000",
-        "x-ratelimit-limit-tokens": "10000000",
-        "x-ratelimit-remaining-requests": "9999",
-        "x-ratelimit-remaining-tokens": "9999000",
-        "x-ratelimit-reset-requests": "6ms",
-        "x-ratelimit-reset-tokens": "0s",
-        "set-cookie": "__cf_bm=sandbox-cookie-never-relay; path=/; HttpOnly; Secure; SameSite=None",
-        "strict-transport-security": "max-age=31536000; includeSubDomains; preload",
-        "x-content-type-options": "nosniff",
-        "cf-cache-status": "DYNAMIC",
-        "server": "cloudflare",
-        **answer.headers,
-    }
-    return [(name.encode(), value.encode()) for name, value in out.items()]

@@ -16,14 +16,14 @@ from proxy.sandbox.schema import Writer
 from proxy.sandbox.talk import Conversation, Tool, ToolCall
 from proxy.sandbox.tokens import digest
 
-_WORDS = (
+_STORY = (
     "the signal turns green and every wagon rolls toward its own track while café lights glow → naïve questions "
     "find plain answers; a small model may answer first, a larger one checks the sum, 日本 and Ελλάδα share one "
     "timetable 🚂 and nobody waits long because the points were set before the train arrived"
-).split()
-_DULL = frozenset(
-    {"call", "tool", "function", "fetch", "find", "look", "make", "send", "this", "that", "with", "from"}
 )
+_WORDS = _STORY.split()
+_DULL_WORDS = "call tool function fetch find look make send this that with from"
+_DULL = frozenset(_DULL_WORDS.split())
 REFUSAL = "I'm sorry, but I can't assist with that request."
 _EFFORT_TOKENS = {"none": 0, "minimal": 0, "low": 64, "medium": 192, "high": 512, "xhigh": 1024, "max": 2048}
 
@@ -71,7 +71,8 @@ def _text(talk: Conversation, given: dict[str, Directive], seed: int) -> str:
         return "The tools say: " + "; ".join(result[:200] for result in results) + "."
     wanted = int(given["words"].value) if "words" in given else 12 + seed % 24
     words = _sentence(seed, wanted)
-    return (" ".join(words)).capitalize() + "."
+    text = " ".join(words)
+    return text[:1].upper() + text[1:] + "."
 
 
 def _sentence(seed: int, wanted: int) -> list[str]:
@@ -92,7 +93,7 @@ def _calls(talk: Conversation, seed: int) -> tuple[ToolCall, ...]:
     if re.search(r"\bthen\b", said) or not talk.parallel:
         left = left[:1]
     hints = _hints(said)
-    return tuple(_call(tool, talk, seed, done + index, hints) for index, tool in enumerate(left))
+    return tuple(_call(tool, seed, done + index, hints) for index, tool in enumerate(left))
 
 
 def _mentioned(tools: list[Tool], said: str) -> list[Tool]:
@@ -116,9 +117,7 @@ def _hints(said: str) -> tuple[list[str], list[int]]:
     return words, [int(found) for found in re.findall(r"(?<![\w.])\d{1,6}(?![\w.])", said)]
 
 
-def _call(
-    tool: Tool, talk: Conversation, seed: int, ordinal: int, hints: tuple[list[str], list[int]]
-) -> ToolCall:
+def _call(tool: Tool, seed: int, ordinal: int, hints: tuple[list[str], list[int]]) -> ToolCall:
     call_seed = digest(str(seed), tool.name, str(ordinal))
     call_id = f"call_{call_seed:016x}{digest(str(call_seed)):016x}"[:29]
     if tool.custom:

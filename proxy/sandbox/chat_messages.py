@@ -17,9 +17,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "user": ("text", "image_url", "input_audio", "file"),
     "assistant": ("text", "refusal"),
 }
-_KEYS = frozenset(
-    "role content name refusal audio function_call tool_calls tool_call_id annotations reasoning_content".split()
-)
+_KNOWN = "role content name refusal audio function_call tool_calls tool_call_id annotations reasoning_content"
+_KEYS = frozenset(_KNOWN.split())
 _RANKS: dict[str, Rank] = {
     "system": "system",
     "developer": "system",

@@ -69,17 +69,20 @@ class Line:
         if seconds is not None and seconds <= 0:
             await asyncio.sleep(0)
             return self.gone
+        await asyncio.wait([self._watched()], timeout=seconds)
+        return self.gone
+
+    def _watched(self) -> asyncio.Task[None]:
         if self._watch is None:
             self._watch = asyncio.get_running_loop().create_task(self._until_gone())
-        await asyncio.wait([self._watch], timeout=seconds)
-        return self.gone
+        return self._watch
 
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    def end(self, *, reset: bool) -> None:
-        """Drop the connection: with a TCP reset, or orderly but unfinished."""
+    async def end(self, *, reset: bool) -> None:
+        """Drop the connection: with a TCP reset, or orderly but unfinished. Returns once it is down."""
         if self._transport is None:
             return
         if reset:
@@ -90,6 +93,7 @@ class Line:
             self._transport.abort()
         else:
             self._transport.close()
+        await asyncio.wait([self._watched()], timeout=1)
 
     async def close(self) -> None:
         if self._watch is not None:
@@ -151,7 +155,7 @@ class Delivery:
     async def _send(self) -> int:
         if self._fault("hang"):
             await self._pause(self._fault("hang"))
-        self._end_if_due(-1)
+        await self._end_if_due(-1)
         return await (self._whole() if self.answer.frames is None else self._stream(self.answer.frames))
 
     async def _pause(self, fault: Fault | None) -> None:
@@ -168,10 +172,10 @@ class Delivery:
             return fault if self.record.bytes_sent >= fault.bytes else None
         return fault if fault.at == events else None
 
-    def _end_if_due(self, events: int) -> None:
+    async def _end_if_due(self, events: int) -> None:
         fault = self._ending(events)
         if fault is not None:
-            self.line.end(reset=fault.action == "cut")
+            await self.line.end(reset=fault.action == "cut")
             raise Cut("cut")
 
     async def _whole(self) -> int:
@@ -190,7 +194,7 @@ class Delivery:
             await self._write(piece, more=not sized or index < len(pieces) - 1)
             if self._fault("cut") or self._fault("close"):
                 await asyncio.sleep(0.02)
-                self._cut_whole()
+                await self._cut_whole()
         if not sized:
             await self.line.write(b"", more=False)
         return bill.output - bill.reasoning
@@ -206,10 +210,10 @@ class Delivery:
         size = chunked.bytes or CHUNK_BYTES
         return [body[start : start + size] for start in range(0, len(body), size)], False
 
-    def _cut_whole(self) -> None:
+    async def _cut_whole(self) -> None:
         """A whole answer ends after its first piece, however the cut was placed."""
         fault = self._fault("cut") or self._fault("close")
-        self.line.end(reset=fault is not None and fault.action == "cut")
+        await self.line.end(reset=fault is not None and fault.action == "cut")
         raise Cut("cut")
 
     async def _write(self, data: bytes, *, more: bool) -> None:
@@ -263,7 +267,7 @@ class Delivery:
         if self._ending(events) is not None:
             # Let what was written leave first, or the reset would take it along.
             await asyncio.sleep(0.02)
-            self._end_if_due(events)
+            await self._end_if_due(events)
 
     def _reached(self, elapsed_s: float) -> int:
         """Visible tokens generated when the exchange ended early."""

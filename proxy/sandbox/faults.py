@@ -24,7 +24,7 @@ from proxy.sandbox.directives import Directive, directives
 from proxy.sandbox.refusals import INVALID, Refusal, bad
 from proxy.sandbox.tokens import digest
 
-# action: (status, type, code, message)
+# The refusal each status action answers with, in the order status, type, code, message.
 STATUSES: dict[str, tuple[int, str, str | None, str]] = {
     "429": (
         429,
@@ -59,11 +59,11 @@ STATUSES: dict[str, tuple[int, str, str | None, str]] = {
     "529": (529, "server_error", "overloaded", "Overloaded"),
 }
 USAGE = {"no_usage": "missing", "zero_usage": "zero", "usage_twice": "twice", "wrong_sum": "wrong_sum"}
-OTHERS = frozenset(
+_ON_THE_WIRE = (
     "hang hang_mid slow_first pace stall cut close no_done malformed error_inside comments crlf giant split gzip "
-    "chunked huge extra".split()
+    "chunked huge extra"
 )
-ACTIONS = frozenset(STATUSES) | frozenset(USAGE) | OTHERS
+ACTIONS = frozenset(STATUSES) | frozenset(USAGE) | frozenset(_ON_THE_WIRE.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Rule:
     def _fits(self, name: str, wanted: Any, sight: Sight) -> bool:
         match name:
             case "model":
-                return sight.model == wanted
+                return bool(sight.model == wanted)
             case "path":
                 return re.fullmatch(str(wanted).replace("*", ".*"), sight.path) is not None
             case "stream":
@@ -142,13 +142,14 @@ class Rule:
             case "contains":
                 return str(wanted).encode() in sight.raw
             case "header":
-                return sight.headers.get(str(wanted["name"]).lower()) == wanted["value"]
+                return sight.headers.get(str(wanted["name"]).lower()) == str(wanted["value"])
             case "key":
-                return sight.key == wanted
+                return sight.key == str(wanted)
         return True
 
 
-_MATCH = frozenset("model path stream contains header key nth every".split())
+_MATCH_WORDS = "model path stream contains header key nth every"
+_MATCH = frozenset(_MATCH_WORDS.split())
 _OPTIONS = {item.name for item in fields(Fault)} - {"action"}
 
 

@@ -11,6 +11,10 @@ from proxy.sandbox.refusals import array_too_long, bad, beyond, empty_array, inv
 Check = Callable[[Any, str], None]
 
 
+def anything(_value: Any, _name: str) -> None:
+    """Checked elsewhere, with its neighbours."""
+
+
 def boolean(value: Any, name: str) -> None:
     if not isinstance(value, bool):
         raise wrong_type(name, "a boolean", value)
@@ -28,9 +32,9 @@ def an_object(value: Any, name: str) -> None:
 
 def integer(low: int | None = None, high: int | None = None) -> Check:
     def check(value: Any, name: str) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            if not (isinstance(value, float) and value.is_integer()):
-                raise wrong_type(name, "an integer", value)
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not whole:
+            raise wrong_type(name, "an integer", value)
         _bounded(value, name, "integer", low, high)
 
     return check
@@ -127,6 +131,14 @@ def logit_bias(value: Any, name: str) -> None:
                 f"Invalid key in '{name}': {key}. You should only be submitting non-negative integers.", name
             )
         decimal(-100, 100)(bias, f"{name}.{key}")
+
+
+def check_arguments(body: Mapping[str, Any], known: Mapping[str, Check]) -> None:
+    """Refuse names the endpoint does not know, all of them in one message."""
+    unknown = [name for name in body if name not in known]
+    if unknown:
+        plural = "s" if len(unknown) > 1 else ""
+        raise bad(f"Unrecognized request argument{plural} supplied: {', '.join(unknown)}")
 
 
 def check_fields(body: Mapping[str, Any], table: Mapping[str, Check]) -> None:

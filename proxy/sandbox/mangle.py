@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from proxy.sandbox.answers import Frame
 from proxy.sandbox.faults import Fault
 
 GIANT_BYTES = 1_000_000
+GAVE_UP = "The server had an error while processing your request. Sorry about that!"
 
 
 def mangled(frames: Iterator[Frame], faults: tuple[Fault, ...]) -> Iterator[Frame]:
@@ -50,13 +52,23 @@ def _malformed(frames: Iterator[Frame], at: int) -> Iterator[Frame]:
 
 def _error_inside(frames: Iterator[Frame], fault: Fault) -> Iterator[Frame]:
     """After `at` healthy events the provider gives up inside its 200."""
+    responses, index = False, 0
     for index, frame in enumerate(frames):
+        responses = frame.data.startswith(b"event:")
         if index == fault.at:
             break
         yield frame
+    if responses:
+        event: dict[str, Any] = {
+            "type": "error",
+            "code": fault.code or "server_error",
+            "message": fault.message or GAVE_UP,
+        }
+        event |= {"param": None, "sequence_number": index}
+        yield Frame(b"event: error\ndata: " + json.dumps(event).encode() + b"\n\n")
+        return
     error = {
-        "message": fault.message
-        or "The server had an error while processing your request. Sorry about that!",
+        "message": fault.message or GAVE_UP,
         "type": "server_error",
         "param": None,
         "code": fault.code,

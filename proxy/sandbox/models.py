@@ -18,7 +18,7 @@ def _shown(name: str, model: Model) -> dict[str, Any]:
     }
 
 
-def list_models(desk: Desk, request: Request) -> Answer:
+def list_models(desk: Desk, _request: Request) -> Answer:
     data = []
     for model in desk.listed():
         data.append(_shown(model.name, model))

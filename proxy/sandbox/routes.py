@@ -6,12 +6,28 @@ from collections.abc import Callable
 from proxy.sandbox.answers import Answer
 from proxy.sandbox.chat import chat_completions
 from proxy.sandbox.desk import Desk, Request
+from proxy.sandbox.embeddings import create_embeddings
 from proxy.sandbox.models import get_model, list_models
+from proxy.sandbox.responses import (
+    cancel_response,
+    count_input_tokens,
+    create_response,
+    delete_response,
+    get_response,
+    list_input_items,
+)
 
 Handler = Callable[[Desk, Request], Answer]
 
 _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/chat/completions", chat_completions),
+    ("POST", "/v1/responses", create_response),
+    ("POST", "/v1/responses/input_tokens", count_input_tokens),
+    ("GET", "/v1/responses/{response}", get_response),
+    ("DELETE", "/v1/responses/{response}", delete_response),
+    ("GET", "/v1/responses/{response}/input_items", list_input_items),
+    ("POST", "/v1/responses/{response}/cancel", cancel_response),
+    ("POST", "/v1/embeddings", create_embeddings),
     ("GET", "/v1/models", list_models),
     ("GET", "/v1/models/{model}", get_model),
 )

@@ -40,6 +40,15 @@ class StoredFile:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response, what was sent for it, and every item a `previous_response_id` brings along."""
+
+    about: dict[str, Any]
+    sent: tuple[dict[str, Any], ...]
+    context: tuple[dict[str, Any], ...]
+
+
 @dataclass(slots=True)
 class Vault:
     """Everything stored by one sandbox; `made` numbers new objects so that their ids differ."""
@@ -47,7 +56,15 @@ class Vault:
     completions: Shelf[dict[str, Any]] = field(default_factory=Shelf)
     files: Shelf[StoredFile] = field(default_factory=Shelf)
     batches: Shelf[dict[str, Any]] = field(default_factory=Shelf)
+    responses: Shelf[StoredResponse] = field(default_factory=Shelf)
+    items: Shelf[dict[str, Any]] = field(default_factory=lambda: Shelf(50_000))
     made: int = 0
+
+    def keep_response(self, held: StoredResponse) -> None:
+        """Store a response and make its output items known by id."""
+        self.responses.put(held.about["id"], held)
+        for item in held.about["output"]:
+            self.items.put(item["id"], item)
 
     def ordinal(self) -> int:
         self.made += 1
