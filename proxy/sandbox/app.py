@@ -119,7 +119,7 @@ class Sandbox:
     def _controlled(self, request: Request) -> Answer:
         match request.method, request.path:
             case "GET", "/sandbox/calls":
-                since = int(request.argument("since", "0"))
+                since = request.number("since", 0)
                 records = self.log.records(path=request.argument("path") or None)
                 return json_answer([record.told() for record in records if record.n > since])
             case "DELETE", "/sandbox/calls":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.sandbox.catalogue import Model
+from proxy.sandbox.family_rules import check_breakpoint
 from proxy.sandbox.refusals import bad, empty_array, invalid_value, missing, wrong_type
 from proxy.sandbox.talk import Rank, ToolCall, Turn
 from proxy.sandbox.tokens import count
@@ -92,6 +93,7 @@ def _parts(
         where = f"messages[{index}].content[{number}]"
         if not isinstance(part, dict):
             raise wrong_type(where, "an object", part)
+        check_breakpoint(part, where, model)
         kind = part.get("type")
         if kind not in _PARTS[role]:
             if kind is None:

@@ -120,6 +120,17 @@ class Request:
     def argument(self, name: str, default: str = "") -> str:
         return parse_qs(self.query).get(name, [default])[-1]
 
+    def number(self, name: str, default: int) -> int:
+        """A whole number out of the query string. Raises `Refusal` for anything else."""
+        given = self.argument(name, str(default))
+        if not given.isdecimal():
+            raise bad(
+                f"Invalid type for '{name}': expected an integer, but got a string instead.",
+                name,
+                "invalid_type",
+            )
+        return int(given)
+
 
 class Desk:
     """One sandbox's memory: switches, prompt cache, stored objects."""

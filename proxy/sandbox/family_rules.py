@@ -55,6 +55,13 @@ def check_family(body: dict[str, Any], model: Model, effort: str, doubts: frozen
     _audio(body, model)
 
 
+def check_breakpoint(part: dict[str, Any], where: str, model: Model) -> None:
+    """Cache breakpoints in content parts are known from gpt-5.6 on."""
+    if part.get("prompt_cache_breakpoint") is not None and not model.family.cache_options:
+        name = f"{where}.prompt_cache_breakpoint"
+        raise bad(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
+
+
 def check_sampling(body: dict[str, Any], model: Model, effort: str) -> None:
     """Temperature and top_p other than 1."""
     family = model.family

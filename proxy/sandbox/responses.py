@@ -200,7 +200,7 @@ def list_input_items(desk: Desk, request: Request) -> Answer:
     """Newest first unless `order=asc`, as the API lists them."""
     held = _held(desk, request)
     data = list(held.sent) if request.argument("order") == "asc" else list(reversed(held.sent))
-    data = data[: int(request.argument("limit", "20"))]
+    data = data[: request.number("limit", 20)]
     return json_answer(
         {
             "object": "list",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.sandbox.catalogue import Model
+from proxy.sandbox.family_rules import check_breakpoint
 from proxy.sandbox.refusals import Refusal, bad, invalid_value, missing, wrong_type
 from proxy.sandbox.talk import Rank, ToolCall, Turn
 
@@ -140,6 +141,7 @@ def _parts(
         here = f"{where}[{number}]"
         if not isinstance(part, dict):
             raise wrong_type(here, "an object", part)
+        check_breakpoint(part, here, model)
         kind = part.get("type")
         if kind not in allowed:
             raise missing(f"{here}.type") if kind is None else invalid_value(here, kind, allowed)

@@ -68,6 +68,7 @@ async def serve(
     options = uvicorn.Config(
         app or create_app(config, time.time),
         http=_Protocol,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
