@@ -1,4 +1,5 @@
-"""CPU per request of stock uvicorn (httptools) and of the guarded data port, with the same trivial ASGI app.
+"""Stock uvicorn (httptools) and the guarded data port side by side, with the same trivial ASGI app: CPU per request,
+CPU per streamed event, memory per open stream.
 
 Run: `python tests/bench/bench_door.py [requests]`. Each server is a process of its own; the client is one raw loop in
 this process. The two are measured in turns and the medians compared, so that a noisy neighbour hits both alike.
@@ -6,7 +7,6 @@ this process. The two are measured in turns and the medians compared, so that a 
 
 import asyncio
 import os
-import resource
 import socket
 import statistics
 import sys
@@ -38,10 +38,30 @@ HEADERS = [
 CONNECTIONS = 32
 
 
+EVENT = b"data: " + b"x" * 286 + b"\n\n"
+EVENTS = 200
+STREAMS = 1000
+
+
 async def app(scope, receive, send):
     await receive()
+    if scope["path"] != "/v1/chat/completions":
+        await stream(send, EVENTS if scope["path"] == "/events" else 1, hold=scope["path"] == "/hold")
+        return
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await send({"type": "http.response.body", "body": ANSWER})
+
+
+async def stream(send, events: int, *, hold: bool) -> None:
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+    )
+    for _ in range(events):
+        await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+        await asyncio.sleep(0)
+    if hold:
+        await asyncio.Event().wait()
+    await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
 
 
 def serve_stock(sock: socket.socket) -> None:
@@ -96,6 +116,32 @@ async def load(port: int, requests: int) -> None:
         transport.abort()
 
 
+async def load_streams(port: int, streams: int) -> None:
+    for _ in range(streams):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"0\r\n\r\n")
+        writer.close()
+
+
+async def held_kb(pid: int, port: int) -> float:
+    before = rss_kb(pid)
+    writers = []
+    for _ in range(STREAMS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST.replace(b"/v1/chat/completions", b"/hold"))
+        await reader.readuntil(EVENT)
+        writers.append(writer)
+    grown = rss_kb(pid) - before
+    for writer in writers:
+        writer.transport.abort()
+    return grown / STREAMS
+
+
+def rss_kb(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
 def cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -120,7 +166,16 @@ def main() -> None:
     servers = {"stock": spawn(serve_stock), "guarded": spawn(serve_guarded)}
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     spent: dict[str, list[float]] = {name: [] for name in servers}
+    streamed: dict[str, list[float]] = {name: [] for name in servers}
+    held: dict[str, float] = {}
     try:
+        for name, (pid, port) in servers.items():
+            held[name] = uvloop.run(held_kb(pid, port))
+        for _ in range(3):
+            for name, (pid, port) in servers.items():
+                before = cpu_s(pid)
+                uvloop.run(load_streams(port, 200))
+                streamed[name].append((cpu_s(pid) - before) / (200 * EVENTS) * 1e6)
         for _, port in servers.values():
             uvloop.run(load(port, 2_000))
         for _ in range(5):
@@ -132,13 +187,15 @@ def main() -> None:
         for pid, _ in servers.values():
             os.kill(pid, 9)
             os.waitpid(pid, 0)
+    print(f"per open stream, of {STREAMS}: " + ", ".join(f"{name} {kb:.1f} KB" for name, kb in held.items()))
+    events = {name: statistics.median(values) for name, values in streamed.items()}
+    print("CPU per event: " + ", ".join(f"{name} {us:.2f} us" for name, us in events.items()))
     medians = {name: statistics.median(values) for name, values in spent.items()}
     for name, values in spent.items():
         print(
             f"{name:8} {medians[name]:6.1f} us CPU/request  (rounds: {' '.join(f'{v:.1f}' for v in values)})"
         )
     print(f"guarded / stock = {medians['guarded'] / medians['stock']:.3f}")
-    print(f"client peak RSS {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 
 if __name__ == "__main__":
