@@ -32,16 +32,17 @@ REFUSALS: Final = _words(
     "invalid_api_key model_not_allowed endpoint_not_budgeted model_not_found not_found method_not_allowed bad_request "
     "context_length_exceeded request_timeout body_too_large headers_too_large rate_limit_exceeded insufficient_quota "
     "redis_unavailable epoch_lost max_cost unsupported draining overloaded server_error upstream_unavailable "
-    "upstream_timeout"
+    "upstream_timeout not_allowed rate_limited"
 )
 ERRORS: Final = REFUSALS | _words(
     "unreachable connect timeout overloaded rate_limited our_key model_gone caller unreadable cut client_gone "
-    "content_filter breaker_open stream_error"
+    "content_filter breaker_open stream_error error length connect_failed connect_timeout pool_exhausted write_failed "
+    "head_timeout idle_timeout connection_cut upstream_protocol_error bad_response upstream_error"
 )
 GUARDS: Final = _words("error_rate slow_first_token cost_ratio")
 CHANGED: Final = _words(
-    "model effort reasoning reasoning_effort max_tokens max_completion_tokens max_output_tokens temperature top_p n stop "
-    "seed logprobs top_logprobs logit_bias presence_penalty frequency_penalty prediction tools tool_choice functions "
+    "cap endpoint model effort reasoning reasoning_effort max_tokens max_completion_tokens max_output_tokens "
+    "temperature top_p n stop seed logprobs top_logprobs logit_bias presence_penalty frequency_penalty prediction tools tool_choice functions "
     "function_call parallel_tool_calls response_format system developer messages images audio modalities verbosity "
     "service_tier store metadata user safety_identifier stream_options bridge responses previous_response_id "
     "prompt_cache_key prompt_cache_retention web_search_options include truncation"
@@ -52,9 +53,8 @@ OPERATIONS: Final[Mapping[str, str]] = MappingProxyType(
 """Endpoint to OpenTelemetry operation; other endpoints keep their own name."""
 
 _SNAPSHOT: Final = re.compile(r"(.+)-\d{4}-\d{2}-\d{2}", re.ASCII)
-_CHANGE: Final = re.compile(
-    r"(?:dropped|added|set|clamped|emulated|lowered|renamed|learned)?[\s:]*([a-z_]+)", re.ASCII
-)
+_FIELD: Final = re.compile(r"[a-z_]+", re.ASCII)
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])", re.ASCII)
 SNAPSHOTS_PER_MODEL: Final = 4
 
 
@@ -81,9 +81,23 @@ def status_label(status: int) -> str:
 
 
 def change_label(change: str, vocabulary: Vocabulary) -> str:
-    """The field a change is about: `max_tokens→max_completion_tokens` and `dropped:logit_bias` name their first field."""
-    found = _CHANGE.match(change)
-    return known(found[1], vocabulary.changes) if found else OTHER
+    """The field a change is about: `max_tokens->max_completion_tokens` and `stop:emulated` name their first field."""
+    found = _FIELD.match(change)
+    return known(found[0], vocabulary.changes) if found else OTHER
+
+
+def refusal_label(reason: str) -> str:
+    """An error code, or the name of an error class: `NotFound` is `not_found`."""
+    return known(_snake(reason), REFUSALS) or OTHER
+
+
+def error_label(error: str) -> str:
+    """The kind of an error without its detail: `overloaded:503` is `overloaded`, `ConnectTimeout` `connect_timeout`."""
+    return known(_snake(error.partition(":")[0]), ERRORS)
+
+
+def _snake(name: str) -> str:
+    return _CAPITAL.sub("_", name[:64]).lower()
 
 
 @dataclass(slots=True)

@@ -133,7 +133,7 @@ class Recorder:
         provider = known(row.provider, names.providers)
         model = known(row.served, names.models)
         response_model = self._snapshots.label(row.response_model, names)
-        error = known(row.error, labels.ERRORS)
+        error = labels.error_label(row.error)
         task, reason = known(row.task, names.tasks), known(row.reason, labels.REASONS)
         call = (labels.OPERATIONS.get(endpoint, endpoint), provider, model, response_model)
         called = bool(row.provider) and row.finish != "refused"
@@ -187,7 +187,7 @@ class Recorder:
 
     def refusal(self, reason: str) -> None:
         """The proxy itself refused; `reason` is the error's code or one of `labels.REFUSALS`."""
-        self._add(table.REFUSALS, known(reason, labels.REFUSALS) or labels.OTHER)
+        self._add(table.REFUSALS, labels.refusal_label(reason))
 
     def fallback(self, from_model: str, to_model: str, cause: str) -> None:
         """The next candidate is tried because the one before did `cause` (a kind of error)."""

@@ -46,7 +46,11 @@ def test_provisioning_points_where_compose_mounts_the_dashboards():
     source = yaml.safe_load((grafana / "datasources" / "prometheus.yaml").read_text())["datasources"][0]
     folder = yaml.safe_load((grafana / "dashboards" / "switchyard.yaml").read_text())["providers"][0]
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
-    mounts = dict(volume.split(":")[:2] for volume in compose["services"]["grafana"]["volumes"] if volume.startswith("./"))
+    mounts = dict(
+        volume.split(":")[:2]
+        for volume in compose["services"]["grafana"]["volumes"]
+        if volume.startswith("./")
+    )
     assert source["url"] == "http://prometheus:9090" and "prometheus" in compose["services"]
     assert mounts["./grafana/dashboards"] == folder["options"]["path"]
     assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"

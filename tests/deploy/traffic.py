@@ -44,7 +44,10 @@ def happen(recorder: Recorder, turn: int) -> None:
 def totals(turn: int) -> LedgerTotals:
     """What the ledger would say after `turn` turns."""
     return LedgerTotals(
-        cost_nano={("gpt-4.1-mini", "chat", "auto"): turn * USD, ("gpt-6-luna", "chat", "auto"): turn * 2 * USD},
+        cost_nano={
+            ("gpt-4.1-mini", "chat", "auto"): turn * USD,
+            ("gpt-6-luna", "chat", "auto"): turn * 2 * USD,
+        },
         key_cost_nano={("search", "search-web"): turn * 2 * USD, ("shop", "shop-app"): turn * USD},
         tokens={"input": turn * 2000, "output": turn * 400, "cached": turn * 900, "reasoning": turn * 100},
         budgets=(BudgetTotals("company", "global", "month", 2000 * USD, 1500 * USD, 20 * USD, 1796083200.0),),
@@ -52,7 +55,9 @@ def totals(turn: int) -> LedgerTotals:
 
 
 STANDING = Standing(
-    days_left={("openai", "gpt-4.1-mini"): 54.0, ("openai", "o4-mini"): -29.0}, stages={MIGRATION: 25.0}, workers=1
+    days_left={("openai", "gpt-4.1-mini"): 54.0, ("openai", "o4-mini"): -29.0},
+    stages={MIGRATION: 25.0},
+    workers=1,
 )
 
 

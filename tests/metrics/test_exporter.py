@@ -107,7 +107,7 @@ def test_counters_never_go_down_when_a_process_dies_in_mid_write(tmp_path):
         worker.stdin.write(b"100000000\n")
         worker.stdin.flush()
         seen = [samples(exporter).get("switchyard_requests_total|chat|200", 0.0)]
-        while seen[-1] < 1000:
+        while seen[-1] < 1000 and worker.poll() is None:
             seen.append(samples(exporter).get("switchyard_requests_total|chat|200", 0.0))
         worker.kill()
         worker.wait()
