@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from proxy.sandbox import fields as f
 from proxy.sandbox.answers import Answer, json_answer
 from proxy.sandbox.chat import chat_completions
 from proxy.sandbox.desk import Desk, Request
@@ -28,6 +29,7 @@ def create_batch(desk: Desk, request: Request) -> Answer:
     for name in ("input_file_id", "endpoint", "completion_window"):
         if body.get(name) is None:
             raise missing(name)
+        f.string(body[name], name)
     if body["endpoint"] not in _ENDPOINTS:
         raise invalid_value("endpoint", body["endpoint"], tuple(_ENDPOINTS))
     if body["completion_window"] != "24h":

@@ -13,7 +13,7 @@ from proxy.sandbox.refusals import (
     unsupported_parameter,
     wrong_type,
 )
-from proxy.sandbox.schema import strict_faults
+from proxy.sandbox.schema import malformed, strict_faults
 from proxy.sandbox.talk import Choice, Tool
 
 _NAME = re.compile(r"^[a-zA-Z0-9_-]+$")
@@ -52,7 +52,7 @@ def check_parameters(parameters: Any, name: str, strict: Any, where: str) -> Non
             where,
             "invalid_function_parameters",
         )
-    fault = next(strict_faults(parameters), None) if strict is True else None
+    fault = malformed(parameters) or (next(strict_faults(parameters), None) if strict is True else None)
     if fault:
         raise bad(f"Invalid schema for function '{name}': {fault}", where, "invalid_function_parameters")
 
@@ -184,7 +184,7 @@ def check_schema(held: dict[str, Any], what: str, where: str) -> Any:
         return {"type": "object", "properties": {}}
     if not isinstance(schema, dict):
         raise wrong_type(f"{where}.schema", "an object", schema)
-    fault = next(strict_faults(schema), None) if held.get("strict") is True else None
+    fault = malformed(schema) or (next(strict_faults(schema), None) if held.get("strict") is True else None)
     if fault:
         raise bad(f"Invalid schema for response_format '{name}': {fault}", what)
     return schema

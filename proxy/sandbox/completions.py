@@ -94,6 +94,8 @@ def _prompts(given: Any) -> list[str]:
         return [" ".join(map(str, given))]
     if not isinstance(given, list) or not given:
         raise wrong_type("prompt", "one of a string or array", given)
+    if not all(isinstance(item, str) or number_list(item) for item in given):
+        raise wrong_type("prompt", "one of a string or array", given)
     return [item if isinstance(item, str) else " ".join(map(str, item)) for item in given]
 
 

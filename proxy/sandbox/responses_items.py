@@ -53,6 +53,8 @@ def _shaped(item: Any, where: str) -> Item:
     kind = item.get("type") or ("message" if "role" in item else None)
     if kind is None:
         raise missing(f"{where}.type")
+    if not isinstance(kind, str):
+        raise wrong_type(f"{where}.type", "a string", kind)
     known = _KEYS.get(kind)
     if known is None:
         if kind.endswith(("_call", "_output", "_tools", "_response", "compaction", "request")):
@@ -84,8 +86,9 @@ def _check_needed(item: Item, kind: str, where: str) -> None:
     for name in needed:
         if item.get(name) is None:
             raise missing(f"{where}.{name}")
-    if kind in _CALLS and not isinstance(item[_CALLS[kind]], str):
-        raise wrong_type(f"{where}.{_CALLS[kind]}", "a string", item[_CALLS[kind]])
+    for name in ("id", "call_id", "name", "arguments", "encrypted_content"):
+        if item.get(name) is not None and not isinstance(item[name], str):
+            raise wrong_type(f"{where}.{name}", "a string", item[name])
 
 
 def turns_of(items: tuple[Item, ...], model: Model) -> tuple[Turn, ...]:
@@ -110,7 +113,7 @@ def turns_of(items: tuple[Item, ...], model: Model) -> tuple[Turn, ...]:
 
 def _message(item: Item, where: str, model: Model) -> Turn:
     role = item.get("role")
-    if role not in _RANKS:
+    if not isinstance(role, str) or role not in _RANKS:
         raise invalid_value(f"{where}.role", role, ("assistant", "system", "developer", "user"))
     content = item.get("content")
     if isinstance(content, str):

@@ -26,6 +26,60 @@ _FORMATS = {
 }
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "properties": (dict,),
+    "$defs": (dict,),
+    "definitions": (dict,),
+    "required": (list,),
+    "enum": (list,),
+    "anyOf": (list,),
+    "oneOf": (list,),
+    "allOf": (list,),
+    "items": (dict, bool),
+    "$ref": (str,),
+    "format": (str,),
+    "type": (str, list),
+    "additionalProperties": (dict, bool),
+}
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
+TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+
+
+def malformed(schema: Any) -> str | None:
+    """What makes a schema no schema at all, or None."""
+    if isinstance(schema, bool):
+        return None
+    if not isinstance(schema, dict):
+        return f"{schema!r} is not of type 'object', 'boolean'."
+    for name, kinds in _KINDS.items():
+        if name in schema and not isinstance(schema[name], kinds):
+            return f"{schema[name]!r} is not valid under '{name}'."
+    for name in (*_NUMBERS, *_COUNTS):
+        value = schema.get(name, 1)
+        whole = name in _NUMBERS or (isinstance(value, int) and 0 <= value <= 10_000)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not whole or abs(value) > 1e15:
+            return f"{value!r} is not valid under '{name}'."
+    if schema.get("multipleOf", 1) <= 0 or schema.get("enum", [1]) == []:
+        return "'multipleOf' must be positive and 'enum' must not be empty."
+    kinds_named = schema.get("type", "object")
+    for kind in [kinds_named] if isinstance(kinds_named, str) else kinds_named:
+        if kind not in list(TYPES):
+            return f"{kind!r} is not valid under any of the given schemas."
+    if not all(isinstance(name, str) for name in schema.get("required", ())):
+        return "'required' must be a list of names."
+    return next((fault for inner in _inner(schema) if (fault := malformed(inner))), None)
+
+
+def _inner(schema: dict[str, Any]) -> Iterator[Any]:
+    for name in ("properties", "$defs", "definitions"):
+        yield from schema.get(name, {}).values()
+    for name in ("anyOf", "oneOf", "allOf"):
+        yield from schema.get(name, ())
+    if "items" in schema:
+        yield schema["items"]
+
+
 def strict_faults(schema: Any) -> Iterator[str]:
     """What strict mode objects to, in the API's words, first fault first."""
     if not isinstance(schema, dict):
@@ -129,6 +183,8 @@ class Writer:
         return None if kind == "null" else self._string(schema, path)
 
     def _object(self, schema: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        if depth > 2 * MAX_DEPTH:
+            return {}  # a schema that requires itself has no finite value
         properties = schema.get("properties") or {}
         required = set(schema.get("required") or ())
         wanted = [name for name in properties if name in required or depth < 3]
