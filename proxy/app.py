@@ -8,6 +8,7 @@ from pathlib import Path
 
 from proxy.api.auth import Key, KeyRing
 from proxy.api.listing import Listed, Listing
+from proxy.candidates import Yard
 from proxy.flow import House
 from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
@@ -95,14 +96,17 @@ class Pools:
 
 
 def build_house(
-    configuration: Configuration, classifier: Classifier, pools: Pools, record: Callable[[LedgerRow], None]
+    configuration: Configuration,
+    classifier: Classifier,
+    pools: Pools,
+    record: Callable[[LedgerRow, bool], None],
 ) -> House:
     """The rooms of one snapshot of the settings."""
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
     built = pools.fitting(settings.providers)
     return House(
-        planner=Planner(settings, configuration.catalogue, classifier),
+        planner=Planner(settings, Yard(settings, configuration.catalogue, {}), classifier),
         providers={
             name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
             for name, pool in built.items()

@@ -46,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = options.add_subparsers(dest="command", required=True, metavar="COMMAND")
     configured = argparse.ArgumentParser(add_help=False)
     configured.add_argument(
-        "--config", type=Path, metavar="FILE", help="configuration file (left out: the shipped config/switchyard.yaml)"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration file (left out: the shipped config/switchyard.yaml)",
     )
     serve = commands.add_parser("serve", parents=[configured], help="run the proxy")
     serve.add_argument("--host", help="address of the data port (default 127.0.0.1)")
@@ -54,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--admin-port", help="admin port: metrics and the operator's page (default 4001)")
     serve.add_argument("--workers", help="processes that serve the data port (default 1)")
     serve.add_argument(
-        "--sandbox", action="store_true", default=None, help="answer from the simulated OpenAI instead of a provider"
+        "--sandbox",
+        action="store_true",
+        default=None,
+        help="answer from the simulated OpenAI instead of a provider",
     )
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")

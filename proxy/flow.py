@@ -17,18 +17,21 @@ from typing import Protocol
 
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
-from proxy.nouns import Call, Caller, LedgerRow, Plan
+from proxy.nouns import Call, Caller, Candidate, LedgerRow, Plan
 from proxy.parse import Request, ask_usage, parse, splice
 from proxy.plan import Planner
-from proxy.trace import Trace
+from proxy.trace import Trace, usd
 from proxy.upstreams import http
-from proxy.upstreams.attempt import Answer, Question, obtain
+from proxy.upstreams.attempt import Answer, Question, attempt
+from proxy.upstreams.meter import StreamMeter
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed, answer_for, error_frame
-from proxy.upstreams.retry import Failure, RetryAllowance, judge
+from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, judge
 
 _SHUTTING_DOWN = "The proxy is shutting down and had to cut this answer."
 _BROKEN_OFF = "The provider's answer broke off."
+_CLIENT_CLOSED = 499
+"""Status of a request whose client left before an answer began, as nginx writes it; it exists only in our own records."""
 
 
 class Client(Protocol):
@@ -56,7 +59,7 @@ class House:
 
     planner: Planner
     providers: Mapping[str, Provider]
-    record: Callable[[LedgerRow], None]
+    record: Callable[[LedgerRow, bool], None]
     wall_clock: Callable[[], float]
     clock: Callable[[], float]
     rng: Callable[[], float]
@@ -68,61 +71,87 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     """Answer one request. Returns when the last byte is handed over; raises only CancelledError, when the client left."""
     trace = Trace(call, caller)
     try:
-        request = parse(call.endpoint, call.raw)
-        trace.asked, trace.stream, trace.user = request.model, request.stream, request.user
-        plan = house.planner.plan(request, call.asks, caller, house.wall_clock())
-        trace.planned(plan)
-        outcome = await _obtain(request, plan, trace, house)
+        request = trace.request = parse(call.endpoint, call.raw)
+        plan = trace.plan = house.planner.plan(request, call.asks, caller, house.wall_clock())
+        outcome = await _ask_in_order(request, plan, trace, house)
         if isinstance(outcome, Failed):
             await _pass_on(outcome, trace, client, house)
         elif outcome.meter is None:
             await _relay_whole(outcome, trace, client, house)
         else:
-            await _relay_stream(outcome, trace, client, house)
+            await _relay_stream(outcome, outcome.meter, trace, client, house)
     except ApiError as refusal:
         await _refuse(refusal, trace, client, house)
     except asyncio.CancelledError:
         if not client.cutting:
-            trace.finish = "client_gone"
+            trace.finish, trace.status = "client_gone", trace.status or _CLIENT_CLOSED
             raise
         await _break_off(_SHUTTING_DOWN, "cut", trace, client, house)
     finally:
-        now_s = house.clock()
-        house.record(trace.row(now_s, trace.overhead_ms(now_s)))
+        _close(trace, house)
 
 
-async def _obtain(request: Request, plan: Plan, trace: Trace, house: House) -> Answer | Failed:
-    """Try the candidates in order, as the retry table allows, until one answers."""
+async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Answer | Failed:
+    """Ask the candidates as the retry table allows, until one answers or none is left."""
     house.retries.earn()
-    failed = Failed(Failure.UNREACHABLE, detail="no_candidate")
-    for candidate in plan.candidates:
-        trace.served, trace.reason = candidate.model, candidate.reason.value
-        provider = house.providers[candidate.provider]
-        usage_edit = ask_usage(request) if provider.stream_usage else {}
-        body = splice(request.fields, {**candidate.edits, **usage_edit})
-        question = Question(trace.call, body, strip_usage=bool(usage_edit))
-        outcome = await obtain(provider, question, trace, house.retries, clock=house.clock, rng=house.rng)
-        if isinstance(outcome, Answer):
-            return outcome
-        failed = outcome
-        if not judge(
-            failed.failure, retry_after_s=failed.retry_after_s, next_on_timeout=plan.next_on_timeout
-        ).next:
+    for position, candidate in enumerate(plan.candidates):
+        outcome = await _ask(request, candidate, trace, house, fallback=position > 0)
+        if isinstance(outcome, Failed) and _advice(outcome, plan).same and house.retries.spend():
+            await _back_off(outcome, trace, house)
+            outcome = await _ask(request, candidate, trace, house, fallback=position > 0)
+        if isinstance(outcome, Answer) or not _advice(outcome, plan).next:
             break
-    return failed
+    return outcome
+
+
+async def _ask(
+    request: Request, candidate: Candidate, trace: Trace, house: House, *, fallback: bool
+) -> Answer | Failed:
+    """One attempt. The one before it, if it may have cost money, is closed first, on a row of its own."""
+    if trace.sent:
+        _close(trace, house, final=False)
+    provider = house.providers[candidate.provider]
+    usage_edit = ask_usage(request) if provider.stream_usage else {}
+    body = splice(request.fields, {**candidate.edits, **usage_edit})
+    trace.sending(candidate, house.clock(), fallback=fallback)
+    outcome = await attempt(provider, Question(trace.call, body, strip_usage=bool(usage_edit)))
+    trace.heard(house.clock())
+    if isinstance(outcome, Answer):
+        trace.seen, trace.status = outcome.seen, outcome.response.status
+        return outcome
+    trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+    return outcome
+
+
+def _advice(failed: Failed, plan: Plan) -> Advice:
+    return judge(failed.failure, retry_after_s=failed.retry_after_s, next_on_timeout=plan.next_on_timeout)
+
+
+async def _back_off(failed: Failed, trace: Trace, house: House) -> None:
+    wait_s = back_off_s(house.rng(), failed.retry_after_s)
+    trace.waited_s += wait_s
+    await asyncio.sleep(wait_s)
+
+
+def _close(trace: Trace, house: House, *, final: bool = True) -> None:
+    """The bill and the row of the attempt under way, or of a request that never got to one. No await: see above."""
+    trace.account()
+    house.record(trace.row(house.clock()), final)
 
 
 async def _relay_whole(answer: Answer, trace: Trace, client: Client, house: House) -> None:
     """Upstream's body as it came, with what we know of it in the headers."""
-    _learn(answer, trace)
+    trace.account()
     headers = _headers(answer.response.headers, trace, house)
+    headers.append((b"x-switchyard-cost-usd", usd(trace.cost_nano)))
     await client.whole(answer.response.status, headers, answer.body)
 
 
-async def _relay_stream(answer: Answer, trace: Trace, client: Client, house: House) -> None:
+async def _relay_stream(
+    answer: Answer, meter: StreamMeter, trace: Trace, client: Client, house: House
+) -> None:
     """Upstream's bytes as they arrive. A stream that breaks shows it; it never ends as if it were whole."""
-    meter, response = answer.meter, answer.response
-    assert meter is not None
+    response = answer.response
     try:
         await client.start(response.status, _headers(response.headers, trace, house))
         if answer.body:
@@ -132,29 +161,18 @@ async def _relay_stream(answer: Answer, trace: Trace, client: Client, house: Hou
                 await client.write(relayed)
         if rest := meter.finish():
             await client.write(rest)
-        if not meter.seen.complete and not meter.seen.error:
-            await _break_off(_BROKEN_OFF, "error", trace, client, house)
-            return
+        if not (meter.seen.complete or meter.seen.error):
+            raise http.ConnectionCut("the stream ended before it was complete", sent=True)
         await client.end()
     except http.UpstreamError as error:
         trace.error = type(error).__name__
         await _break_off(_BROKEN_OFF, "error", trace, client, house)
     finally:
         response.close()
-        _learn(answer, trace)
-
-
-def _learn(answer: Answer, trace: Trace) -> None:
-    """Take over what the answer said about itself, as far as it was seen."""
-    seen = answer.seen
-    trace.status = answer.response.status
-    trace.response_model = seen.model
-    trace.finish = trace.finish or seen.finish
 
 
 async def _pass_on(failed: Failed, trace: Trace, client: Client, house: House) -> None:
     """No attempt gave an answer: say so as the API would."""
-    trace.error = failed.name
     if failed.failure is Failure.TIMEOUT:
         raise UpstreamTimeout("The provider did not answer in time.")
     if failed.status == 0 and failed.failure is not Failure.UNREADABLE:

@@ -86,7 +86,8 @@ class Candidate:
     """One way to serve the request: a catalogue model on one deployment of one provider.
 
     `edits` (top-level field → JSON bytes, `b""` to remove) turn the caller's body into one for this model, the provider's
-    name for it included; `changes` names each of them that a caller would want to know of.
+    name for it included; `changes` names each of them that a caller would want to know of. `price` None: not priced in
+    tokens. `reasons`: it may think out of sight before it answers. `stop` and `fan_out` are what must be emulated.
     """
 
     model: str
@@ -94,11 +95,17 @@ class Candidate:
     reason: Reason
     edits: Mapping[str, bytes] = field(default_factory=dict, hash=False)
     changes: tuple[str, ...] = ()
+    price: "PriceRow | None" = None
+    max_output_tokens: int = 0
+    reasons: bool = False
+    stop: tuple[str, ...] = ()
+    fan_out: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ordered candidates with the task that chose them. `asked` is the name the caller used."""
+    """Ordered candidates with the task that chose them. `asked` is the name the caller used, `headers` what every answer
+    to it says (a requested model's end)."""
 
     asked: str
     candidates: tuple[Candidate, ...]
@@ -107,6 +114,7 @@ class Plan:
     confidence: float = 0.0
     next_on_timeout: bool = False
     drain_on_disconnect: bool = False
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,9 @@ class Parent:
     async def _start_sandbox(self) -> str:
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         config = SandboxConfig(time_scale=0.02)
-        self._sandbox = asyncio.get_running_loop().create_task(serve_sandbox("127.0.0.1", 0, config, ready=url.set_result))
+        self._sandbox = asyncio.get_running_loop().create_task(
+            serve_sandbox("127.0.0.1", 0, config, ready=url.set_result)
+        )
         return await url
 
     async def _keep_worker(self, place: int) -> None:
@@ -139,14 +141,21 @@ class Parent:
             began_s = time.monotonic()
             worker = await Worker.start(self._listener, self._metrics, self._blueprint)
             self._workers[place] = worker
-            if await worker.ready() and len([w for w in self._workers.values() if w.is_ready]) == self._wanted:
+            if (
+                await worker.ready()
+                and len([w for w in self._workers.values() if w.is_ready]) == self._wanted
+            ):
                 self._announce()
             status = await worker.ended()
             self._exporter.retire(worker.pid, crashed=not self._stopping.is_set())
             del self._workers[place]
             if self._stopping.is_set():
                 return
-            pause_s = _FIRST_PAUSE_S if time.monotonic() - began_s > _HEALTHY_S else min(pause_s * 2, _LONGEST_PAUSE_S)
+            pause_s = (
+                _FIRST_PAUSE_S
+                if time.monotonic() - began_s > _HEALTHY_S
+                else min(pause_s * 2, _LONGEST_PAUSE_S)
+            )
             self._log.event("worker_died", "error", pid=worker.pid, status=status, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
 
@@ -159,7 +168,9 @@ class Parent:
         port = self._listener.getsockname()[1]
         sys.stderr.write(banner(self._configuration, port, sandbox=bool(self._sandbox_url)))
         sys.stderr.flush()
-        self._log.event("serving", host=server.host, port=port, admin_port=server.admin_port, version=__version__)
+        self._log.event(
+            "serving", host=server.host, port=port, admin_port=server.admin_port, version=__version__
+        )
 
     async def _stop_workers(self) -> None:
         """SIGTERM to each; after the grace period SIGKILL to whoever is left."""
@@ -217,7 +228,9 @@ class Parent:
             ready=self._ready,
             status=self._status,
         )
-        config = uvicorn.Config(build_admin(port), log_config=None, access_log=False, lifespan="off", server_header=False)
+        config = uvicorn.Config(
+            build_admin(port), log_config=None, access_log=False, lifespan="off", server_header=False
+        )
         server = _AdminServer(config)
         await server.serve(sockets=[sock])
 
@@ -260,7 +273,14 @@ class Worker:
                 sys.executable,
                 "-m",
                 "proxy.worker",
-                *("--listener", str(listener.fileno()), "--wire", str(theirs.fileno()), "--metrics", str(metrics)),
+                *(
+                    "--listener",
+                    str(listener.fileno()),
+                    "--wire",
+                    str(theirs.fileno()),
+                    "--metrics",
+                    str(metrics),
+                ),
                 pass_fds=(listener.fileno(), theirs.fileno()),
                 env={**os.environ, "PYTHONPATH": _PACKAGE_HOME},
             )
@@ -311,7 +331,9 @@ def bind(host: str, port: int) -> socket.socket:
         sock.listen(2048)
     except OSError as error:
         sock.close()
-        message = f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port or --admin-port"
+        message = (
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port or --admin-port"
+        )
         raise OSError(error.errno, message) from None
     sock.setblocking(False)
     sock.set_inheritable(True)
@@ -322,7 +344,11 @@ def _keyless(order: Order, configuration: Configuration) -> bool:
     """No file, no key, and nobody but this machine to serve: the sandbox is better than a wall of 401s."""
     settings = configuration.settings
     keys = [provider.api_key for provider in settings.providers.values() if provider.api_key]
-    return order.config is None and settings.auth.mode == "open" and not any(key.get_secret_value() for key in keys)
+    return (
+        order.config is None
+        and settings.auth.mode == "open"
+        and not any(key.get_secret_value() for key in keys)
+    )
 
 
 async def _no_totals() -> LedgerTotals | None:

@@ -1,4 +1,4 @@
-"""What is known of one request while it runs: the headers that tell the caller, and the ledger row that remains.
+"""What is known of one request while it runs: the headers that tell the caller, the bill, and the row that remains.
 
 Times are readings of one monotonic clock in seconds. Overhead is the time the request spent here rather than waiting for
 a provider: everything up to the answer's first byte, less the time between sending and that byte.
@@ -7,60 +7,86 @@ a provider: everything up to the answer's first byte, less the time between send
 import hashlib
 from dataclasses import dataclass, field
 
-from proxy.nouns import Call, Caller, LedgerRow, Plan, Usage
+from proxy.account import cost_nano, used
+from proxy.nouns import NANO_PER_USD, Call, Caller, Candidate, LedgerRow, Plan, Reason, Usage
+from proxy.parse import Request
+from proxy.upstreams.meter import Seen
+
+_NO_USAGE = Usage(source="none")
 
 
 @dataclass(slots=True)
 class Trace:
-    """Mutable on purpose: the one place where the facts of a running request gather. Never shared between requests."""
+    """Mutable on purpose: the one place where the facts of a running request gather. Never shared between requests.
+
+    `sent` says that the attempt under way may have been billed and has not been accounted for; `seen` is what its answer
+    has said so far.
+    """
 
     call: Call
     caller: Caller
+    request: Request | None = None
+    plan: Plan | None = None
+    candidate: Candidate | None = None
+    seen: Seen | None = None
+    sent: bool = False
     attempt: int = 0
-    asked: str = ""
-    served: str = ""
-    provider: str = ""
-    route: str = ""
-    task: str = ""
     reason: str = ""
-    user: str = ""
-    response_model: str = ""
     status: int = 0
     finish: str = ""
     error: str = ""
-    stream: bool = False
-    changes: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=lambda: Usage(source="none"))
+    usage: Usage = _NO_USAGE
     cost_nano: int = 0
-    waited_s: float = 0.0
     sent_s: float = 0.0
     first_byte_s: float = 0.0
+    waited_s: float = 0.0
+    changes: tuple[str, ...] = field(default=())
 
-    def planned(self, plan: Plan) -> None:
-        """Take over what the plan decided."""
-        self.asked, self.route, self.task = plan.asked, plan.route, plan.task
+    def sending(self, candidate: Candidate, now_s: float, *, fallback: bool) -> None:
+        """An attempt with this candidate begins."""
+        self.candidate, self.changes, self.seen = candidate, candidate.changes, None
+        self.reason = Reason.FALLBACK.value if fallback else candidate.reason.value
+        self.attempt += 1
+        self.sent, self.sent_s = True, now_s
+
+    def heard(self, now_s: float) -> None:
+        """The attempt's answer has begun, or it has failed."""
+        self.first_byte_s = now_s
+        self.waited_s += now_s - self.sent_s
+
+    def account(self) -> None:
+        """Usage and cost of the attempt under way, from what was seen of it so far."""
+        if not self.sent or self.request is None or self.candidate is None:
+            self.usage, self.cost_nano = _NO_USAGE, 0
+            return
+        self.usage = used(self.request, self.candidate, self.seen)
+        self.cost_nano = cost_nano(self.usage, self.candidate)
 
     def overhead_ms(self, now_s: float) -> float:
-        """Milliseconds spent here so far, or until the first byte when there is one."""
-        return (now_s - self.call.started_s - self.waited_s) * 1000
+        """Milliseconds spent here until the answer's first byte, or until now while there is none."""
+        until_s = self.first_byte_s or now_s
+        return max(0.0, until_s - self.call.started_s - self.waited_s) * 1000
 
     def headers(self, now_s: float) -> list[tuple[bytes, bytes]]:
         """The `x-switchyard-*` headers: how this answer was made, as far as it is known when its head is sent."""
         out = [(b"x-switchyard-request-id", self.call.id.encode())]
         for name, text in (
-            (b"x-switchyard-model", self.served),
-            (b"x-switchyard-task", self.task),
+            (b"x-switchyard-model", self.candidate.model if self.candidate else ""),
+            (b"x-switchyard-task", self.plan.task if self.plan else ""),
             (b"x-switchyard-reason", self.reason),
             (b"x-switchyard-changes", ", ".join(self.changes)),
         ):
             if text:
                 out.append((name, _header_text(text)))
-        out.append((b"x-switchyard-overhead-ms", b"%.2f" % self.overhead_ms(now_s)))
+        out += self.plan.headers if self.plan else ()
+        spent_s = now_s - self.call.started_s - self.waited_s
+        out.append((b"x-switchyard-overhead-ms", b"%.2f" % (max(0.0, spent_s) * 1000)))
         return out
 
-    def row(self, now_s: float, overhead_ms: float) -> LedgerRow:
+    def row(self, now_s: float) -> LedgerRow:
         """The row of this request (or of the attempt under way) as it stands at `now_s`."""
-        first = self.first_byte_s - self.call.started_s if self.first_byte_s else 0.0
+        request, plan, candidate, seen = self.request, self.plan, self.candidate, self.seen
+        began_s = self.call.started_s
         return LedgerRow(
             request_id=self.call.id,
             attempt=self.attempt,
@@ -69,24 +95,24 @@ class Trace:
             key_id=self.caller.key_id,
             key_name=self.caller.key_name,
             team=self.caller.team,
-            user_hash=user_hash(self.caller.key_id, self.user),
-            asked=self.asked,
-            served=self.served,
-            response_model=self.response_model,
-            provider=self.provider,
-            route=self.route,
-            task=self.task,
+            user_hash=user_hash(self.caller.key_id, request.user if request else ""),
+            asked=request.model if request else "",
+            served=candidate.model if candidate else "",
+            response_model=seen.model if seen else "",
+            provider=candidate.provider if candidate else "",
+            route=plan.route if plan else "",
+            task=plan.task if plan else "",
             reason=self.reason,
             status=self.status,
-            finish=self.finish,
+            finish=self.finish or (seen.finish if seen else ""),
             error=self.error,
-            stream=self.stream,
+            stream=request.stream if request else False,
             usage=self.usage,
             cost_nano=self.cost_nano,
             estimated=self.usage.source in ("estimated", "bound"),
-            first_byte_ms=round(first * 1000, 3),
-            duration_ms=round((now_s - self.call.started_s) * 1000, 3),
-            overhead_ms=round(overhead_ms, 3),
+            first_byte_ms=round((self.first_byte_s - began_s) * 1000, 3) if self.first_byte_s else 0.0,
+            duration_ms=round((now_s - began_s) * 1000, 3),
+            overhead_ms=round(self.overhead_ms(now_s), 3),
             changes=self.changes,
         )
 
@@ -96,6 +122,12 @@ def user_hash(key_id: str, user: str) -> str:
     if not user:
         return ""
     return hashlib.sha256(f"{key_id}\0{user}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def usd(nano: int) -> bytes:
+    """Nano-dollars as a plain decimal of US dollars, exact: 1_250 is `0.000001250`."""
+    whole, part = divmod(nano, NANO_PER_USD)
+    return b"%d.%09d" % (whole, part)
 
 
 def _header_text(text: str) -> bytes:

@@ -84,8 +84,8 @@ class Worker:
         self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
         self.log.close()
 
-    def _record(self, row: LedgerRow) -> None:
-        self.recorder.observe(row)
+    def _record(self, row: LedgerRow, final: bool) -> None:
+        self.recorder.observe(row, final=final)
         self.log.request(row)
 
     def _refused(self, refusal: ApiError) -> None:

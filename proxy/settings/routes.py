@@ -43,9 +43,9 @@ class CallRules(Record):
     on_disconnect: Literal["close", "drain"] = Field(
         default="close", description="When the client leaves: close upstream, or read on for an exact bill."
     )
-    on_loss: Literal["drop", "reject"] = Field(
-        default="drop",
-        description="When no candidate takes a parameter: drop and list it, or refuse the request.",
+    on_loss: Literal["translate", "reject"] = Field(
+        default="translate",
+        description="When no candidate takes a parameter: work round it or drop it, and list that; or refuse.",
     )
     max_cost_nano: UsdNano | None = Field(
         default=None, alias="max_cost_usd", description="Most a single request may cost, in US dollars."

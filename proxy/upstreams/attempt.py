@@ -4,17 +4,14 @@ A whole answer is committed to when it has been read and understood; a stream wh
 Until then a failure is nobody's but ours, and the retry table says what may follow.
 """
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.nouns import Call, Endpoint
-from proxy.trace import Trace
 from proxy.upstreams import http
 from proxy.upstreams.meter import Seen, StreamMeter, read_whole
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed, error_code, retry_after_s
-from proxy.upstreams.retry import Failure, RetryAllowance, back_off_s, classify, judge
+from proxy.upstreams.retry import Failure, classify
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
@@ -38,35 +35,8 @@ class Answer:
     meter: StreamMeter | None
 
 
-async def obtain(
-    provider: Provider,
-    question: Question,
-    trace: Trace,
-    allowance: RetryAllowance,
-    *,
-    clock: Callable[[], float],
-    rng: Callable[[], float],
-) -> Answer | Failed:
-    """Ask one deployment, and once more after a back-off where the table and the allowance permit it."""
-    outcome = await attempt(provider, question, trace, clock)
-    if isinstance(outcome, Answer):
-        return outcome
-    advice = judge(outcome.failure, retry_after_s=outcome.retry_after_s, next_on_timeout=False)
-    if not (advice.same and allowance.spend()):
-        return outcome
-    wait_s = back_off_s(rng(), outcome.retry_after_s)
-    trace.waited_s += wait_s
-    await asyncio.sleep(wait_s)
-    return await attempt(provider, question, trace, clock)
-
-
-async def attempt(
-    provider: Provider, question: Question, trace: Trace, clock: Callable[[], float]
-) -> Answer | Failed:
+async def attempt(provider: Provider, question: Question) -> Answer | Failed:
     """Send once. The response is closed unless a stream goes on being read; cancellation closes it too."""
-    trace.attempt += 1
-    trace.provider = provider.name
-    sent_s = clock()
     response: http.Response | None = None
     streaming = False
     try:
@@ -76,8 +46,6 @@ async def attempt(
     except http.UpstreamError as error:
         outcome = _transport_failure(error)
     finally:
-        trace.first_byte_s = clock()
-        trace.waited_s += trace.first_byte_s - sent_s
         if response is not None and not streaming:
             response.close()
     return outcome
@@ -91,7 +59,7 @@ async def _first_look(response: http.Response, question: Question) -> Answer | F
     body = await response.read_all(MAX_ANSWER_BYTES)
     seen = read_whole(body)
     if seen is None:
-        return Failed(Failure.UNREADABLE, detail="not_json")
+        return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)
     if seen.error and question.call.endpoint is not Endpoint.RESPONSES:
         return Failed(Failure.OVERLOADED, 500, tuple(response.headers), body, detail="error_in_200")
     return Answer(response, seen, body, None)
@@ -129,9 +97,9 @@ def _is_stream(response: http.Response) -> bool:
 
 
 def _transport_failure(error: http.UpstreamError) -> Failed:
-    detail = type(error).__name__
+    detail, billed = type(error).__name__, error.sent is not False
     if isinstance(error, http.HeadTimeout | http.IdleTimeout):
-        return Failed(Failure.TIMEOUT, detail=detail)
+        return Failed(Failure.TIMEOUT, detail=detail, may_be_billed=billed)
     if isinstance(error, http.BadResponse | http.BodyTooLarge):
-        return Failed(Failure.UNREADABLE, detail=detail)
-    return Failed(Failure.UNREACHABLE, detail=detail)
+        return Failed(Failure.UNREADABLE, detail=detail, may_be_billed=billed)
+    return Failed(Failure.UNREACHABLE, detail=detail, may_be_billed=billed)

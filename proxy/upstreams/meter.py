@@ -38,6 +38,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
+    message: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
 
@@ -116,9 +117,10 @@ def read_whole(body: bytes) -> Seen | None:
         seen.error = bytes(answer.error)
     if answer.choices:
         seen.finish = answer.choices[0].finish_reason or ""
+        seen.text_bytes = sum(map(_text_bytes, answer.choices))
     elif answer.status:
         seen.finish = _RESPONSE_FINISH.get(answer.status, "")
-    seen.text_bytes = len(body)
+        seen.text_bytes = len(body)
     return seen
 
 
@@ -275,7 +277,7 @@ def _present(value: msgspec.Raw) -> bool:
 
 
 def _text_bytes(choice: _Choice) -> int:
-    delta = choice.delta
+    delta = choice.delta or choice.message
     if delta is None:
         return len(choice.text.encode()) if choice.text else 0
     total = len(bytes(delta.tool_calls)) + len(bytes(delta.function_call)) + len(bytes(delta.audio))

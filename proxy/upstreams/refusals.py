@@ -32,7 +32,8 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One attempt that gave no answer. `status` is 0 when upstream said nothing; `code` is OpenAI's, `""` for none."""
+    """One attempt that gave no answer. `status` is 0 when upstream said nothing; `code` is OpenAI's, `""` for none.
+    `may_be_billed`: the provider got the request and may have worked on it."""
 
     failure: Failure
     status: int = 0
@@ -41,6 +42,7 @@ class Failed:
     code: str = ""
     retry_after_s: float | None = None
     detail: str = ""
+    may_be_billed: bool = False
 
     @property
     def name(self) -> str:

@@ -1,0 +1,243 @@
+"""From a model somebody named to the ways of serving it: lifecycle, translation, hard limits, deployments. Pure.
+
+A model that has ended stands for its living successors. One that cannot take the request is left out with its reason.
+What the caller sent is turned into what each candidate takes; a request for the model it names is never touched.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from proxy.models.catalogue import Catalogue
+from proxy.models.draft import Wire
+from proxy.models.families import FAMILIES
+from proxy.models.lifecycle import Published, is_retired, shutdown_of, sunset_headers
+from proxy.models.rows import ModelRow
+from proxy.models.succession import successors_of
+from proxy.models.translate import OnLoss, Translation, translate
+from proxy.nouns import Candidate, Endpoint, Reason
+from proxy.parse import Request
+from proxy.settings import CallRules, Settings
+
+_HOME = "openai"
+_WIRE: Mapping[Endpoint, Wire] = {Endpoint.CHAT: "chat", Endpoint.RESPONSES: "responses"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One deployment: a provider, and the model's name there when it differs."""
+
+    provider: str
+    upstream_model: str = ""
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model to consider. `written` is its name as somebody wrote it, without provider and effort; `decides` says that
+    the effort wins over the caller's."""
+
+    written: str
+    effort: str = ""
+    provider: str = ""
+    decides: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What candidates are wanted for. `one`: a name that has ended stands for a single successor, not for its chain."""
+
+    request: Request
+    rules: CallRules
+    reason: Reason
+    now: float
+    one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of one target: its candidates in order, or why there are none."""
+
+    candidates: tuple[Candidate, ...] = ()
+    why: str = ""
+    known: bool = True
+
+
+class Yard:
+    """Which models there are, where they are served, and which of them have ended. One snapshot, immutable."""
+
+    __slots__ = ("_catalogue", "_kinds", "_lifecycle", "_places", "_published")
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, published: Published) -> None:
+        self._catalogue = catalogue
+        self._lifecycle = settings.lifecycle
+        self._published = published
+        self._kinds = {name: provider.kind for name, provider in settings.providers.items()}
+        self._places = _places(settings, catalogue)
+
+    def row(self, name: str) -> ModelRow | None:
+        """The model a caller means by `name`, if somebody here serves it."""
+        row = self._catalogue.resolve(name)
+        return row if row is not None and row.name in self._places else None
+
+    def sunset(self, name: str, now: float) -> tuple[tuple[bytes, bytes], ...]:
+        """`Sunset`, `Deprecation` and `Link` for a requested model with a known end."""
+        row = self.row(name)
+        if row is None:
+            return ()
+        place = self._places[row.name][0]
+        ends = shutdown_of(row, place.provider, self._published, self._kinds[place.provider])
+        if ends is None:
+            return ()
+        chain = successors_of(self._catalogue, name, now, lambda other: self._ended(other, now))
+        return sunset_headers(row, ends, chain.first.model if chain.first else "")
+
+    def find(self, target: Target, errand: Errand) -> Found:
+        """The candidates for `target`."""
+        row = self.row(target.written)
+        if row is None:
+            return Found(known=False)
+        if self._ended(row, errand.now):
+            return self._succeed(target, errand)
+        return self._serve(target, row, errand)
+
+    def _succeed(self, target: Target, errand: Errand) -> Found:
+        chain = successors_of(
+            self._catalogue,
+            target.written,
+            errand.now,
+            lambda other: self._ended(other, errand.now),
+            allow_dearer=self._lifecycle.allow_dearer,
+        )
+        candidates: list[Candidate] = []
+        reasons: list[str] = [chain.why] if chain.why else []
+        for step in chain.living:
+            heir = Target(
+                step.model, target.effort or step.effort, decides=bool(target.effort) and target.decides
+            )
+            found = self.find(heir, replace(errand, reason=Reason.SUCCESSOR))
+            candidates += found.candidates
+            if found.why:
+                reasons.append(f"{step.model}: {found.why}")
+            if errand.one and candidates:
+                break
+        why = "" if candidates else f"it has been shut down and {'; '.join(reasons)}"
+        return Found(tuple(candidates), why)
+
+    def _serve(self, target: Target, row: ModelRow, errand: Errand) -> Found:
+        request = errand.request
+        translation = self._translated(target, row, errand)
+        if translation.excluded:
+            return Found(why=translation.excluded)
+        if translation.emulate or translation.endpoint != _WIRE.get(request.endpoint, "chat"):
+            return Found(why="it cannot be served without an emulation that is not built yet")
+        shared = Candidate(
+            model=row.name,
+            provider="",
+            reason=errand.reason,
+            changes=translation.tokens,
+            price=row.price_at(errand.now),
+            max_output_tokens=row.max_output,
+            reasons=_may_reason(row, request, target),
+        )
+        places = _by_weight(_at(self._places[row.name], target.provider), request)
+        edits = translation.edits
+        return Found(
+            tuple(
+                [
+                    replace(shared, provider=place.provider, edits=_with_name(edits, request, place, target))
+                    for place in places
+                ]
+            )
+        )
+
+    def _translated(self, target: Target, row: ModelRow, errand: Errand) -> Translation:
+        wire = _WIRE.get(errand.request.endpoint)
+        if wire is None:
+            return Translation()
+        source = self._catalogue.resolve(errand.request.model)
+        on_loss: OnLoss = errand.rules.on_loss
+        effort = target.effort or None
+        return translate(
+            errand.request.fields, source, row, effort, on_loss, decides=target.decides, wire=wire
+        )
+
+    def _ended(self, row: ModelRow, now: float) -> bool:
+        """Retired wherever it could be served."""
+        places = self._places.get(row.name, ())
+        return all(
+            is_retired(
+                row,
+                place.provider,
+                now,
+                margin_hours=self._lifecycle.margin_hours,
+                published=self._published,
+                kind=self._kinds[place.provider],
+            )
+            for place in places
+        )
+
+
+def _places(settings: Settings, catalogue: Catalogue) -> Mapping[str, tuple[Place, ...]]:
+    """Who serves each model: its own deployments, else the provider named openai, else the first of its kind."""
+    return {row.name: places for row in catalogue if (places := tuple(_places_of(row, settings)))}
+
+
+def _places_of(row: ModelRow, settings: Settings) -> Iterator[Place]:
+    written = settings.models.get(row.name)
+    if written is not None and written.deployments:
+        for deployment in written.deployments:
+            yield Place(deployment.provider, deployment.model or "", deployment.weight)
+        return
+    compatible = [name for name, provider in settings.providers.items() if provider.kind == "openai"]
+    if compatible and row.provider_kind == "openai":
+        yield Place(_HOME if _HOME in compatible else compatible[0])
+
+
+def _at(places: tuple[Place, ...], provider: str) -> tuple[Place, ...]:
+    """The model's places at the provider somebody named, which may be one that nobody listed for it."""
+    if not provider:
+        return places
+    return tuple([place for place in places if place.provider == provider]) or (Place(provider),)
+
+
+def _by_weight(places: tuple[Place, ...], request: Request) -> tuple[Place, ...]:
+    """Deployments in the order to try: one chosen by weight, the rest behind it.
+
+    Weighted rendezvous hashing: each place scores -weight / ln(h) with h drawn from (place, conversation), the highest
+    comes first; a conversation stays where its prompt cache is, and changing one weight moves only that place's share.
+    """
+    if len(places) == 1:
+        return places
+    opening = _opening(request)
+    return tuple(sorted(places, key=lambda place: _score(place, opening), reverse=True))
+
+
+def _score(place: Place, opening: bytes) -> float:
+    name = f"{place.provider}\0{place.upstream_model}\0".encode()
+    draw = int.from_bytes(hashlib.blake2b(name + opening, digest_size=7).digest(), "big")
+    return -place.weight / math.log((draw + 1) / (2**56 + 1))
+
+
+def _opening(request: Request) -> bytes:
+    """What does not change as a conversation grows: its first two messages, or the whole of a single input."""
+    messages = request.fields.get("messages") or request.fields.get("input")
+    first = messages[:2] if isinstance(messages, list) else messages
+    return msgspec.json.encode(first)
+
+
+def _with_name(
+    edits: Mapping[str, bytes], request: Request, place: Place, target: Target
+) -> Mapping[str, bytes]:
+    name = place.upstream_model or target.written
+    return edits if name == request.model else {**edits, "model": msgspec.json.encode(name)}
+
+
+def _may_reason(row: ModelRow, request: Request, target: Target) -> bool:
+    """Whether the model may think out of sight before it answers: then nobody knows what an unfinished answer cost."""
+    family = FAMILIES[row.family]
+    effort = target.effort or request.fields.get("reasoning_effort") or family.default_effort
+    return family.reasons and effort != "none"
