@@ -3,6 +3,8 @@
     load(path, text, env=…)         the tree, or SettingsError with all mistakes; no file: the shipped one
     without_file(env, host)         the shipped configuration on another address
     validate(settings, models, …)   model names against the catalogue; returns warnings
+    models_named(settings)          what the catalogue should know
+    mistake_at(settings, key, …)    a fault another room found, with its line
     schema() · redacted(settings)   JSON Schema for editors · the tree without secrets, for the admin port
     needs_restart(old, new)         keys a reload cannot change
 
@@ -12,6 +14,7 @@ What the schema accepts but nothing acts on yet is refused by name (unbuilt.py).
 
 from proxy.settings.access import Auth, Key, Limits, Team
 from proxy.settings.budgets import Allowance, Budget
+from proxy.settings.catalogue import models_named
 from proxy.settings.dump import redacted
 from proxy.settings.loading import load, mistake_at, validate, without_file
 from proxy.settings.migrations import Guard, Migration
@@ -56,6 +59,7 @@ __all__ = [
     "is_loopback",
     "load",
     "mistake_at",
+    "models_named",
     "needs_restart",
     "redacted",
     "schema",

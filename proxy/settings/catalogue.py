@@ -50,6 +50,17 @@ class Catalogue:
         return model in self._shipped or model in self._names.models
 
 
+def models_named(settings: Settings) -> tuple[str, ...]:
+    """Every model the configuration names, without provider and effort, each once; aliases and keys may name routes."""
+    asked = (
+        name
+        for _, name in _names_asked(settings)
+        if name not in settings.routes and name not in settings.aliases
+    )
+    names = [*(name for _, name in _models_named(settings)), *asked]
+    return tuple(dict.fromkeys(Target(name).split(settings.providers)[1] for name in names))
+
+
 def _models_named(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Every place that must name a model."""
     for name, route in settings.routes.items():
@@ -83,7 +94,7 @@ def _downgrades(settings: Settings) -> Iterator[tuple[Path, str]]:
 def _names_asked(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Every place that may name a route, an alias or a model."""
     for name, target in settings.aliases.items():
-        yield ("aliases", name), target
+        yield ("aliases", name), target.partition("@")[0]
     for i, key in enumerate(settings.keys):
         yield from ((("keys", i, "models", n), name) for n, name in enumerate(key.models))
     for i, budget in enumerate(settings.budgets):

@@ -1,14 +1,14 @@
 """What pydantic found, in our words: short, with the allowed values, never with the value of a secret."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.settings.mistakes import Finding, Path
 from proxy.settings.schema import allowed_at
-from proxy.settings.source import Plain, Source
+from proxy.settings.source import Source
+from proxy.settings.values import MODEL_NAME
 
 KEY = "[key]"
 """How pydantic marks that a mapping's key is at fault, not its value."""
@@ -71,10 +71,12 @@ def _finding(detail: ErrorDetails, source: Source) -> Finding:
     if kind == "settings":
         return Finding(path, context["message"], tuple(context["allowed"]), context["given"])
     if kind in ("literal_error", "enum"):
-        return Finding(path, "not one of the allowed values", allowed_at(path), _shown(source, path))
+        return Finding(path, "not one of the allowed values", allowed_at(path), source.text(path))
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return Finding(path, f"{words} {context[name]:g}")
+    if context.get("pattern") == MODEL_NAME:
+        return Finding(path, "expected a model's name, without spaces and without @effort")
     return Finding(path, _SAYS.get(kind, "not a usable value"))
 
 
@@ -82,21 +84,3 @@ def _bad_key(kind: str, path: Path) -> Finding:
     if kind in ("literal_error", "enum"):
         return Finding(path, "unknown name", allowed_at(path[:-1]), str(path[-1]))
     return Finding(path, _SAYS.get(kind, "not a usable name"))
-
-
-def _shown(source: Source, path: Path) -> str:
-    """The written text at `path`, for a suggestion; "" when it came from the environment."""
-    at: Plain = source.data
-    if path in source.from_env:
-        return ""
-    for part in path:
-        at = _child(at, part)
-    return at if isinstance(at, str) else ""
-
-
-def _child(at: Any, part: str | int) -> Plain:
-    if isinstance(at, dict):
-        return at.get(part)
-    if isinstance(at, list) and isinstance(part, int) and part < len(at):
-        return at[part]
-    return None

@@ -5,7 +5,7 @@ the names with it once it is known.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, PrivateAttr
 
@@ -18,7 +18,7 @@ from proxy.settings.record import Record
 from proxy.settings.routes import CallRules, Route
 from proxy.settings.server import Lifecycle, Redis, Server, is_loopback
 from proxy.settings.source import Source
-from proxy.settings.values import ModelName, Name
+from proxy.settings.values import ModelName, Name, TargetName
 
 
 class Origin:
@@ -39,9 +39,6 @@ class Origin:
         return self
 
 
-AliasName = Annotated[str, Field(pattern=r"^[^\s@]{1,200}$")]
-
-
 class Settings(Record):
     """Switchyard's configuration. Every section may be left out."""
 
@@ -52,6 +49,7 @@ class Settings(Record):
     auth: Auth = Field(default_factory=Auth, description="How callers prove who they are.")
     providers: Mapping[Name, Provider] = Field(
         default_factory=dict,
+        min_length=1,
         description="Upstreams by name. In passthrough mode callers' keys go to the first one only.",
     )
     models: Mapping[ModelName, ModelRow] = Field(
@@ -61,7 +59,7 @@ class Settings(Record):
         default_factory=dict,
         description="Names served by the kind of task. Left out: the shipped route auto.",
     )
-    aliases: Mapping[AliasName, ModelName] = Field(
+    aliases: Mapping[ModelName, TargetName] = Field(
         default_factory=dict, description="Other names for routes and models, looked up first."
     )
     teams: tuple[Team, ...] = Field(default=(), description="Keys that share budgets.")

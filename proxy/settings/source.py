@@ -39,22 +39,32 @@ class Source:
     moved: dict[Path, Path] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
-    def find(self, path: Path) -> Path:
-        """The deepest written path for `path`: a missing key stands at its parent, a shorthand at its short form."""
-        if path in self.places:
-            return path
-        for i in reversed(range(len(path))):
-            shorter = path[:i] + path[i + 1 :]
-            if i < len(path) - 1 and shorter in self.places:
-                return shorter
-        return self.find(path[:-1]) if path else ()
-
     def written(self, path: Path) -> Path:
-        """The path as the operator wrote it: what stands for `default: […]` or for a list of one has no such step."""
-        found = self.find(path)
-        if found == path or len(found) != len(path) - 1:
-            return path
-        return found if found[-1:] == path[-1:] or path[-1] == 0 else path
+        """The path as the operator wrote it. A short form has no step where the schema has one: what stands for
+        `default: […]`, for a list of one, for `factor: 0.5`."""
+        out: list[str | int] = []
+        at: Plain = self.data
+        for part in path:
+            expected = dict if isinstance(part, str) else list
+            if at is not None and not isinstance(at, expected):
+                continue
+            out.append(part)
+            at = child(at, part)
+        return tuple(out)
+
+    def find(self, path: Path) -> Path:
+        """The deepest written part of `path`: a missing key stands at its parent."""
+        path = self.written(path)
+        while path and path not in self.places:
+            path = path[:-1]
+        return path
+
+    def text(self, path: Path) -> str:
+        """The scalar at `path` as written; "" when there is none or the environment supplied it."""
+        at: Plain = self.data
+        for part in path:
+            at = child(at, part)
+        return at if isinstance(at, str) and path not in self.from_env else ""
 
     def mistake(self, finding: Finding) -> Mistake:
         """The finding with its place in this source. What the environment supplied is not named."""
@@ -82,6 +92,14 @@ class Source:
             self.places.setdefault(path[:depth], place)
         at[str(path[-1])] = text
         self.places[path] = place
+
+
+def child(at: Plain, part: str | int) -> Plain:
+    if isinstance(at, dict):
+        return at.get(part)
+    if isinstance(at, list) and isinstance(part, int) and part < len(at):
+        return at[part]
+    return None
 
 
 def read_source(text: str, file: str, env: Mapping[str, str]) -> Source:

@@ -114,6 +114,10 @@ def _target(value: Any) -> Target:
     return Target(model, effort or None)
 
 
+def _target_text(value: Any) -> str:
+    return str(_target(value))
+
+
 def _key_hash(value: Any) -> str:
     text = str(value).lower()
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
@@ -216,6 +220,8 @@ ModelTarget = Annotated[
     PlainSerializer(str),
     WithJsonSchema(TARGET_SCHEMA),
 ]
+TargetName = Annotated[str, BeforeValidator(_target_text), WithJsonSchema(TARGET_SCHEMA)]
+"""A target kept as text, because it may also be a route or another alias."""
 KeyHash = Annotated[
     str,
     BeforeValidator(_key_hash),
@@ -236,5 +242,6 @@ Zone = Annotated[
 HttpUrl = Annotated[str, BeforeValidator(_url), WithJsonSchema(_STRING | {"format": "uri"})]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
 """Names of ours: they become metric labels and parts of Redis keys."""
-ModelName = Annotated[str, Field(pattern=r"^[^\s@]{1,200}$")]
+MODEL_NAME = r"^[^\s@]{1,200}$"
+ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 Secret = Annotated[SecretStr, Field(min_length=1)]

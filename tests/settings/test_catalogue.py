@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.settings import SettingsError, load, validate
+from proxy.settings import SettingsError, load, models_named, validate
 
 KNOWN = ("gpt-4.1-mini", "gpt-6-luna", "gpt-6.1-terra", "o4-mini")
 
@@ -39,3 +39,13 @@ def test_the_shipped_route_names_only_models_of_the_catalogue():
     assert validate(load(env={}), KNOWN) == ()
     with pytest.raises(SettingsError, match="unknown model"):
         validate(load(env={}), KNOWN[:2])
+
+
+def test_the_models_a_configuration_names_are_listed_once_and_bare():
+    """The catalogue looks up exactly these; names of routes and aliases are not models."""
+    text = """
+routes: {auto: {default: [openai/gpt-6-luna@low, gpt-6-luna], tasks: {code: [x]}}}
+aliases: {a: auto, b: a, c: y@high}
+budgets: [{name: z, scope: model, of: z, usd: 1, per: day, soft: 0.5, on_soft: {downgrade: w@none}}]
+"""
+    assert models_named(load(text=text, env={})) == ("gpt-6-luna", "x", "w", "y", "z")

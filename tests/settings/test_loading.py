@@ -1,10 +1,16 @@
 """Files become settings, or every mistake in them with its line."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as bounded
+from hypothesis import strategies as st
 
 from proxy.settings import Mistake, SettingsError, load, mistake_at, validate, without_file
+from proxy.settings.source import child, read_source
 from proxy.settings.unbuilt import Unbuilt
 
 HERE = Path(__file__).parent
@@ -173,3 +179,43 @@ def test_a_fault_found_by_another_room_gets_its_line():
     settings = load(text="models:\n  gpt-4.1-mini:\n    usd_per_m: {input: 0.4, output: 1}\n", env={})
     told = mistake_at(settings, "models.gpt-4.1-mini.usd_per_m.cached", "dearer than input")
     assert told == Mistake("settings", 3, 5, "models.gpt-4.1-mini.usd_per_m.cached", "dearer than input")
+
+
+def every_path(node, path=()):
+    yield path
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inner:
+        yield from every_path(value, (*path, key))
+
+
+WHOLE = read_source(EVERYTHING.read_text(), "whole", ENV).data
+PATHS = list(every_path(WHOLE))[1:]
+ANYTHING = st.recursive(
+    st.one_of(
+        st.none(),
+        st.sampled_from(["", "x", "0", "-1", "auto", "gpt-4.1-mini", "a@b", "${NONE}"]),
+        st.text(max_size=5),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "default", "x", ""]), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@bounded(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.sampled_from(PATHS), ANYTHING), min_size=1, max_size=5))
+def test_whatever_is_written_there_are_settings_or_mistakes_with_their_lines(changes):
+    """Values of every kind in every place, several at once: never a traceback, never a mistake without a place."""
+    data = deepcopy(WHOLE)
+    for path, value in changes:
+        at = data
+        for part in path[:-1]:
+            at = child(at, part)
+        if isinstance(at, dict) or (isinstance(at, list) and path[-1] < len(at)):
+            at[path[-1]] = value
+    try:
+        load(text=yaml.safe_dump(data, allow_unicode=True), env=ENV, known_models=KNOWN, not_built=())
+    except SettingsError as error:
+        assert all(mistake.line > 0 for mistake in error.mistakes), str(error)
