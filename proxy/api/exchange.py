@@ -23,6 +23,7 @@ from proxy.errors import ServerError
 
 EXTENSION: Final = "switchyard.exchange"
 READ_AHEAD_BYTES: Final = 65_536
+_UNLIMITED: Final = 1 << 62
 
 # How the answer's body is delimited.
 _UNSTARTED, _NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(5)
@@ -44,7 +45,8 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """`declared_bytes`: the request's Content-Length, or None for a chunked body."""
+    """`declared_bytes`: the request's Content-Length, or None for a chunked body. `body_limit_bytes`: set by who reads
+    a whole body, so that no more than one piece beyond it is ever held."""
 
     __slots__ = (
         "_body",
@@ -57,6 +59,7 @@ class Exchange:
         "_old",
         "_remaining_bytes",
         "_waiter",
+        "body_limit_bytes",
         "buffered_bytes",
         "client_gone",
         "complete",
@@ -87,6 +90,7 @@ class Exchange:
         self.declared_bytes = declared_bytes
         self.expects_continue = expects_continue
         self.received_bytes = 0
+        self.body_limit_bytes = _UNLIMITED
         self.buffered_bytes = 0
         self.request_complete = False
         self.client_gone = False
@@ -126,8 +130,11 @@ class Exchange:
     # For the connection
 
     def feed(self, data: bytes) -> None:
-        self._body.append(data)
+        # Beyond the limit only the piece that crosses it is kept: enough for the reader to find out.
+        if self.received_bytes > self.body_limit_bytes:
+            return
         self.received_bytes += len(data)
+        self._body.append(data)
         self.buffered_bytes += len(data)
         if self.buffered_bytes > READ_AHEAD_BYTES:
             self.connection.flow.pause_reading()

@@ -85,6 +85,9 @@ class Ticket:
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int, ticket: Ticket) -> bytes:
     """The whole body. Raises BodyTooLarge (by length, before a byte is read, or by count), Overloaded, ClientGone."""
+    exchange = exchange_of(scope)
+    if exchange is not None:
+        exchange.body_limit_bytes = limit_bytes
     declared = declared_bytes(scope)
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)

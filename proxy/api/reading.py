@@ -77,12 +77,22 @@ class ReadingProtocol(HttpToolsProtocol):
     # Bytes
 
     def data_received(self, data: bytes) -> None:
-        if len(data) <= PIECE_BYTES:
+        if len(data) <= PIECE_BYTES or self._is_all_body(len(data)):
             self._feed(data)
             return
         view = memoryview(data)
         for at in range(0, len(data), PIECE_BYTES):
             self._feed(view[at : at + PIECE_BYTES])
+
+    def _is_all_body(self, size_bytes: int) -> bool:
+        """The next bytes cannot hold the head of another request."""
+        exchange = self.latest
+        return (
+            self.reading == BODY
+            and exchange is not None
+            and exchange.declared_bytes is not None
+            and exchange.declared_bytes - exchange.received_bytes >= size_bytes
+        )
 
     def _feed(self, data: bytes | memoryview) -> None:
         if self.reading == DEAF:

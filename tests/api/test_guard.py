@@ -99,13 +99,16 @@ def reading_app(limit_bytes: int):
 
         try:
             with gate.enter() as ticket:
-                body = await read_body(scope, counting, limit_bytes, ticket)
+                try:
+                    body = await read_body(scope, counting, limit_bytes, ticket)
+                finally:
+                    app.held_bytes = gate.held_bytes
         except ApiError as error:
             await answer(send, error.body(), error.status)
         else:
             await answer(send, b"%d" % len(body))
 
-    app.pieces = 0
+    app.pieces = app.held_bytes = 0
     return app
 
 
@@ -152,5 +155,19 @@ def test_the_refusal_of_a_huge_upload_reaches_a_client_that_is_still_sending() -
             )
             assert answered.startswith(b"HTTP/1.1 413 ")
             assert b"invalid_request_error" in answered
+
+    run(main())
+
+
+def test_of_a_chunked_body_that_is_too_large_no_more_than_64_kib_beyond_the_limit_is_held() -> None:
+    """A client that sends on without end fills no memory while it is being refused."""
+
+    async def main() -> None:
+        app = reading_app(300_000)
+        async with open_port(app) as port:
+            endless = b"%x\r\n%b\r\n" % (100_000, b"x" * 100_000) * 100
+            answered = await port.exchange(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + endless)
+            assert answered.startswith(b"HTTP/1.1 413 ")
+            assert 300_000 < app.held_bytes <= 300_000 + 65_536
 
     run(main())
