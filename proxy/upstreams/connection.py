@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
         self._fruitless_bytes += len(data)
         try:
             parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self._poisoned_after(exchange):
                 self.fail(BadResponse, "the upstream's response is not HTTP/1.1")
                 return
@@ -281,18 +281,22 @@ class Connection(asyncio.Protocol):
         return self._poisoned
 
     def eof_received(self) -> None:
-        self._ended(None)
+        self._ended(None, clean=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ended(exc)
+        """Without an `eof_received` before it this is a reset, or TLS cut off without its farewell: never a clean end.
+
+        (uvloop tells the two ends of TLS apart; asyncio's own TLS calls `eof_received` for both.)
+        """
+        self._ended(exc, clean=False)
         self._parser = None  # it refers back to us
         self._transport = None
 
-    def _ended(self, error: Exception | None) -> None:
+    def _ended(self, error: Exception | None, *, clean: bool) -> None:
         exchange = self.exchange
         if exchange is None:
             self.abort()
-        elif exchange.status and not self._framed and error is None:
+        elif exchange.status and not self._framed and clean:
             exchange.complete = True
             self._complete(exchange)
         elif exchange.status:
@@ -306,9 +310,11 @@ class Connection(asyncio.Protocol):
             )
 
     def _never_received(self, error: Exception | None) -> bool:
-        return isinstance(error, BrokenPipeError) or (
-            self._transport is not None and never_received(self._transport)
-        )
+        """A plain write that failed left part of the request unsent; else the kernel has to prove it."""
+        if self._transport is None:
+            return False
+        plain = self._transport.get_extra_info("ssl_object") is None
+        return (plain and isinstance(error, BrokenPipeError)) or never_received(self._transport)
 
     def pause_writing(self) -> None:
         self.writing_paused = True

@@ -10,10 +10,11 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -189,6 +190,11 @@ async def text(response: Response, limit_bytes: int = 10_000_000) -> bytes:
         response.close()
 
 
+def start(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """`call` as a task the test holds on to."""
+    return asyncio.get_running_loop().create_task(call)
+
+
 def open_sockets() -> int:
     """Sockets of this process, where the system tells."""
     fds = Path("/proc/self/fd")
@@ -202,9 +208,12 @@ def _is_socket(fd: Path) -> bool:
         return False
 
 
-def run(test: Callable[[], Awaitable[None]], limit_s: float = 12) -> None:
+LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)
+
+
+def run(test: Callable[[], Awaitable[None]], limit_s: float = 12, loops: tuple = LOOPS) -> None:
     """Run `test` on asyncio's loop and on uvloop, each from a clean start to a clean end."""
-    for factory in (asyncio.new_event_loop, uvloop.new_event_loop):
+    for factory in loops:
         with asyncio.Runner(loop_factory=factory) as runner:
             faults = runner.run(_clean(test, limit_s))
         assert not faults, faults

@@ -1,12 +1,15 @@
 """A kept connection that died: found out without a loss where that is provably safe, and nowhere else."""
 
 import asyncio
+import contextlib
 import socket
+import ssl
 
 import pytest
 
 from proxy.upstreams.http import ConnectionCut, HttpPool, Origin, Response
 from proxy.upstreams.stale import never_received
+from tests.upstreams.certificates import Certificates, certificates
 from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, text, until
 
 LINUX = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the proof needs the kernel's TCP_INFO")
@@ -59,14 +62,19 @@ def test_bytes_on_an_idle_connection_end_it() -> None:
 class _Listener:
     """A server of plain sockets: what it does happens at once, between two steps of the client's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Certificates | None = None) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.socket.settimeout(8)
-        self.pool = HttpPool(Origin.from_url(f"http://127.0.0.1:{self.socket.getsockname()[1]}"))
+        self.tls = certificates.server if certificates else None
+        url = f"{'https' if certificates else 'http'}://127.0.0.1:{self.socket.getsockname()[1]}"
+        ca_file = certificates.authority if certificates else None
+        self.pool = HttpPool(Origin.from_url(url, ca_file=ca_file))
 
     def answer(self, body_bytes: int) -> socket.socket:
         """Accept a connection and answer one request whose body has that many bytes."""
         conn, _ = self.socket.accept()
+        if self.tls is not None:
+            conn = self.tls.wrap_socket(conn, server_side=True)
         data = b""
         while not data.partition(b"\r\n\r\n")[1] or len(data.partition(b"\r\n\r\n")[2]) < body_bytes:
             data += conn.recv(1 << 20)
@@ -96,6 +104,26 @@ def test_a_post_written_to_an_already_closed_connection_is_sent_again(size: int)
         assert server.pool.idle_count == 1
         conn.close()  # the client's loop cannot hear of it before it writes
         response, second = await server.call(b"x" * size)
+        assert (response.status, response.reused, server.pool.stale_retries) == (200, False, 1)
+        second.close()
+        server.close()
+
+    run(test)
+
+
+@LINUX
+def test_a_tls_post_written_while_the_upstream_says_farewell_is_sent_again() -> None:
+    """The idle close of a TLS server is close_notify and FIN; the proof is TCP's and holds under TLS."""
+    made = certificates()
+
+    async def test() -> None:
+        server = _Listener(made)
+        _, conn = await server.call(b"{}")
+        conn.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            conn.unwrap()
+        conn.close()
+        response, second = await server.call(b"x")
         assert (response.status, response.reused, server.pool.stale_retries) == (200, False, 1)
         second.close()
         server.close()
