@@ -37,8 +37,9 @@ class Catalogue:
 
     def warnings(self, settings: Settings) -> Iterator[Finding]:
         """Retired names that nobody stands in for."""
-        for path, name in _models_named(settings):
-            if name in self._retired and self._retired[name] is None:
+        for path, name in (*_models_named(settings), *_names_asked(settings)):
+            model = Target(name).split(self._names.providers)[1]
+            if name not in self._names.routes and self._retired.get(model, "lives") is None:
                 yield Finding(
                     path, f'"{name}" has been shut down and has no living successor; requests get a 404'
                 )

@@ -9,10 +9,12 @@ KNOWN = ("gpt-4.1-mini", "gpt-6-luna", "gpt-6.1-terra", "o4-mini")
 
 def test_a_retired_name_without_a_successor_is_a_warning():
     """Its requests are answered 404; that is no reason not to start."""
-    settings = load(text="routes: {auto: {default: [o4-mini, gpt-6-luna]}}", env={})
-    warnings = validate(settings, KNOWN, {"o4-mini": None})
+    text = "routes: {auto: {default: [o4-mini, gpt-6-luna]}}\naliases: {a: openai/o4-mini@low, b: auto}"
+    settings = load(text=text, env={})
+    warnings = validate(settings, KNOWN, {"o4-mini": None, "gpt-6-luna": "gpt-6.1-terra"})
     assert [str(w) for w in warnings] == [
-        'settings:1: routes.auto.default[0]: "o4-mini" has been shut down and has no living successor; requests get a 404'
+        'settings:1: routes.auto.default[0]: "o4-mini" has been shut down and has no living successor; requests get a 404',
+        'settings:2: aliases.a: "openai/o4-mini" has been shut down and has no living successor; requests get a 404',
     ]
     assert validate(settings, KNOWN, {"o4-mini": "gpt-6.1-terra"}) == ()
 

@@ -213,7 +213,9 @@ def test_whatever_is_written_there_are_settings_or_mistakes_with_their_lines(cha
         at = data
         for part in path[:-1]:
             at = child(at, part)
-        if isinstance(at, dict) or (isinstance(at, list) and path[-1] < len(at)):
+        if isinstance(at, dict) or (
+            isinstance(at, list) and isinstance(path[-1], int) and path[-1] < len(at)
+        ):
             at[path[-1]] = value
     try:
         load(text=yaml.safe_dump(data, allow_unicode=True), env=ENV, known_models=KNOWN, not_built=())

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.settings.mistakes import Place
-from proxy.settings.source import read_source
+from proxy.settings.mistakes import Finding, Place
+from proxy.settings.source import Source, read_source
 
 
 def test_scalars_keep_their_text_and_every_value_its_place():
@@ -35,3 +35,21 @@ def test_any_text_is_read_or_refused(text):
     source = read_source(text, "f", {"a": "1"})
     assert isinstance(source.data, dict)
     assert all(mistake.file == "f" for mistake in source.mistakes)
+
+
+def test_a_section_is_adopted_with_its_places_or_not_at_all():
+    """What another file does not have changes nothing."""
+    ours, theirs = read_source("a: 1", "ours", {}), read_source("b: {c: '${X}'}", "theirs", {"X": "1"})
+    ours.adopt(theirs, "b")
+    ours.adopt(theirs, "none")
+    assert ours.data == {"a": "1", "b": {"c": "1"}}
+    assert ours.places[("b", "c")] == Place("theirs", 1, 5)
+    assert ("b", "c") in ours.from_env
+
+
+def test_a_mistake_stands_where_the_nearest_written_key_is():
+    """Missing keys are reported at their parent, short forms under the path that was written."""
+    source = read_source("r:\n  tasks:\n    math: [x]\n", "f", {})
+    assert source.mistake(Finding(("r", "tasks", "math", "default", 0), "bad")).key_path == "r.tasks.math[0]"
+    assert source.mistake(Finding(("r", "default"), "missing")).line == 1
+    assert str(Source("g").mistake(Finding(("x",), "bad"))) == "g: x: bad"

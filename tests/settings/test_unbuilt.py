@@ -9,6 +9,7 @@ DATA = {
     "migrations": [],
     "providers": {"a": {"kind": "azure"}, "b": {"kind": "openai"}},
     "models": {"m": {"deployments": ["x", "y"]}},
+    "keys": [{"name": "a"}, {"limits": {"rpm": "1"}}],
 }
 
 
@@ -22,6 +23,7 @@ def test_a_row_refuses_what_it_names_and_nothing_else():
     assert paths(Unbuilt("providers.*.kind", "…", value="azure")) == [("providers", "a", "kind")]
     assert paths(Unbuilt("models.*.deployments", "…", beyond=1)) == [("models", "m", "deployments")]
     assert paths(Unbuilt("models.*.deployments", "…", beyond=2)) == []
+    assert paths(Unbuilt("keys.*.limits", "…")) == [("keys", 1, "limits")]
 
 
 @pytest.mark.parametrize("row", NOT_BUILT, ids=lambda row: f"{row.path}={row.value or 'any'}")
