@@ -17,8 +17,8 @@ from proxy.sandbox.deliver import Delivery, Line, Pace, Receive, Send
 from proxy.sandbox.desk import Desk, Request
 from proxy.sandbox.doorway import json_of, lifespan, provider_headers, read_body, read_request, sight_of
 from proxy.sandbox.faults import Fault, FaultBook, quirks
-from proxy.sandbox.refusals import Refusal, invalid_url, no_key, wrong_key
-from proxy.sandbox.routes import route
+from proxy.sandbox.refusals import Refusal, invalid_url, no_key, wrong_key, wrong_method
+from proxy.sandbox.routes import other_methods, route
 from proxy.sandbox.tokens import digest
 
 _HTML = b"<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
@@ -83,7 +83,8 @@ class Sandbox:
             raise _struck(struck)
         found = route(request.method, request.path)
         if found is None:
-            raise invalid_url(request.method, request.path)
+            refuse = wrong_method if other_methods(request.path) else invalid_url
+            raise refuse(request.method, request.path)
         handler, request.params = found
         request.quirks = quirks(faults)
         answer = handler(self.desk, request)

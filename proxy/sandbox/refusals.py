@@ -137,6 +137,10 @@ def invalid_url(method: str, path: str) -> Refusal:
     return Refusal(404, f"Invalid URL ({method} {path})")
 
 
+def wrong_method(method: str, path: str) -> Refusal:
+    return Refusal(405, f"Not allowed to {method} on {path}.", code="method_not_supported")
+
+
 def no_key() -> Refusal:
     message = (
         "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "

@@ -66,6 +66,12 @@ _PATTERNS = tuple(
 )
 
 
+def other_methods(path: str) -> list[str]:
+    """The methods a known path takes; empty for a path the API does not have."""
+    exact = [method for method, known in _EXACT if known == path]
+    return exact + [method for method, pattern, _ in _PATTERNS if pattern.fullmatch(path)]
+
+
 def route(method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
     """The handler and its path parameters; None for a URL the API does not have."""
     handler = _EXACT.get((method, path))
