@@ -8,7 +8,7 @@ _SANDBOX = """
 """
 
 
-def banner(configuration: Configuration, port: int, *, sandbox: bool) -> str:
+def banner(configuration: Configuration, port: int, admin_port: int, *, sandbox: bool) -> str:
     """The text for a terminal, ending in a newline."""
     settings = configuration.settings
     host = settings.server.host
@@ -19,7 +19,7 @@ def banner(configuration: Configuration, port: int, *, sandbox: bool) -> str:
     key = '"unused"' if mode == "open" else "YOUR_KEY"
     model = next(iter(settings.routes), "gpt-4.1-mini")
     lines = [
-        f"\nSwitchyard serves {base}  (admin: http://{settings.server.admin_host}:{settings.server.admin_port}/metrics)",
+        f"\nSwitchyard serves {base}  (admin: http://{settings.server.admin_host}:{admin_port}/metrics)",
         _SANDBOX if sandbox else "",
         "Try it:",
         f"  curl {base}/chat/completions{header} -H 'Content-Type: application/json' \\",

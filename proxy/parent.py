@@ -61,6 +61,7 @@ class Parent:
         self._stopping = asyncio.Event()
         self._workers: dict[int, Worker] = {}
         self._sandbox_url = ""
+        self._announced = False
 
     async def run(self) -> int:
         """Serve until told to stop. Raises SettingsError and OSError before anything is served."""
@@ -76,6 +77,7 @@ class Parent:
 
     async def _serve(self, listener: socket.socket, admin: socket.socket, metrics: Path) -> int:
         self._listener, self._metrics = listener, metrics
+        self._admin_at = admin.getsockname()[1]
         vocabulary = build_vocabulary(self._configuration.settings, self._configuration.catalogue)
         self._recorder = open_recorder(metrics, vocabulary)
         self._exporter = Exporter(
@@ -96,7 +98,7 @@ class Parent:
             for task in (*keepers, *others):
                 task.cancel()
         self._recorder.close()
-        return 0
+        return 0 if self._announced else 1
 
     async def _first_configuration(self) -> tuple[Blueprint, Configuration]:
         blueprint = self._blueprint_of(self._read_text())
@@ -141,36 +143,31 @@ class Parent:
             began_s = time.monotonic()
             worker = await Worker.start(self._listener, self._metrics, self._blueprint)
             self._workers[place] = worker
-            if (
-                await worker.ready()
-                and len([w for w in self._workers.values() if w.is_ready]) == self._wanted
-            ):
+            if await worker.ready():
                 self._announce()
             status = await worker.ended()
             self._exporter.retire(worker.pid, crashed=not self._stopping.is_set())
             del self._workers[place]
+            if not self._announced:  # it never served: trying again would only repeat what it said
+                self._stopping.set()
             if self._stopping.is_set():
                 return
-            pause_s = (
-                _FIRST_PAUSE_S
-                if time.monotonic() - began_s > _HEALTHY_S
-                else min(pause_s * 2, _LONGEST_PAUSE_S)
-            )
+            lived_s = time.monotonic() - began_s
+            pause_s = _FIRST_PAUSE_S if lived_s > _HEALTHY_S else min(pause_s * 2, _LONGEST_PAUSE_S)
             self._log.event("worker_died", "error", pid=worker.pid, status=status, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
 
-    @property
-    def _wanted(self) -> int:
-        return self._configuration.settings.server.workers
-
     def _announce(self) -> None:
-        server = self._configuration.settings.server
-        port = self._listener.getsockname()[1]
-        sys.stderr.write(banner(self._configuration, port, sandbox=bool(self._sandbox_url)))
+        """Say once, when every worker accepts requests, where they are and what to paste."""
+        settings = self._configuration.settings
+        ready = sum(worker.is_ready for worker in self._workers.values())
+        if self._announced or ready < settings.server.workers:
+            return
+        self._announced = True
+        port, host = self._listener.getsockname()[1], settings.server.host
+        sys.stderr.write(banner(self._configuration, port, self._admin_at, sandbox=bool(self._sandbox_url)))
         sys.stderr.flush()
-        self._log.event(
-            "serving", host=server.host, port=port, admin_port=server.admin_port, version=__version__
-        )
+        self._log.event("serving", host=host, port=port, admin_port=self._admin_at, version=__version__)
 
     async def _stop_workers(self) -> None:
         """SIGTERM to each; after the grace period SIGKILL to whoever is left."""

@@ -57,7 +57,8 @@ class CallRecord:
         """The record as `GET /sandbox/calls` shows it."""
         names = [name for name in self.__slots__ if name not in ("raw", "bill")]
         out = {name: getattr(self, name) for name in names}
-        return {**out, "billed": self.billed, "bill": self.bill, "body": self.body}
+        text = self.raw.decode("utf-8", "replace")
+        return {**out, "billed": self.billed, "bill": self.bill, "body": self.body, "raw": text}
 
 
 @dataclass(slots=True)

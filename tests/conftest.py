@@ -1,0 +1,35 @@
+"""One sandbox and one open proxy for all tests that only send requests; tests with their own settings start their own."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import town
+
+
+@pytest.fixture(scope="session")
+def _upstream():
+    with town.sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _door(_upstream):
+    with town.proxy(_upstream) as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(_upstream):
+    """The sandbox, with nothing remembered from other tests."""
+    _upstream.forget()
+    return _upstream
+
+
+@pytest.fixture
+def door(upstream, _door):
+    """An open proxy in front of `upstream`, without a configuration file."""
+    return _door

