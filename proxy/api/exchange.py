@@ -5,19 +5,19 @@ The app finds it as `scope["extensions"]["switchyard.exchange"]` and may registe
     on_cut(callback)          called once when a drain has run out of patience; the app then ends its answer itself
 which replaces a watcher task per request: an exchange nobody listens to costs nothing.
 
-Rules of the answer: framing is ours (Content-Length from the app, else chunked, else until close for HTTP/1.0); a head
-with a Content-Length waits for the first body bytes so that both leave in one write; an answer that starts before
-the request was read to its end closes the connection, since the rest of it can no longer be told from a next request.
+Rules of the answer (its bytes are made in `answer.py`): a head with a Content-Length waits for the first body bytes so
+that both leave in one write; an answer that starts before the request was read to its end closes the connection, since
+the rest of it can no longer be told from a next request.
 """
 
 import asyncio
-import http
 import logging
 import traceback
 from typing import Any, Final, Protocol, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from proxy.api.answer import CHUNKED, LENGTH, UNSTARTED, UNTIL_CLOSE, answer_head, chunk
 from proxy.api.door import Callback, Door
 from proxy.errors import ServerError
 
@@ -25,12 +25,6 @@ EXTENSION: Final = "switchyard.exchange"
 READ_AHEAD_BYTES: Final = 65_536
 _UNLIMITED: Final = 1 << 62
 
-# How the answer's body is delimited.
-_UNSTARTED, _NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(5)
-
-_STATUS_LINES: Final = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in http.HTTPStatus
-}
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +49,7 @@ class Exchange:
         "_framing",
         "_gone",
         "_head",
-        "_no_body",
+        "_head_only",
         "_old",
         "_remaining_bytes",
         "_waiter",
@@ -84,7 +78,7 @@ class Exchange:
     ) -> None:
         self.connection = connection
         self._door = connection.door
-        self._no_body = head_only
+        self._head_only = head_only
         self._old = old
         self.keep_alive = keep_alive
         self.declared_bytes = declared_bytes
@@ -98,7 +92,7 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         self._body: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._framing = _UNSTARTED
+        self._framing = UNSTARTED
         self._head = b""
         self._remaining_bytes = 0
         self._gone: Callback | None = None
@@ -125,7 +119,7 @@ class Exchange:
     @property
     def started(self) -> bool:
         """Bytes of the answer have left."""
-        return self._framing != _UNSTARTED and not self._head
+        return self._framing != UNSTARTED and not self._head
 
     # For the connection
 
@@ -192,7 +186,7 @@ class Exchange:
         _log.error("%s", reason)
         if self.complete or self.client_gone or self.started:
             return
-        self._framing, self._head, self.keep_alive = _UNSTARTED, b"", False
+        self._framing, self._head, self.keep_alive = UNSTARTED, b"", False
         error = ServerError("The server had an error while processing your request.")
         body = error.body()
         length = (b"content-length", b"%d" % len(body))
@@ -241,79 +235,40 @@ class Exchange:
             raise RuntimeError(f"ASGI message {kind!r} out of order")
 
     def _send_start(self, status: int, fields: Any) -> None:
-        parts = [status_line(status), self._door.date_line]
-        length = None
-        count = 2
-        for name, value in fields:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection":
-                self.keep_alive = self.keep_alive and b"close" not in value.lower()
-                continue
-            elif name == b"transfer-encoding":
-                continue
-            parts += (name, b": ", value, b"\r\n")
-            count += 1
-        count += self._frame(status, length, parts)
-        parts.append(b"\r\n")
-        head = b"".join(parts)
-        # One check for the whole head instead of one per field: a stray line end would start a field or an answer.
-        if head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1 or b"\0" in head:
-            self._framing = _UNSTARTED
-            raise RuntimeError("A header of the answer contains a line end")
-        if self._framing == _LENGTH and self._remaining_bytes:
+        head, self._framing, self._remaining_bytes, close = answer_head(
+            status,
+            fields,
+            self._door.date_line,
+            head_only=self._head_only,
+            old=self._old,
+            close=not self.keep_alive or self._door.draining or not self.request_complete,
+        )
+        self.keep_alive = not close
+        if self._remaining_bytes:
             self._head = head
         else:
             self.connection.transport.write(head)
-
-    def _frame(self, status: int, length: int | None, parts: list[bytes]) -> int:
-        """Decide how the body ends; append the fields that say so and return how many they are."""
-        if self._no_body or status in (204, 304):
-            self._framing = _NONE
-        elif length is not None:
-            self._framing, self._remaining_bytes = _LENGTH, length
-        elif self._old:
-            self._framing = _UNTIL_CLOSE
-        else:
-            self._framing = _CHUNKED
-            parts.append(b"transfer-encoding: chunked\r\n")
-        if self.keep_alive and (self._door.draining or not self.request_complete):
-            self.keep_alive = False
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        return (self._framing == _CHUNKED) + (not self.keep_alive)
 
     def _send_body(self, body: bytes, more: bool) -> None:
         if self.complete:
             raise RuntimeError("ASGI message after the end of the answer")
         write = self.connection.transport.write
-        if self._framing == _CHUNKED:
-            if body:
-                write(
-                    b"%x\r\n%b\r\n" % (len(body), body)
-                    if more
-                    else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-                )
-            elif not more:
-                write(b"0\r\n\r\n")
-        elif self._framing == _LENGTH:
+        if self._framing == CHUNKED:
+            write(chunk(body, last=not more))
+        elif self._framing == LENGTH:
             self._remaining_bytes -= len(body)
             if self._remaining_bytes < 0 or (self._remaining_bytes and not more):
                 raise RuntimeError("The answer's body does not match its Content-Length")
             if body:
                 head, self._head = self._head, b""
                 write(head + body)
-        elif body and self._framing == _UNTIL_CLOSE:
+        elif self._framing == UNTIL_CLOSE:
             write(body)
         if not more:
             self.complete = True
             self._gone = self._cut = None
             self._wake()
             self.connection.exchange_done(self)
-
-
-def status_line(status: int) -> bytes:
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def exchange_of(scope: dict[str, Any]) -> Exchange | None:

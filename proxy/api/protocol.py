@@ -21,7 +21,8 @@ from typing import Any, Final, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from proxy.api.exchange import Exchange, status_line
+from proxy.api.answer import status_line
+from proxy.api.exchange import Exchange
 from proxy.api.reading import BETWEEN, BODY, DEAF, HEAD, ReadingProtocol
 from proxy.errors import ApiError, BadRequest, RequestTimeout
 

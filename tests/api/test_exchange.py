@@ -293,6 +293,10 @@ BROKEN = {
     "a line feed in a name": [START | {"headers": [(b"x\nset-cookie", b"a")]}, chunk(b"", False)],
     "a carriage return in a value": [START | {"headers": [(b"x", b"a\rb")]}, chunk(b"", False)],
     "a NUL in a value": [START | {"headers": [(b"x", b"a\0b")]}, chunk(b"", False)],
+    "two lengths": [
+        START | {"headers": [(b"content-length", b"1"), (b"Content-Length", b"2")]},
+        chunk(b"a", False),
+    ],
     "a length that is not reached": [START | {"headers": [(b"content-length", b"3")]}, chunk(b"", False)],
     "a length that is exceeded at once": [
         START | {"headers": [(b"content-length", b"3")]},

@@ -1,0 +1,81 @@
+"""How an answer's head is written and its body delimited, as pure functions.
+
+Framing is ours: Content-Length if the app gives one, else chunked, else (HTTP/1.0) until the connection closes. What the
+app says about `transfer-encoding` is dropped, of `connection` only `close` counts.
+"""
+
+import http
+from collections.abc import Iterable
+from typing import Final
+
+# How the body is delimited.
+UNSTARTED, NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(5)
+
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in http.HTTPStatus
+}
+
+
+def status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def answer_head(
+    status: int,
+    fields: Iterable[tuple[bytes, bytes]],
+    date_line: bytes,
+    *,
+    head_only: bool,
+    old: bool,
+    close: bool,
+) -> tuple[bytes, int, int, bool]:
+    """(head, framing, body bytes to come under LENGTH, whether the connection closes after it).
+
+    Raises RuntimeError when a field contains a line end or NUL, or the length is given twice: the app's mistake.
+    """
+    parts = [status_line(status), date_line]
+    length = -1
+    lines = 3
+    for name, value in fields:
+        lower = name.lower()
+        if lower == b"content-length":
+            if length >= 0:
+                raise RuntimeError("An answer cannot have two lengths")
+            length = int(value)
+        elif lower == b"connection":
+            close = close or b"close" in value.lower()
+            continue
+        elif lower == b"transfer-encoding":
+            continue
+        parts += (lower, b": ", value, b"\r\n")
+        lines += 1
+    framing = _framing(length, bodyless=head_only or status in (204, 304), old=old)
+    if framing == CHUNKED:
+        parts.append(b"transfer-encoding: chunked\r\n")
+        lines += 1
+    if close:
+        parts.append(b"connection: close\r\n")
+        lines += 1
+    parts.append(b"\r\n")
+    head = b"".join(parts)
+    # One check for the whole head instead of one per field: a stray line end would start a field or an answer.
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+        raise RuntimeError("A header of the answer contains a line end or NUL")
+    return head, framing, length if framing == LENGTH else 0, close
+
+
+def _framing(length: int, *, bodyless: bool, old: bool) -> int:
+    if bodyless:
+        return NONE
+    if length >= 0:
+        return LENGTH
+    return UNTIL_CLOSE if old else CHUNKED
+
+
+def chunk(body: bytes, *, last: bool) -> bytes:
+    """`body` as one chunk, with the end of the body behind it if it is the last. Nothing for an empty one in between."""
+    if not body:
+        return b"0\r\n\r\n" if last else b""
+    if last:
+        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    return b"%x\r\n%b\r\n" % (len(body), body)

@@ -1,0 +1,60 @@
+"""Heads and chunks of answers, byte for byte."""
+
+import pytest
+
+from proxy.api.answer import CHUNKED, LENGTH, NONE, UNTIL_CLOSE, answer_head, chunk, status_line
+
+DATE = b"date: now\r\n"
+
+
+def head(status: int = 200, *fields: tuple[bytes, bytes], head_only=False, old=False, close=False):
+    return answer_head(status, fields, DATE, head_only=head_only, old=old, close=close)
+
+
+def test_the_body_is_delimited_by_length_in_chunks_or_by_the_end() -> None:
+    """The framing follows from the length, the method, the status and the version alone."""
+    length = (b"content-length", b"3")
+    assert head(200, length)[1:] == (LENGTH, 3, False)
+    assert head(200)[1:] == (CHUNKED, 0, False)
+    assert head(200, old=True, close=True)[1:] == (UNTIL_CLOSE, 0, True)
+    assert head(200, length, head_only=True)[1:] == (NONE, 0, False)
+    assert head(304, length)[1:] == (NONE, 0, False)
+    assert head(204)[1:] == (NONE, 0, False)
+
+
+def test_a_head_is_written_in_lower_case_with_our_own_framing() -> None:
+    """The app's transfer-encoding is dropped, its `connection: close` obeyed and said once."""
+    fields = [
+        (b"X-Name", b"Value"),
+        (b"Transfer-Encoding", b"gzip"),
+        (b"Connection", b"Close"),
+        (b"Content-Length", b"0"),
+    ]
+    assert head(200, *fields)[0] == (
+        b"HTTP/1.1 200 OK\r\ndate: now\r\nx-name: Value\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
+    assert head(200, (b"connection", b"keep-alive"))[0] == (
+        b"HTTP/1.1 200 OK\r\ndate: now\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\nb: c", b"a\rb", b"a\0b", b"a\r\n", b"\n"])
+def test_a_field_cannot_start_another(value: bytes) -> None:
+    """Neither in a name nor in a value."""
+    for field in ((b"x", value), (value, b"x")):
+        with pytest.raises(RuntimeError):
+            head(200, field)
+
+
+def test_a_status_nobody_named_has_no_phrase() -> None:
+    """Upstreams may answer 529."""
+    assert status_line(529) == b"HTTP/1.1 529 \r\n"
+    assert status_line(429) == b"HTTP/1.1 429 Too Many Requests\r\n"
+
+
+def test_chunks_carry_their_size_and_only_the_last_one_ends_the_body() -> None:
+    """An empty chunk would end it, so nothing is written for one."""
+    assert chunk(b"x" * 17, last=False) == b"11\r\n" + b"x" * 17 + b"\r\n"
+    assert chunk(b"", last=False) == b""
+    assert chunk(b"x", last=True) == b"1\r\nx\r\n0\r\n\r\n"
+    assert chunk(b"", last=True) == b"0\r\n\r\n"
