@@ -63,6 +63,8 @@ class Exporter:
                     self._retired[key] = _added(self._retired.get(key), cells)
             reader.close()
             path.unlink()
+        for draft in self._directory.glob(f"{pid}-*.draft"):  # it ended while it was still starting
+            draft.unlink()
 
     async def render(self) -> bytes:
         """The text of one scrape."""

@@ -140,6 +140,8 @@ class Recorder:
         counters: list[int] = []
         if final:
             counters.append(self._at(table.REQUESTS, endpoint, labels.status_label(row.status)))
+        if final and row.finish == "refused":
+            counters.append(self._at(table.REFUSALS, labels.refusal_label(row.error)))
         if final and called:
             changed = sorted({labels.change_label(change, names) for change in row.changes[:_MOST_CHANGES]})
             counters.append(self._at(table.DECISIONS, model, task, reason))
@@ -185,9 +187,12 @@ class Recorder:
         """The request is over."""
         self._values[self._in_flight] -= 1.0
 
-    def refusal(self, reason: str) -> None:
-        """The proxy itself refused; `reason` is the error's code or one of `labels.REFUSALS`."""
+    def refusal(self, reason: str, *, endpoint: str = "", status: int = 0) -> None:
+        """The proxy refused a request that leaves no row (before it was known whose it is). With a `status` it also counts
+        as a request. `reason` is the error's code, or the name of its class when it has none."""
         self._add(table.REFUSALS, labels.refusal_label(reason))
+        if status:
+            self._add(table.REQUESTS, known(endpoint, labels.ENDPOINTS), labels.status_label(status))
 
     def fallback(self, from_model: str, to_model: str, cause: str) -> None:
         """The next candidate is tried because the one before did `cause` (a kind of error)."""

@@ -67,10 +67,14 @@ def test_a_refusal_is_a_request_but_not_a_call_to_a_provider(tmp_path):
     """A row that never reached a provider counts as answered and adds nothing to the provider's metrics."""
     recorder = open_recorder(tmp_path, NAMES)
     recorder.observe(row(provider="", served="", finish="refused", status=429, error="insufficient_quota"))
-    recorder.refusal("insufficient_quota")
+    recorder.refusal("InvalidApiKey", status=401)
+    recorder.refusal("body_too_large", endpoint="chat", status=413)
     seen = scrape(tmp_path)
     assert seen["switchyard_requests_total", (("endpoint", "chat"), ("status", "429"))] == 1
     assert seen["switchyard_refusals_total", (("reason", "insufficient_quota"),)] == 1
+    assert seen["switchyard_requests_total", (("status", "401"),)] == 1
+    assert seen["switchyard_refusals_total", (("reason", "invalid_api_key"),)] == 1
+    assert seen["switchyard_requests_total", (("endpoint", "chat"), ("status", "413"))] == 1
     assert not [name for name, _ in seen if name.startswith("gen_ai")]
     recorder.close()
 
@@ -166,7 +170,7 @@ def test_ten_thousand_hostile_names_make_no_new_series(tmp_path):
             ),
             chunks=3,
         )  # fmt: skip
-        recorder.refusal(name())
+        recorder.refusal(name(), endpoint=name(), status=rng.randrange(1000, 10**9))
         recorder.fallback(name(), name(), name())
         recorder.breaker(name(), name(), "open")
         recorder.guard_tripped(name(), name())
