@@ -1,12 +1,13 @@
-"""What the messages contain that a model may not be able to read: images, audio, files.
+"""What the messages contain that a target may not take: images, audio, files, cache breakpoints, names.
 
-Looked at only when the target lacks a modality, so that an ordinary move never decodes the conversation.
+Looked at only when the target lacks something the source has, so that an ordinary move never decodes the conversation.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.models.draft import Draft
+from proxy.models.families import FAMILIES
 
 _PART_NEEDS = {
     "image_url": "image",
@@ -15,28 +16,64 @@ _PART_NEEDS = {
     "file": "file",
     "input_file": "file",
 }
+_BREAKPOINT = "prompt_cache_breakpoint"
 _ALL_INPUTS = frozenset(_PART_NEEDS.values())
 
 
 def check(draft: Draft) -> None:
-    """Exclude the target when a message has content it cannot read."""
+    """Exclude the target when a message has content it cannot read; drop and list what only decorates one."""
     had = draft.source.modalities_in if draft.source else _ALL_INPUTS
     lacking = (had & _ALL_INPUTS) - draft.target.modalities_in
-    if not lacking:
-        return
+    breakpoints = not draft.family.cache_options and (
+        draft.source is None or FAMILIES[draft.source.family].cache_options
+    )
+    if lacking or breakpoints:
+        _check_parts(draft, lacking, breakpoints=breakpoints)
+    if draft.endpoint != draft.wire and any(
+        _named(message) for message in _messages(draft.fields, "messages")
+    ):
+        draft.note("messages.name:dropped", loss=True)
+
+
+def _check_parts(draft: Draft, lacking: frozenset[str], *, breakpoints: bool) -> None:
+    marked = False
     for part in _parts(draft.fields):
-        need = _PART_NEEDS.get(part.get("type", ""))
+        need = _PART_NEEDS.get(str(part.get("type")))
         if need in lacking:
             draft.exclude(f"{need}s" if need != "audio" else need)
             return
+        marked = marked or _BREAKPOINT in part
+    if marked and breakpoints:
+        name = "messages" if draft.wire == "chat" else "input"
+        draft.set_quietly(name, [_without_breakpoints(message) for message in draft.fields[name]])
+        draft.note(f"{name}.{_BREAKPOINT}:dropped")
+
+
+def _without_breakpoints(message: Any) -> Any:
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_plain(part) if isinstance(part, dict) else part for part in content]}
+
+
+def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != _BREAKPOINT}
+
+
+def _named(message: Mapping[str, Any]) -> bool:
+    return message.get("name") is not None and message.get("role") != "function"
+
+
+def _messages(fields: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    messages = fields.get(name)
+    yield from (
+        (message for message in messages if isinstance(message, dict)) if isinstance(messages, list) else ()
+    )
 
 
 def _parts(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for name in ("messages", "input"):
-        messages = fields.get(name)
-        for message in messages if isinstance(messages, list) else ():
-            if not isinstance(message, dict):
-                continue
+        for message in _messages(fields, name):
             yield message
             for inner in ("content", "output"):
                 content = message.get(inner)

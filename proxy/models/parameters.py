@@ -8,6 +8,7 @@ and endpoint in reasoning.py. A value of the wrong type is left alone: the provi
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from proxy.models.bridge.request import CARRIED
 from proxy.models.draft import Draft
 
 Rule = Callable[[Draft, str, Any], None]
@@ -128,10 +129,16 @@ def _tools(draft: Draft, name: str, value: Any) -> None:
         draft.exclude("custom_tools")
 
 
-def _lost_on_responses(draft: Draft, name: str, value: Any) -> None:
-    """Fields /v1/responses has no counterpart for."""
+def _store(draft: Draft, name: str, value: Any) -> None:
+    """Through the bridge nothing is stored: a stored response is not the stored chat completion that was asked for."""
+    if value is True and draft.endpoint != draft.wire:
+        draft.drop(name)
+
+
+def no_counterpart(draft: Draft, name: str, value: Any) -> None:
+    """A chat field the bridge cannot carry."""
     del value
-    if draft.endpoint == "responses":
+    if name not in CARRIED and draft.endpoint != draft.wire:
         draft.drop(name)
 
 
@@ -154,7 +161,7 @@ CHAT_RULES: Mapping[str, Rule] = {
     "audio": _audio,
     "response_format": _response_format,
     "tools": _tools,
-    "seed": _lost_on_responses,
+    "store": _store,
 }
 
 

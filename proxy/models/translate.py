@@ -16,7 +16,7 @@ from typing import Any, Literal
 from proxy.models import caps, content, reasoning
 from proxy.models.draft import NO_EMULATION, REMOVE, Change, Draft, Emulation, Wire
 from proxy.models.families import FAMILIES
-from proxy.models.parameters import CHAT_RULES, RESPONSES_RULES
+from proxy.models.parameters import CHAT_RULES, RESPONSES_RULES, no_counterpart
 from proxy.models.rows import ModelRow
 
 __all__ = ["REMOVE", "UNCHANGED", "Change", "Emulation", "Translation", "translate"]
@@ -76,9 +76,9 @@ def translate(
         return Translation(excluded="not served on /v1/responses", endpoint=wire)
     draft = Draft(fields, source, target, wire, last_resort)
     reasoning.settle(draft, effort or "", decides=decides)
-    rules = _RULES[wire]
+    rules, bridged = _RULES[wire], draft.endpoint != wire
     for name in fields:
-        rule = rules.get(name)
+        rule = rules.get(name, no_counterpart if bridged else None)
         if rule is not None:
             value = fields.get(name)
             if value is not None:

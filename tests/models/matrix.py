@@ -8,11 +8,14 @@ tests.models.matrix` prints it.
 import json
 from collections import Counter
 
+from proxy.models.bridge.request import to_responses
 from proxy.models.catalogue import load
 from proxy.models.translate import Translation, translate
 from proxy.sandbox.catalogue import MODELS as STRICT_MODELS
 from proxy.sandbox.chat_rules import read_chat
 from proxy.sandbox.refusals import Refusal
+from proxy.sandbox.responses_items import read_input
+from proxy.sandbox.responses_rules import check_shape, read_responses
 from tests.models.shapes import SHAPES
 
 NAMES = (
@@ -44,6 +47,13 @@ _SAID_AS = {
 def strictly(body: dict, model: str):
     """What the strict API makes of a body; raises Refusal."""
     return read_chat(body, STRICT_MODELS[model], DOUBTS)
+
+
+def strictly_bridged(body: dict, model: str):
+    """What the strict API makes of a body carried over /v1/responses; raises Refusal."""
+    sent = json.loads(to_responses(body, reasons=True))
+    check_shape(sent)
+    return read_responses(sent, read_input(sent["input"]), STRICT_MODELS[model])
 
 
 def valid(shape: dict, model: str) -> bool:
@@ -98,13 +108,15 @@ def cell(shape: dict, source: str, target: str, effort: str | None = None) -> tu
     if translation.excluded:
         return "x", _wrongly_excluded(shape, translation)
     faults = unlisted(shape, source, target, sent, translation)
-    if translation.endpoint == "responses":
-        return "r", faults
+    over = translation.endpoint == "responses"
     try:
-        strictly(sent, target)
+        if over:
+            strictly_bridged(sent, target)
+        else:
+            strictly(sent, target)
     except Refusal as refusal:
         return "!", [*faults, refusal.message]
-    return ("~" if translation.changes else "."), faults
+    return "r" if over else "~" if translation.changes else ".", faults
 
 
 def _wrongly_excluded(shape: dict, translation: Translation) -> list[str]:
