@@ -1,0 +1,105 @@
+"""Bills that Redis could not be told: JSON lines in `.switchyard/journal-*.jsonl`, entered later by their ids.
+
+A file belongs to the process that holds its lock. Its owner appends and, when Redis is back, replays and empties it; files
+of dead processes are replayed by whoever can lock them (the parent). Replaying a line twice enters it once.
+A half-written last line is what a crash leaves behind; it is skipped, because its hold will expire and be charged in full.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from proxy.store.ports import Settlement
+
+PATTERN: Final = "journal-*.jsonl"
+_decode = msgspec.json.Decoder(Settlement)
+
+
+class Journal:
+    """One process's file, made when first needed. All methods block for a disk write; call them in a thread."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._path = directory / f"journal-{name}.jsonl"
+        self._file: IO[bytes] | None = None
+        self.pending = 0
+
+    def append(self, bills: list[Settlement]) -> None:
+        """Write bills so that they survive this process and this machine."""
+        file = self._opened()
+        file.write(b"".join([msgspec.json.encode(bill) + b"\n" for bill in bills]))
+        file.flush()
+        os.fsync(file.fileno())
+        self.pending += len(bills)
+
+    def read(self) -> list[Settlement]:
+        """Everything in the file."""
+        return list(_lines(self._path)) if self._file is not None else []
+
+    def clear(self, entered: int) -> None:
+        """Drop what was read and entered, if nothing was appended since."""
+        if self._file is not None and entered == self.pending:
+            self._file.truncate(0)
+            self.pending = 0
+
+    def close(self) -> None:
+        """Let others have the file; an empty one is removed."""
+        if self._file is None:
+            return
+        if not self.pending:
+            self._path.unlink(missing_ok=True)
+        self._file.close()
+        self._file = None
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = self._path.open("ab")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._path.chmod(0o600)
+            self._file = file
+        return self._file
+
+
+class Orphan:
+    """A journal whose process is gone, locked by us: read it, enter it, then `remove` or `close`."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path = path
+        self._file = file
+
+    def read(self) -> list[Settlement]:
+        """Its bills."""
+        return list(_lines(self._path))
+
+    def remove(self) -> None:
+        """All of it was entered."""
+        self._path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Leave it for another time."""
+        self._file.close()
+
+
+def orphans(directory: Path) -> Iterator[Orphan]:
+    """The journals in a directory that no living process owns."""
+    for path in sorted(directory.glob(PATTERN)):
+        file = path.open("rb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        yield Orphan(path, file)
+
+
+def _lines(path: Path) -> Iterator[Settlement]:
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            yield _decode.decode(line)
+        except msgspec.DecodeError:
+            continue

@@ -1,0 +1,93 @@
+"""Every Redis key in one table. All share one hash tag, so that in a Cluster the money lives in one slot.
+
+| key | type | holds | lives |
+|---|---|---|---|
+| meta | hash | epoch, seq, clock (ms); after a rebuild previous, from | for good |
+| open | zset | hold id → end of lease, ms | while open |
+| h:ID | string | amount, tokens, label, counters of an open hold | while open |
+| d:HOUR:XX | hash | ids that are over → s settled, r released, e:AMOUNT:TOKENS expired | 50 h after the last |
+| m:WHAT:START:END | hash | money: spent, held, extra, credit, unset (nano) | window + 48 h |
+| t: r: c: … | hash | tokens, requests (spent); requests under way (held) | window + 48 h |
+| live | zset | money counter → end of its window, s | trimmed by the reaper |
+| users:KEY:DAY | set | users of a key seen that day | 48 h |
+| unsettled | hash | hold id → amount, time, counters charged without a bill | until settled |
+| tail | stream | ledger rows (row: JSON; counted: nano already in the rollups) | the latest 10,000 and all not rolled up |
+| rolled | string | last stream id in the rollups | for good |
+| roll:HOUR | hash | key, team, model, task … → requests, nano, tokens | 400 days |
+| keys | hash | SHA-256 of a key → its settings as JSON | for good |
+| limits | hash | budget name → limit set by an operator, nano | for good |
+| version | string | counts changes of keys and limits | for good |
+| audit | list | what operators did, newest first | the latest 1,000 |
+| o:ID | string | stored object → key id, deployment | 31 days |
+| leader | string | which parent does the housekeeping | its lease |
+"""
+
+from functools import lru_cache
+from typing import Final
+from zlib import crc32
+
+from proxy.budgets.scopes import Counter
+from proxy.budgets.windows import Window
+
+LETTERS: Final = {"money": "m", "user": "m", "requests": "r", "tokens": "t", "concurrent": "c"}
+IDS_KEPT_S: Final = 50 * 3600
+_PREFIX: Final = "{switchyard}:"
+
+META: Final = _PREFIX + "meta"
+OPEN: Final = _PREFIX + "open"
+LIVE: Final = _PREFIX + "live"
+UNSETTLED: Final = _PREFIX + "unsettled"
+TAIL: Final = _PREFIX + "tail"
+ROLLED: Final = _PREFIX + "rolled"
+KEYS: Final = _PREFIX + "keys"
+LIMITS: Final = _PREFIX + "limits"
+VERSION: Final = _PREFIX + "version"
+AUDIT: Final = _PREFIX + "audit"
+LEADER: Final = _PREFIX + "leader"
+
+
+def hold(hold_id: str) -> str:
+    """An open hold."""
+    return f"{_PREFIX}h:{hold_id}"
+
+
+def done(hold_id: str) -> str:
+    """The hash in which a hold's end is kept: by the hour its id begins with, in 256 small parts that Redis packs tightly."""
+    return f"{_PREFIX}d:{hold_id.partition('-')[0]}:{crc32(hold_id.encode()) & 0xFF:02x}"
+
+
+def counter(what: Counter, window: Window) -> str:
+    """One counter in one window."""
+    return f"{_stem(LETTERS[what.kind], what.id)}{window.start}:{window.end}"
+
+
+def shared_bucket(what: Counter, window: Window) -> str:
+    """The counter of all users of a key beyond the daily number of new ones."""
+    return f"{_stem(LETTERS[what.kind], what.id.rpartition(':')[0])}*:{window.start}:{window.end}"
+
+
+def users(key_name: str, day: int) -> str:
+    """The users of a key seen on a day (its first Unix second, UTC)."""
+    return f"{_PREFIX}users:{key_name}:{day}"
+
+
+def rollup(hour: int) -> str:
+    """The rollup of one hour (Unix seconds // 3600)."""
+    return f"{_PREFIX}roll:{hour}"
+
+
+def stored_object(object_id: str) -> str:
+    """Who owns a stored object."""
+    return f"{_PREFIX}o:{object_id}"
+
+
+def read_counter(key: str) -> tuple[str, str, Window]:
+    """(kind letter, counter id, window) of a counter's key."""
+    rest, start, end = key.removeprefix(_PREFIX).rsplit(":", 2)
+    letter, _, what = rest.partition(":")
+    return letter, what, Window(int(start), int(end))
+
+
+@lru_cache(maxsize=4096)
+def _stem(letter: str, what: str) -> str:
+    return f"{_PREFIX}{letter}:{what}:"

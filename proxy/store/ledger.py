@@ -1,0 +1,279 @@
+"""The money of one request: held before it is sent, settled after it is answered, in Redis or, failing that, in a journal.
+
+    hold life:   open → settled | released | expired → settled (trued up)
+
+`hold` is the one awaited round trip before a provider is called. `settle` and `release` never wait. `run` does the rest:
+sends, renews leases, enters bills, replays the journal, notices a lost epoch. A request without counters touches no Redis
+before it is sent and still gets its ledger row.
+
+While Redis is away: a request whose hold was not answered within 250 ms is refused (503), or goes ahead on the allowance
+of its budgets if all of them allow it; its hold is released by id later, so that one that arrives late is given back. A
+request that only rates count goes ahead: they protect providers, not money.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
+
+from proxy.budgets.holds import granted
+from proxy.budgets.scopes import Counter
+from proxy.budgets.windows import Window, Windows
+from proxy.errors import ApiError
+from proxy.nouns import Hold, LedgerRow
+from proxy.store import keys, refusals
+from proxy.store.client import Pipe, StoreAway, Word, meanwhile
+from proxy.store.epoch import Epoch
+from proxy.store.journal import Journal
+from proxy.store.openholds import OpenHolds, Standings
+from proxy.store.outage import Allowances
+from proxy.store.ports import Grant, HoldRequest, Settlement, Standing
+from proxy.store.scripts import HOLD, RELEASE, RENEW
+from proxy.store.snapshot import known_epoch
+from proxy.store.taking import Taking, taking
+from proxy.store.writer import BATCH, Writer, enter
+
+HOLD_TIMEOUT_S: Final = 0.25
+_BULK_TIMEOUT_S: Final = 2.0
+_TICK_S: Final = 0.5
+_LOOK_EVERY_TICKS: Final = 4
+_RENEW_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOptions:
+    """`lease_s`: how long a hold lives without being renewed. `most_new_users`: per key and day; the rest share a bucket.
+    `directory` is where journals and snapshots are."""
+
+    directory: Path = Path(".switchyard")
+    lease_s: float = 30.0
+    hold_timeout_s: float = HOLD_TIMEOUT_S
+    most_new_users: int = 10_000
+
+
+class Ledger:
+    """One per worker process. `await start()`, then keep `run()` running until after `close()`."""
+
+    def __init__(
+        self,
+        url: str,
+        options: LedgerOptions,
+        *,
+        wall_clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        """`new_id` returns 16 or so random letters and digits, never the same twice."""
+        self._options = options
+        self._wall_clock = wall_clock
+        self._new_id = new_id
+        self._hot = Pipe(url, timeout_s=options.hold_timeout_s)
+        self._bulk = Pipe(url, timeout_s=_BULK_TIMEOUT_S)
+        self._epoch = Epoch(known_epoch(options.directory), new_id)
+        self._writer = Writer(self._bulk, self._epoch, Journal(options.directory, new_id()))
+        self._allowances = Allowances()
+        self._windows = Windows()
+        self._skew_s = 0.0
+        self._open = OpenHolds()
+        self._standings = Standings()
+
+    # What flow calls.
+
+    async def hold(self, request: HoldRequest) -> Grant:
+        """Set money aside in every counter of the request, or in none.
+
+        Raises InsufficientQuota (never again in this window), RateLimited (later), UpstreamUnavailable (Redis is away).
+        """
+        hold_id = self._id_at(request.at)
+        if not request.counters:
+            return self._grant(Hold(hold_id, request.size.amount_nano, (), 0.0), request)
+        if self._epoch.lost:
+            return self._blind(request, hold_id, refusals.lost())
+        if not self._epoch.name:
+            return self._blind(request, hold_id, refusals.away())
+        try:
+            return await self._take(request, hold_id)
+        except (StoreAway, ResponseError):
+            return self._blind(request, hold_id, refusals.away())
+
+    def settle(self, hold: Hold | None, cost_nano: int, row: LedgerRow) -> None:
+        """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold."""
+        if hold is None:
+            hold = Hold(self._id_at(row.at), 0, (), 0.0)
+        self._allowances.give_back(self._open.close(hold), hold.amount_nano - cost_nano)
+        tokens = row.usage.input_tokens + row.usage.output_tokens
+        self._writer.put(Settlement(hold.id, cost_nano, tokens, hold.counters, row))
+
+    def release(self, hold: Hold) -> None:
+        """Give a hold back whose request was not sent, or certainly not billed. Its ledger row is settled apart (None)."""
+        self._allowances.give_back(self._open.close(hold), hold.amount_nano)
+        if hold.counters:
+            self._open.releases[hold.id] = hold.counters
+
+    def downgrade(self, counters: Iterable[Counter]) -> str:
+        """The cheaper model (`model` or `model@effort`) that a budget past its soft limit asks for; "" when none does."""
+        return self._standings.downgrade(counters, self._now_s())
+
+    def standing(self, counter: Counter) -> Standing | None:
+        """A counter as this process was last told; None when not in its present window."""
+        return self._standings.of(counter, self._now_s())
+
+    # What the process calls.
+
+    async def start(self) -> None:
+        """Find the epoch. Does not fail when Redis is away: `run` goes on looking."""
+        with suppress(StoreAway):
+            async with meanwhile(self._bulk.run()):
+                await self._epoch.look(self._bulk)
+
+    async def run(self) -> None:
+        """Everything that goes on in the background. Runs until cancelled; call `close` before that."""
+        await asyncio.gather(
+            self._hot.run(), self._bulk.run(), self._writer.run(), self._maintain(), self._keep_renewing()
+        )
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until no hold is open; returns how many still are when the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._open.drained()
+        return len(self._open)
+
+    async def close(self) -> None:
+        """Enter or journal every bill taken over so far, and give back what is to be released."""
+        await self._writer.flush()
+        await self._send_releases()
+
+    @property
+    def open_holds(self) -> int:
+        """Requests between hold and settle in this process."""
+        return len(self._open)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether budgets can be checked at the moment."""
+        return bool(self._epoch.name) and not self._epoch.lost and not self._hot.away
+
+    @property
+    def lost(self) -> bool:
+        """Whether counters were lost and wait for a rebuild."""
+        return self._epoch.lost
+
+    @property
+    def journalled(self) -> int:
+        """Bills that Redis has not been told yet."""
+        return self._writer.journalled
+
+    # Holding.
+
+    async def _take(self, request: HoldRequest, hold_id: str) -> Grant:
+        """One round trip; another only where a window turned, or the first reply told what time Redis has."""
+        while True:
+            attempt = taking(request, hold_id, self._window)
+            words = attempt.words(
+                self._epoch.name, self._epoch.seq, self._options.lease_s, self._options.most_new_users
+            )
+            try:
+                reply = await self._hot.script(HOLD, attempt.keys(self._now_s()), words)
+            except (StoreAway, asyncio.CancelledError):
+                # It may have been taken, or may yet be: released by id, whichever comes first.
+                self._open.releases[hold_id] = (*attempt.names, *attempt.shared)
+                raise
+            self._skew_s = reply[2] / 1000 - self._wall_clock()
+            if reply[0] != b"window":
+                return self._answered(attempt, reply)
+
+    def _answered(self, attempt: Taking, reply: list[Any]) -> Grant:
+        if reply[0] == b"ok":
+            self._epoch.saw(reply[1])
+            standings = attempt.standings(reply[5:])
+            self._standings.learn(standings, self._now_s())
+            counters = attempt.counters_used(bool(reply[4]))
+            hold = Hold(attempt.hold_id, reply[3], counters, reply[2] / 1000 + self._options.lease_s)
+            return self._grant(hold, attempt.request, standings)
+        if reply[0] == b"no":
+            standing, refusal = attempt.refusal(reply, self._now_s())
+            self._standings.learn([standing], self._now_s())
+            raise refusal
+        if reply[0] == b"epoch":
+            self._epoch.lost = True
+            raise refusals.lost()
+        raise refusals.away()
+
+    def _grant(self, hold: Hold, request: HoldRequest, standings: tuple[Standing, ...] = ()) -> Grant:
+        self._open.add(hold)
+        return Grant(hold, granted(request.size, hold.amount_nano), standings)
+
+    def _blind(self, request: HoldRequest, hold_id: str, refusal: ApiError) -> Grant:
+        """Without Redis: on the allowance of the budgets, freely where only rates are counted, or not at all."""
+        budgets = tuple([counter.budget.name for counter in request.counters if counter.budget is not None])
+        amount: int | None = request.size.amount_nano
+        if budgets:
+            amount = None if self._epoch.lost else self._allowances.take(request.counters, request.size)
+        if amount is None:
+            raise refusal
+        counters = taking(request, hold_id, self._window).names
+        # An id of its own: the one that Redis may have seen is being released.
+        hold = Hold(self._id_at(request.at), amount, counters, 0.0)
+        self._open.add(hold, unseen=budgets, counted=False)
+        return Grant(hold, granted(request.size, amount))
+
+    def _id_at(self, at: float) -> str:
+        """An id that begins with its hour, by which the store finds where its end is noted."""
+        return f"{int(at // 3600):x}-{self._new_id()}"
+
+    def _window(self, counter: Counter) -> Window:
+        return self._windows.at(counter.per, counter.zone, self._now_s())
+
+    def _now_s(self) -> float:
+        """Redis' time, as far as known: it decides which window counts."""
+        return self._wall_clock() + self._skew_s
+
+    # In the background.
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.lease_s / 3)
+            ids = self._open.leased()
+            for start in range(0, len(ids), _RENEW_AT_ONCE):
+                words: list[Word] = [int(self._options.lease_s * 1000), *ids[start : start + _RENEW_AT_ONCE]]
+                await _quietly(self._bulk.script(RENEW, [keys.OPEN], words))
+
+    async def _maintain(self) -> None:
+        tick = 0
+        while True:
+            await self._send_releases()
+            if self._epoch.lost or not self._epoch.name or tick % _LOOK_EVERY_TICKS == 0:
+                await self._look()
+            if self._writer.journalled:
+                await self._writer.replay()
+            elif not self._hot.away:
+                self._allowances.renew()
+            tick += 1
+            await asyncio.sleep(_TICK_S)
+
+    async def _look(self) -> None:
+        """Check the epoch; after a rebuild, enter again what the snapshot did not have."""
+        with suppress(StoreAway, ResponseError):
+            again = await self._epoch.look(self._bulk)
+            for start in range(0, len(again), BATCH):
+                await enter(self._bulk, self._epoch, again[start : start + BATCH])
+
+    async def _send_releases(self) -> None:
+        for hold_id, counters in list(self._open.releases.items()):
+            names = [keys.OPEN, keys.done(hold_id), keys.hold(hold_id), *counters]
+            if not await _quietly(self._bulk.script(RELEASE, names, [hold_id, keys.IDS_KEPT_S])):
+                return
+            self._open.releases.pop(hold_id, None)
+
+
+async def _quietly(answer: "asyncio.Future[Any]") -> bool:
+    """Whether it worked; when not, it is tried again later."""
+    try:
+        await answer
+    except (StoreAway, ResponseError):
+        return False
+    return True

@@ -1,0 +1,78 @@
+-- settle_v1: enter bills, each exactly once, and keep their ledger rows. One call settles many requests.
+--
+-- KEYS  1 meta, 2 open, 3 live (as in hold_v1)
+--       4 tail        stream: ledger rows not yet rolled up, and the latest that are
+--       5 unsettled   hash: hold id -> amount charged in full without a bill
+--       then per bill: its done hash, its hold, its counters
+-- ARGV  1 epoch   2 least seq the caller has seen   3 seconds to keep ids
+--       then per bill: id, cost nano, tokens, number of counters, row (JSON)
+-- A counter's kind and window end are in its name: ...:m:<what>:<start>:<end>.
+-- RETURNS {'ok', seq, now ms, then per bill: 1 entered, 0 known already, 2 trued up after its lease had run out,
+--          3 entered without a hold}
+--         {'epoch', seq, now ms, epoch}   nothing was entered
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'clock')
+local seq = tonumber(meta[2] or '0')
+local clock = tonumber(meta[3] or '0')
+if now < clock and clock - now < 3600000 then now = clock end
+if meta[1] ~= ARGV[1] or seq < tonumber(ARGV[2]) then return {'epoch', seq, now, meta[1] or ''} end
+
+local function add(key, field, amount)
+  if amount ~= 0 then redis.call('HINCRBY', key, field, string.format('%.0f', amount)) end
+end
+
+-- A counter that a late bill creates anew must end like any other.
+local function begin(key, kind)
+  if redis.call('EXISTS', key) == 1 then return end
+  local last = tonumber(string.match(key, ':(%d+)$'))
+  redis.call('HSET', key, 'spent', '0')
+  redis.call('PEXPIREAT', key, string.format('%.0f', math.max(last * 1000, now) + 172800000))
+  if kind == 'm' then redis.call('ZADD', KEYS[3], string.format('%.0f', last), key) end
+end
+
+local reply = {'ok', seq + 1, now}
+local k, a = 6, 4
+while a < #ARGV do
+  local id, cost, tokens, n, row = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), ARGV[a + 4]
+  local done, hold = KEYS[k], KEYS[k + 1]
+  local state = redis.call('HGET', done, id)
+  if state == 's' then
+    reply[#reply + 1] = 0
+  else
+    local held, reserved, charged, estimate, result = 0, 0, 0, 0, 3
+    if state then
+      local amount, counted = string.match(state, '^e:(%d+):(%d+)$')
+      if amount then charged, estimate, result = tonumber(amount), tonumber(counted), 2 end
+    else
+      local amount, counted = string.match(redis.call('GET', hold) or '', '^(%d+) (%d+)\n')
+      if amount then held, reserved, estimate, result = tonumber(amount), 1, tonumber(counted), 1 end
+    end
+    for i = 1, n do
+      local key = KEYS[k + 1 + i]
+      local kind = string.match(key, '^[^:]*:(%a):')
+      if kind ~= 'c' then begin(key, kind) end
+      if kind == 'm' then
+        add(key, 'held', -held)
+        add(key, 'spent', cost - charged)
+        add(key, 'unset', -charged)
+      elseif kind == 'c' then
+        add(key, 'held', -reserved)
+      elseif kind == 't' then
+        add(key, 'spent', tokens - estimate)
+      elseif result == 3 and not state then
+        add(key, 'spent', 1)
+      end
+    end
+    redis.call('DEL', hold)
+    redis.call('ZREM', KEYS[2], id)
+    if charged > 0 then redis.call('HDEL', KEYS[5], id) end
+    redis.call('HSET', done, id, 's')
+    redis.call('EXPIRE', done, ARGV[3])
+    redis.call('XADD', KEYS[4], '*', 'row', row, 'counted', result == 2 and string.format('%.0f', charged) or '')
+    reply[#reply + 1] = result
+  end
+  k, a = k + 2 + n, a + 5
+end
+redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', seq + 1), 'clock', string.format('%.0f', now))
+return reply
