@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: the parser's callbacks on one side, one response at a time on the other.
+"""One HTTP/1.1 connection: the transport on one side, one response at a time on the other (`framing` parses).
 
 Rules
 * A connection is idle (`exchange is None`), busy, or dead. Anything that arrives while idle kills it.
@@ -6,37 +6,27 @@ Rules
   sides want it. In every other case the socket is aborted, never closed politely: a polite close waits for buffers.
 * One timer a connection, armed lazily: setting a deadline is two assignments unless it is earlier than the armed timer,
   so a busy connection touches the event loop's timers once per timeout, not once per read.
-* Faults found inside parser callbacks are recorded, never raised through C.
 * Reading stops above `HIGH_BYTES` of unread body and resumes when the reader takes it.
 """
 
 import asyncio
-import re
 import socket
 import time
 from typing import Final, Protocol, cast
 
-import httptools
-
-from proxy.upstreams.decoding import Decoder
+from proxy.upstreams.framing import Framing
 from proxy.upstreams.http_errors import (
-    BadResponse,
     ConnectionCut,
     HeadTimeout,
     IdleTimeout,
     UpstreamError,
-    UpstreamProtocolError,
     WriteFailed,
 )
 from proxy.upstreams.response import Phase, Response
 from proxy.upstreams.stale import IDEMPOTENT, never_received
 
 HIGH_BYTES: Final = 256 * 1024
-MAX_HEAD_BYTES: Final = 64 * 1024
 _JOIN_BYTES: Final = 64 * 1024
-_WIDE: Final = frozenset({b"content-encoding", b"content-length", b"keep-alive", b"transfer-encoding"})
-_HINT: Final = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})", re.IGNORECASE).search
-_HINT_SHARE: Final = 0.8  # of the server's announced idle time: its clock started earlier than ours
 _EXPIRED: Final[dict[Phase, tuple[type[UpstreamError], str]]] = {
     Phase.SENDING: (WriteFailed, "the upstream stopped taking the request"),
     Phase.HEAD: (HeadTimeout, "the upstream sent no response head in time"),
@@ -58,16 +48,10 @@ class Connection(asyncio.Protocol):
         "_armed_for_s",
         "_deadline_s",
         "_first_byte_s",
-        "_framed",
-        "_fruitless_bytes",
-        "_headers",
-        "_interim",
-        "_keep_alive",
+        "_framing",
         "_method",
         "_owner",
-        "_parser",
         "_patience_s",
-        "_poisoned",
         "_reading_paused",
         "_served",
         "_timer",
@@ -83,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner, idle_limit_s: float) -> None:
         self._owner = owner
-        self._parser: httptools.HttpResponseParser | None = None
+        self._framing = Framing()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for_s = 0.0
@@ -91,14 +75,8 @@ class Connection(asyncio.Protocol):
         self._patience_s = 0.0
         self._first_byte_s = 0.0
         self._unsent_bytes = 0
-        self._fruitless_bytes = 0
-        self._headers: list[tuple[bytes, bytes]] = []
         self._method = b""
         self._served = 0
-        self._interim = False
-        self._poisoned = False
-        self._framed = False
-        self._keep_alive = False
         self._reading_paused = False
         self._whole = False
         self.writing_paused = False
@@ -117,8 +95,8 @@ class Connection(asyncio.Protocol):
         self._served += 1
         self._method = method
         self._first_byte_s = first_byte_s
-        self._fruitless_bytes = 0
-        self._keep_alive = self._framed = self._whole = False
+        self._whole = False
+        self._framing.begin(exchange, method)
 
     def send_whole(self, head: bytes, body: bytes, write_s: float) -> None:
         """Head and body in one write; large bodies are not copied for it."""
@@ -222,15 +200,18 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         self.exchange = None
         self._deadline_s = 0.0
+        self._framing.let_go()
         if exchange is not None:
             exchange.connection = None
         return exchange
 
     def _complete(self, exchange: Response) -> None:
-        keep = self._keep_alive and not self._poisoned and exchange.sent_s > 0
+        keep = self._framing.keep_alive and exchange.sent_s > 0
         self._let_go()
         exchange.complete = True
         if keep:
+            if self._framing.idle_hint_s is not None:
+                self.idle_limit_s = min(self.idle_limit_s, self._framing.idle_hint_s)
             self.resume()
             self.idle_since_s = time.monotonic()
             self._owner.keep(self)
@@ -243,30 +224,21 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A model may think for minutes: probes keep NAT tables from forgetting the silent connection."""
         self._transport = cast("asyncio.Transport", transport)
-        self._parser = httptools.HttpResponseParser(self)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
-        exchange, parser = self.exchange, self._parser
-        if exchange is None or parser is None:
+        exchange = self.exchange
+        if exchange is None:
             self.abort()
             return
-        self._fruitless_bytes += len(data)
-        try:
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self._poisoned_after(exchange):
-                self.fail(BadResponse, "the upstream's response is not HTTP/1.1")
-                return
-        if self.exchange is None:  # failed inside a callback
-            return
+        fault = self._framing.feed(data)
         if exchange.complete:
             self._complete(exchange)
             return
-        if self._fruitless_bytes > MAX_HEAD_BYTES:
-            self.fail(BadResponse, "the upstream sends headers without end")
+        if fault is not None:
+            self.fail(*fault)
             return
         exchange.buffered_bytes += len(data)
         if exchange.buffered_bytes > HIGH_BYTES and not self._reading_paused:
@@ -274,11 +246,6 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
         if exchange.status:
             exchange.wake()
-
-    def _poisoned_after(self, exchange: Response) -> bool:
-        """Garbage behind a complete response spoils the connection, not the response."""
-        self._poisoned = exchange.complete
-        return self._poisoned
 
     def eof_received(self) -> None:
         self._ended(None, clean=True)
@@ -289,20 +256,20 @@ class Connection(asyncio.Protocol):
         (uvloop tells the two ends of TLS apart; asyncio's own TLS calls `eof_received` for both.)
         """
         self._ended(exc, clean=False)
-        self._parser = None  # it refers back to us
+        self._framing.release()
         self._transport = None
 
     def _ended(self, error: Exception | None, *, clean: bool) -> None:
         exchange = self.exchange
         if exchange is None:
             self.abort()
-        elif exchange.status and not self._framed and clean:
+        elif exchange.status and self._framing.ends_with_close and clean:
             exchange.complete = True
             self._complete(exchange)
         elif exchange.status:
             self.fail(ConnectionCut, "the upstream closed the connection inside the response")
         else:
-            untouched = self._fruitless_bytes == 0
+            untouched = self._framing.untouched
             unreceived = untouched and self._never_received(error)
             exchange.stale = exchange.reused and untouched and (unreceived or self._method in IDEMPOTENT)
             self.fail(
@@ -329,84 +296,3 @@ class Connection(asyncio.Protocol):
             self.request_out()
         else:
             exchange.wake()
-
-    # What the parser tells
-
-    def on_message_begin(self) -> None:
-        if self.exchange is not None and self.exchange.complete:
-            self._poisoned = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        exchange, parser, headers = self.exchange, self._parser, self._headers
-        self._headers = []
-        if exchange is None or exchange.complete or parser is None:
-            return
-        status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
-            self._interim = True
-            return
-        if not 200 <= status <= 599:
-            self.fail(BadResponse, f"the upstream answered with status {status}")
-            return
-        if self._fruitless_bytes > MAX_HEAD_BYTES and _size(headers) > MAX_HEAD_BYTES:
-            self.fail(BadResponse, "the upstream sends headers without end")
-            return
-        self._keep_alive = self._framed = parser.should_keep_alive()
-        if self._read_framing(exchange, headers, bodyless=status in (204, 304) or self._method == b"HEAD"):
-            exchange.phase = Phase.BODY
-            exchange.first_byte_s = time.monotonic()
-            exchange.status = status
-
-    def on_body(self, data: bytes) -> None:
-        exchange = self.exchange
-        self._fruitless_bytes = 0
-        if exchange is not None and not exchange.complete:
-            exchange.parts.append(data)
-
-    def on_message_complete(self) -> None:
-        if self._interim:
-            self._interim = False
-        elif self.exchange is not None:
-            self.exchange.complete = True
-
-    def _read_framing(
-        self, exchange: Response, headers: list[tuple[bytes, bytes]], *, bodyless: bool
-    ) -> bool:
-        """Learn how the body ends and how it is packed. False when the call has failed over it."""
-        encoding = b""
-        for name, value in headers:
-            if name not in _WIDE:
-                continue
-            if name == b"content-encoding":
-                encoding = encoding + b"," + value.lower() if encoding else value.strip().lower()
-            elif name == b"keep-alive":
-                self._take_hint(value)
-            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-                self.fail(BadResponse, "the upstream used a transfer encoding other than chunked")
-                return False
-            else:
-                self._framed = True
-        if self._method == b"HEAD":
-            # The parser cannot be told that no body follows, so its state is worth nothing afterwards.
-            exchange.complete, self._keep_alive = True, False
-        if encoding not in (b"", b"identity") and not bodyless:
-            try:
-                exchange.decoder = Decoder(encoding)
-            except UpstreamProtocolError as error:
-                self.fail(UpstreamProtocolError, str(error))
-                return False
-            headers = [h for h in headers if h[0] not in (b"content-encoding", b"content-length")]
-        exchange.headers = headers
-        return True
-
-    def _take_hint(self, value: bytes) -> None:
-        hint = _HINT(value)
-        if hint is not None:
-            self.idle_limit_s = min(self.idle_limit_s, int(hint[1]) * _HINT_SHARE)
-
-
-def _size(headers: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)

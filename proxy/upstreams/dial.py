@@ -1,4 +1,8 @@
-"""Opening a connection: name, TCP (both address families at once where the loop can), outgoing proxy, TLS."""
+"""Opening a connection: name, TCP, outgoing proxy, TLS.
+
+Addresses are tried one after the other, in the resolver's order. uvloop has no happy eyeballs, and asyncio's
+(`happy_eyeballs_delay`, Python 3.11) lose an open socket when a race is cancelled just as it is won.
+"""
 
 import asyncio
 import socket
@@ -9,7 +13,6 @@ from typing import Any, Final
 from proxy.upstreams.http_errors import ConnectFailed
 from proxy.upstreams.origin import Origin, Proxy
 
-_SECOND_FAMILY_S: Final = 0.25
 _MAX_TUNNEL_HEAD: Final = 16 * 1024
 
 
@@ -34,9 +37,6 @@ async def _connect(
     protocol: Callable[[], asyncio.BaseProtocol], host: str, port: int, **tls: Any
 ) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
-    # uvloop has no happy eyeballs and refuses the argument; asyncio's own loops derive from BaseEventLoop.
-    if isinstance(loop, asyncio.BaseEventLoop):
-        tls["happy_eyeballs_delay"] = _SECOND_FAMILY_S
     transport, _ = await loop.create_connection(protocol, host, port, **tls)
     return transport
 

@@ -5,7 +5,7 @@ request. What it knows, file by file:
 
 * `origin`        where requests go: URL, TLS, outgoing proxy, limits; and the timeouts of a call
 * `pool`          `HttpPool.send`, the connections of one origin and the queue for them
-* `connection`    one connection: parser callbacks, deadlines, back-pressure, when it may be kept
+* `connection`    one connection: deadlines, back-pressure, when it may be kept; `framing` is its parser
 * `response`      what the reader sees
 * `dial`, `upload`, `request_head`, `decoding`    opening, streaming up, the head's bytes, gzip and deflate
 * `stale`         when a request may be sent a second time without ever costing twice

@@ -140,6 +140,13 @@ class Response:
         if self.connection is not None:
             connection.rest()
 
+    def begin_body(self, status: int, headers: list[tuple[bytes, bytes]], now_s: float) -> None:
+        """The head is here."""
+        self.status = status
+        self.headers = headers
+        self.first_byte_s = now_s
+        self.phase = Phase.BODY
+
     def wake(self) -> None:
         """News for the reader; a sender that is held up by its own body source is called away from it."""
         waiter, interrupt = self.waiter, self.interrupt

@@ -70,12 +70,14 @@ class Peer:
             body += piece[:-2]
 
     def send(self, data: bytes) -> None:
+        if self.writer.is_closing():  # uvloop refuses to write to a closed transport
+            raise ConnectionResetError
         self.writer.write(data)
 
     async def trickle(self, data: bytes, size: int = 1) -> None:
         """Send `size` bytes a turn of the loop."""
         for at in range(0, len(data), size):
-            self.writer.write(data[at : at + size])
+            self.send(data[at : at + size])
             await asyncio.sleep(0)
 
     async def gone(self) -> None:

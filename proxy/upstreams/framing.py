@@ -1,0 +1,164 @@
+"""Bytes from an upstream to a response: httptools' callbacks, and what they mean for the connection.
+
+The parser finds heads, chunks and ends; this adds what it cannot know or will not refuse: interim answers are skipped, a
+HEAD has no body, upgrades and odd statuses are faults, headers have a size, other transfer encodings than chunked are
+not ours, and bytes behind a complete response spoil the connection (never the response).
+
+Nothing is raised through the parser: a callback records a fault and `feed` returns it.
+"""
+
+import re
+import time
+from typing import Final
+
+import httptools
+
+from proxy.upstreams.decoding import Decoder
+from proxy.upstreams.http_errors import BadResponse, UpstreamError, UpstreamProtocolError
+from proxy.upstreams.response import Phase, Response
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""The most a response may send without sending body: head, interim answers, chunk extensions, trailers."""
+
+_TELLING: Final = frozenset({b"content-encoding", b"content-length", b"keep-alive", b"transfer-encoding"})
+_HINT: Final = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})", re.IGNORECASE).search
+_HINT_SHARE: Final = 0.8  # of the server's announced idle time: its clock started earlier than ours
+_FLOOD: Final = (BadResponse, "the upstream sends headers without end")
+_NOT_HTTP: Final = (BadResponse, "the upstream's response is not HTTP/1.1")
+
+
+class Framing:
+    """One connection's parser. `keep_alive`, `ends_with_close` and `idle_hint_s` speak of the current response."""
+
+    __slots__ = (
+        "_exchange",
+        "_fault",
+        "_headers",
+        "_interim",
+        "_method",
+        "_parser",
+        "_silent_bytes",
+        "ends_with_close",
+        "idle_hint_s",
+        "keep_alive",
+    )
+
+    def __init__(self) -> None:
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._exchange: Response | None = None
+        self._fault: tuple[type[UpstreamError], str] | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._method = b""
+        self._interim = False
+        self._silent_bytes = 0
+        self.keep_alive = False
+        self.ends_with_close = False
+        self.idle_hint_s: float | None = None
+
+    def begin(self, exchange: Response, method: bytes) -> None:
+        """The next response answers `method` and fills `exchange`."""
+        self._exchange = exchange
+        self._method = method
+        self._silent_bytes = 0
+        self.keep_alive = self.ends_with_close = False
+
+    def let_go(self) -> None:
+        """Forget the response."""
+        self._exchange = None
+
+    def release(self) -> None:
+        """The connection is over; parser and callbacks refer to each other."""
+        self._parser = None
+
+    @property
+    def untouched(self) -> bool:
+        """Not a byte of a response has come."""
+        return self._silent_bytes == 0
+
+    def feed(self, data: bytes) -> tuple[type[UpstreamError], str] | None:
+        """Parse what came. A fault counts only while the response is not complete."""
+        self._silent_bytes += len(data)
+        if self._parser is None:
+            return _NOT_HTTP
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.keep_alive = False
+            return self._fault or _NOT_HTTP
+        if self._silent_bytes > MAX_HEAD_BYTES:
+            return self._fault or _FLOOD
+        return self._fault
+
+    def on_message_begin(self) -> None:
+        if self._exchange is not None and self._exchange.complete:
+            self.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        exchange, parser, headers = self._exchange, self._parser, self._headers
+        self._headers = []
+        if exchange is None or parser is None or exchange.complete:
+            return
+        status = parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            self._interim = True
+        elif not 200 <= status <= 599:
+            self._fault = (BadResponse, f"the upstream answered with status {status}")
+        elif self._silent_bytes > MAX_HEAD_BYTES and _size(headers) > MAX_HEAD_BYTES:
+            self._fault = _FLOOD
+        else:
+            self.keep_alive = parser.should_keep_alive()
+            encoding = self._read(headers)
+            bodyless = self._method == b"HEAD" or status in (204, 304)
+            if encoding not in (b"", b"identity") and not bodyless:
+                headers = self._decode(exchange, encoding, headers)
+            if self._fault is None:
+                exchange.begin_body(status, headers, time.monotonic())
+                if self._method == b"HEAD":
+                    # The parser cannot be told that no body follows, so its state is worth nothing afterwards.
+                    exchange.complete, self.keep_alive = True, False
+
+    def on_body(self, data: bytes) -> None:
+        self._silent_bytes = 0
+        if self._exchange is not None and not self._exchange.complete:
+            self._exchange.parts.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        elif self._exchange is not None and self._exchange.phase is Phase.BODY:
+            self._exchange.complete = True
+
+    def _read(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Learn how the body ends; return how it is packed."""
+        framed, encoding = self.keep_alive, b""
+        for name, value in headers:
+            if name not in _TELLING:
+                continue
+            if name == b"content-encoding":
+                encoding = encoding + b"," + value if encoding else value.strip().lower()
+            elif name == b"keep-alive":
+                hint = _HINT(value)
+                self.idle_hint_s = int(hint[1]) * _HINT_SHARE if hint else None
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                self._fault = (BadResponse, "the upstream used a transfer encoding other than chunked")
+            else:
+                framed = True
+        self.ends_with_close = not framed
+        return encoding
+
+    def _decode(
+        self, exchange: Response, encoding: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, bytes]]:
+        """Put a decoder between body and reader; the headers without what spoke of the packed body."""
+        try:
+            exchange.decoder = Decoder(encoding)
+        except UpstreamProtocolError as error:
+            self._fault = (UpstreamProtocolError, str(error))
+        return [header for header in headers if header[0] not in (b"content-encoding", b"content-length")]
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
