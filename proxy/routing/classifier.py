@@ -14,14 +14,15 @@ from importlib import resources
 
 from proxy.routing.difficulty import difficulty
 from proxy.routing.evidence import phrases
-from proxy.routing.features import facts, follows_up
+from proxy.routing.features import facts
+from proxy.routing.instruction import follows_up
 from proxy.routing.lexicon import Lexicon
 from proxy.routing.tasks import REASONING_TASKS, TASKS
 from proxy.routing.view import TaskView, read
 from proxy.routing.weights import Weights, parse
 
 UNSURE_BELOW = 0.4
-EARLIER_SHARE = 0.7
+EARLIER_SHARE = 0.85
 _REASONING = len(REASONING_TASKS)
 
 

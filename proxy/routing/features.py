@@ -1,48 +1,46 @@
 """A request's view turned into a list of named facts: the only thing the weights know.
 
-Facts are names, not numbers (`len:6`, `A.translate`, `m.dollar>=2`), so a verdict can be explained by listing them and a
-sum over weights needs no multiplication. A word class is noted by where it stands: `1` first word, `H` first line, `L` last
-line, `A` anywhere in the instruction (first two lines and last), `B` in the text between, `S` in the system prompt.
+Facts are names, not numbers (`len:6`, `A.translate`, `x.dollar>=2`), so a verdict can be explained by listing them and a sum
+over weights needs no multiplication. Requests with an image have facts of their own (`I.`): what means "easy" about a text
+means something else about a picture. Requests with tools have both the plain facts and `T.` ones.
 """
 
 from __future__ import annotations
 
 from proxy.routing import shapes
+from proxy.routing.instruction import ASKS, Instruction, split
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import TaskView
+from proxy.routing.wording import SETS_TASK, steps, system_wording, wording
 
-LINE_CHARS = 240
-PAIRS_OF = 10
-_STEPS = (1, 2, 4, 8)
+SYSTEM_TASK_CHARS = 700
+SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
+TOOL_ASK_CHARS = 400
 _CODE = ("fence", "py", "c", "js", "html", "sql", "trace", "shell", "file", "call", "dotcall", "sig", "semi", "bigo", "assert")
-_CODE_WEAK = ("snake", "camel", "path", "named")
+_CODE_WEAK = ("snake", "camel", "path", "named", "assign")
 _MATH = ("dollar", "tex", "power", "equals", "letter", "op")
+_SHARED = frozenset(("A.", "1.", "F.", "le", "se", "en", "sy", "ba"))
+_CODE_WORDS = frozenset(("A.codeobj", "A.codeverb", "A.lang", "A.lib"))
+_MATH_WORDS = frozenset(("A.mathverb", "A.quantity", "A.mathnoun"))
+_TASK_WORDS = _CODE_WORDS | frozenset((
+    "A.translate", "A.langto", "A.summarise", "A.extract", "A.classify", "A.rewrite", "A.writingobj", "A.roleplay", "A.brainstorm",
+    "A.mathverb", "A.puzzle", "A.plan", "A.create", "A.docnoun",
+))  # fmt: skip
+_PUZZLING = frozenset(("B.puzzle>=2", "A.puzzle", "A.puzzle>=2", "A.plan", "B.plan>=2"))
 
 
 def facts(view: TaskView, lexicon: Lexicon) -> list[str]:
     """Every fact of a request, without repetition, in a fixed order."""
-    family = "img" if view.images else "tool" if view.tool_count else "txt"
-    plain = _text_facts(view, lexicon)
+    plain = _text(view, lexicon)
     out = dict.fromkeys(_structure(view))
-    if family == "img":
-        out.update(dict.fromkeys("I." + f for f in plain))
+    if view.images:
+        out.update(dict.fromkeys(["I." + fact for fact in plain]))
         return list(out)
     out.update(dict.fromkeys(plain))
-    if family == "tool":
-        out.update(dict.fromkeys("T." + f for f in plain if f[:2] in _SHARED))
-        out.update(dict.fromkeys(_tool_facts(view)))
+    if view.tool_count:
+        out.update(dict.fromkeys(["T." + fact for fact in plain if fact[:2] in _SHARED]))
+        out.update(dict.fromkeys(_tools(view, lexicon)))
     return list(out)
-
-
-_SHARED = frozenset(("A.", "1.", "le", "se", "en"))
-
-
-def _log2(number: int) -> int:
-    return number.bit_length()
-
-
-def _steps(name: str, count: int) -> list[str]:
-    return [f"{name}>={step}" for step in _STEPS if count >= step]
 
 
 def _structure(view: TaskView) -> list[str]:
@@ -51,40 +49,49 @@ def _structure(view: TaskView) -> list[str]:
     if view.system:
         out.append("system")
     if view.answer_form == "schema":
-        out += _steps("schema", view.schema_fields)
-        if view.schema_fields and view.schema_enums == view.schema_fields:
-            out.append("schema:enums")
-        elif view.schema_enums:
-            out.append("schema:some-enums")
+        out += _schema(view)
     if view.earlier_images and not view.images:
         out.append("earlier-image")
     if view.images > 1:
         out.append("images>=2")
     if view.results or view.calls:
-        out.append("loop")
-    if view.after_result:
+        out += ["loop", "loop:waiting" if view.after_result else "loop:asked"]
+    elif view.after_result:
         out.append("loop:waiting")
-    out += _steps("results", view.results)
-    if view.user_turns > 1:
-        out += [f"{family}:turns{s}" for s in _steps("", view.user_turns - 1)]
+    out += steps("results", view.results)
+    return out + steps(f"{family}:turns", view.user_turns - 1)
+
+
+def _schema(view: TaskView) -> list[str]:
+    out = steps("schema", view.schema_fields)
+    if view.schema_fields >= 3 and view.ask.rstrip()[-1:] not in ASKS:
+        out.append("schema:filled")
+    if view.schema_enums:
+        out.append("schema:enums" if view.schema_enums == view.schema_fields else "schema:some-enums")
     return out
 
 
-def _tool_facts(view: TaskView) -> list[str]:
-    asked = {w[:5] for w in tokens(view.ask[:400]) if len(w) > 2}
-    named = {w[:5] for name in view.tools for w in _split_name(name) if len(w) > 2}
-    overlap = len(asked & named)
-    about = len(asked & {w[:5] for w in tokens(view.tool_words) if len(w) > 3})
-    matching = sum(any(w[:5] in asked for w in _split_name(name) if len(w) > 2) for name in view.tools)
-    sentences = view.ask.count(". ") + view.ask.count("? ") + view.ask.count("! ") + view.ask.count("\n")
-    out = ["toolcount:" + str(min(_log2(view.tool_count), 5))]
-    out += _steps("overlap", overlap) or ["overlap:none"]
-    out += _steps("about", about) or ["about:none"]
-    out += _steps("matching", matching)
-    out += _steps("sentences", sentences)
-    if view.tool_count <= sum(w in view.ask.lower() for n in view.tools for w in (n.lower(),)):
-        out.append("tool:named")
-    return out
+def _tools(view: TaskView, lexicon: Lexicon) -> list[str]:
+    """How the request relates to the tools it carries; offering tools decides nothing by itself."""
+    ask = view.ask[:TOOL_ASK_CHARS]
+    asked = {word[:5] for word in tokens(ask) if len(word) > 2}
+    names = [{word[:5] for word in _split_name(name) if len(word) > 2} for name in view.tools]
+    overlap = len(asked & set().union(*names)) if names else 0
+    about = len(asked & {word[:5] for word in tokens(view.tool_words) if len(word) > 3})
+    topics = len(_topics(view.tool_words, lexicon) & _topics(ask, lexicon))
+    out = ["toolcount:" + str(min(view.tool_count.bit_length(), 5))]
+    out.append("related" if overlap or topics else "related:loosely" if about else "unrelated")
+    out += steps("topics", topics)
+    out += steps("overlap", overlap) or ["overlap:none"]
+    out += steps("about", about) or ["about:none"]
+    out += steps("matching", sum(not asked.isdisjoint(name) for name in names))
+    return out + steps("sentences", sum(ask.count(mark) for mark in (". ", "? ", "! ", "\n", "。")))
+
+
+def _topics(text: str, lexicon: Lexicon) -> set[str]:
+    words = [word for name in tokens(text) for word in name.split("_")]
+    found = lexicon.of_tokens(words) + lexicon.of_unspaced(text)
+    return {c for _, classes in found for c in classes if c.startswith("t_")}
 
 
 def _split_name(name: str) -> list[str]:
@@ -92,134 +99,116 @@ def _split_name(name: str) -> list[str]:
     return spaced.replace("_", " ").replace("-", " ").replace(".", " ").lower().split()
 
 
-def _text_facts(view: TaskView, lexicon: Lexicon) -> list[str]:
-    text = view.ask
-    lines = [line for line in text.split("\n") if line and not line.isspace()]
-    first, second, last = _instruction(lines)
-    out = [f"len:{min(_log2(view.length), 14)}", f"lines:{min(_log2(len(lines)), 6)}"]
-    out += _ends(text, lines)
-    seen = shapes.counts(text)
-    for name in sorted(seen):
-        out += _steps(f"x.{name}", seen[name])
+def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
+    system = system_wording(view, lexicon) if view.system else []
+    size = f"len:{min(view.length.bit_length(), 14)}"
+    if not view.tool_count and view.system_length < SYSTEM_TASK_CHARS and not SETS_TASK.isdisjoint(system):
+        # The user's message is the material: what it says must not vote.
+        return [*system, "system-sets-task", size]
+    said = split(view.ask, lexicon)
+    seen = shapes.counts(view.ask)
+    if said.prose:
+        seen["prose-digits"] = seen["digits"]
+        outside = " ".join(line for line in said.lines if line is not said.prose)
+        seen["digits"] = len(shapes.NUMBER.findall(outside))
+    ending = _ending(view.ask.rstrip())
+    out = [size, f"lines:{min(len(said.lines).bit_length(), 6)}", f"end:{ending}"]
+    out += _layout(view, said)
+    for name, count in sorted(seen.items()):
+        out += steps(f"x.{name}", count)
     out += _gathered(seen)
-    out += _lexical(first, second, last, "\n".join(lines[2:-1]) if len(lines) > 3 else "", lexicon)
-    if view.system:
-        for _, classes in lexicon.of_tokens(tokens(view.system)) + lexicon.of_unspaced(view.system):
-            out += [f"S.{c}" for c in classes]
-        out += [f"s.{w}" for w in tokens(view.system)[:40]]
-    return out
+    out += _setup(view, said, seen["digits"])
+    words = wording(said, lexicon)
+    known = set(words)
+    out += words
+    out += _absent(seen, known)
+    out += [f"{fact}|{ending}" for fact in words if fact[:2] == "F." and ">" not in fact]
+    if "option" in seen:
+        out += _options(view, seen, not known.isdisjoint(_PUZZLING))
+    return out + system
 
 
-def _instruction(lines: list[str]) -> tuple[str, str, str]:
-    """First line, second line, last line; a long single line gives its head, nothing and its tail."""
-    if not lines:
-        return "", "", ""
-    first = lines[0]
-    if len(lines) == 1:
-        return (first, "", "") if len(first) <= LINE_CHARS else (first[:160], "", first[-160:])
-    second = lines[1][:LINE_CHARS] if len(lines) > 2 else ""
-    return first[:LINE_CHARS], second, lines[-1][-LINE_CHARS:]
+def _ending(text: str) -> str:
+    last = text[-1:]
+    return "none" if not last else "?" if last in ASKS else ":" if last in ":：" else "." if last in ".。!！" else "x"
 
 
-def _ends(text: str, lines: list[str]) -> list[str]:
+def _layout(view: TaskView, said: Instruction) -> list[str]:
     out = []
-    stripped = text.rstrip()
-    if not stripped:
-        return ["empty"]
-    tail = stripped[-1]
-    out.append("end:" + ("?" if tail in "?？؟" else ":" if tail in ":：" else "." if tail in ".。!！" else "x"))
+    lines, text = said.lines, view.ask
+    if said.cued:
+        out.append("answer-cue")
+    if said.inside:
+        out += ["payload", f"payload:{min(len(said.inside).bit_length(), 9)}"]
+    if said.quoted:
+        out.append("payload:last")
     if len(lines) > 1:
-        head = lines[0].rstrip()[-1:]
-        out.append("first:" + ("?" if head in "?？؟" else ":" if head in ":：" else "." if head in ".。!！" else "x"))
+        out.append(f"first:{_ending(lines[0].rstrip())}")
         if "\n\n" in text:
             out.append("paragraphs")
         longest = max(map(len, lines))
-        out.append(f"longest:{_log2(longest)}")
-        if len(lines[-1]) < 160 < longest and lines[-1].rstrip()[-1:] in "?？؟":
+        out.append(f"longest:{longest.bit_length()}")
+        out += _around_prose(said)
+        if len(lines[-1]) < 160 < longest and lines[-1].rstrip()[-1:] in ASKS:
             out.append("passage-then-question")
         if len(lines[0]) < 160 < longest:
             out.append("instruction-then-passage")
-    colon = text.find(":", 0, 160)
-    if colon < 0:
-        colon = text.find("：", 0, 120)
+    colon = max(text.find(":", 0, 160), text.find("：", 0, 120))
     if colon > 0:
-        out.append(f"colon:{_log2(len(stripped) - colon) // 2}")
-    if stripped[0].islower():
+        out.append(f"colon:{(len(text.rstrip()) - colon).bit_length() // 2}")
+    if text[:1].islower():
         out.append("lowercase")
-    questions = sum(text.count(c) for c in "?？؟")
-    return out + _steps("questions", questions)
+    return out + steps("questions", sum(text.count(mark) for mark in ASKS))
+
+
+def _around_prose(said: Instruction) -> list[str]:
+    if not said.prose:
+        return []
+    out = ["prose"]
+    first, last = said.lines[0], said.lines[-1]
+    if last is not said.prose and len(last) < 200:
+        out.append("prose:asked-last" if last.rstrip()[-1:] in ASKS else "prose:said-last")
+    if first is not said.prose and len(first) < 200:
+        out.append("prose:asked-first")
+    return out
+
+
+def _setup(view: TaskView, said: Instruction, digits: int) -> list[str]:
+    """Statements that end in a question: a word problem when there are numbers, a puzzle or a passage when there are none."""
+    text = view.ask.rstrip()
+    if text[-1:] not in ASKS and not (said.lines and said.lines[-1].rstrip()[-1:] in ASKS):
+        return []
+    statements = sum(text.count(mark) for mark in (". ", "。", ".\n", "।", "! "))
+    if not statements:
+        return [f"bare-question:{min(view.length.bit_length(), 8)}"]
+    size = "short" if view.length < SHORT_CHARS else "mid" if view.length < MIDDLING_CHARS else "long"
+    return [f"setup:{size}:{min(digits, 3)}", f"setup:{size}", f"setup>={min(statements, 4)}"]
 
 
 def _gathered(seen: dict[str, int]) -> list[str]:
-    code = sum(1 for name in _CODE if name in seen)
-    weak = sum(1 for name in _CODE_WEAK if name in seen)
-    maths = sum(1 for name in _MATH if name in seen)
-    out = _steps("code-shapes", code) + _steps("code-weak", weak) + _steps("math-shapes", maths)
-    if not code and not weak:
+    code = sum(name in seen for name in _CODE)
+    weak = sum(name in seen for name in _CODE_WEAK)
+    maths = sum(name in seen for name in _MATH)
+    return steps("code-shapes", code) + steps("code-weak", weak) + steps("math-shapes", maths)
+
+
+def _absent(seen: dict[str, int], known: set[str]) -> list[str]:
+    """Nothing of code, nothing of numbers: said only when no word speaks for them either."""
+    out = []
+    if not known & _CODE_WORDS and not any(name in seen for name in _CODE + _CODE_WEAK):
         out.append("no-code")
-    if not seen["digits"]:
+    if not seen["digits"] and not known & _MATH_WORDS:
         out.append("no-digits")
+    if not known & _TASK_WORDS:
+        out.append("no-task-words")
     return out
 
 
-def _lexical(first: str, second: str, last: str, body: str, lexicon: Lexicon) -> list[str]:
-    out: list[str] = []
-    anywhere: dict[str, int] = {}
-    head = tokens(first)
-    for zone, words, text in (("H", head, first), ("G", tokens(second), second), ("L", tokens(last), last)):
-        for position, classes in lexicon.of_tokens(words):
-            for c in classes:
-                anywhere[c] = anywhere.get(c, 0) + 1
-                if position == 0 and zone == "H":
-                    out.append(f"1.{c}")
-                if position < 12:
-                    out.append(f"{zone}.{c}")
-        if not text.isascii():
-            for offset, classes in lexicon.of_unspaced(text):
-                for c in classes:
-                    anywhere[c] = anywhere.get(c, 0) + 1
-                    out.append(f"{zone}.{c}")
-                    if offset == 0 and zone == "H":
-                        out.append(f"1.{c}")
-    for c, count in anywhere.items():
-        out += [f"A.{c}"] + _steps(f"A.{c}", count)[1:]
-    names = sorted(anywhere, key=lambda c: (-anywhere[c], c))[:PAIRS_OF]
-    out += [f"{min(a, b)}&{max(a, b)}" for i, a in enumerate(names) for b in names[i + 1 :]]
-    if body:
-        inside: dict[str, int] = {}
-        for _, classes in lexicon.of_tokens(tokens(body)):
-            for c in classes:
-                inside[c] = inside.get(c, 0) + 1
-        for c, count in inside.items():
-            out += _steps(f"B.{c}", count)[1:]
-    out += _grams(head, "w")
-    out += _grams(tokens(last), "w")
+def _options(view: TaskView, seen: dict[str, int], puzzling: bool) -> list[str]:
+    """Lettered answers to choose from stand under sums, puzzles and passages alike."""
+    maths = seen["digits"] > 5 or any(name in seen for name in _MATH)
+    out = [f"options:len{min(view.length.bit_length(), 12)}", f"options:digits{min(seen['digits'].bit_length(), 4)}"]
+    out.append("options:maths" if maths else "options:words")
+    if view.length > LONG_OPTIONS_CHARS and not maths:
+        out.append("options:puzzle" if puzzling else "options:passage")
     return out
-
-
-def _grams(words: list[str], mark: str) -> list[str]:
-    words = ["#" if w[0].isdigit() else w for w in words[:40]]
-    out = [f"{mark}.{w}" for w in words]
-    out += [f"{mark}.{a} {b}" for a, b in zip(words, words[1:])]
-    if words:
-        out.append(f"1{mark}.{words[0]}")
-        out.append(f"1{mark}.{' '.join(words[:2])}")
-    return out
-
-
-def follows_up(view: TaskView, lexicon: Lexicon) -> bool:
-    """Whether the request only continues the turn before it ("and with interest?") and says nothing of its own."""
-    if not view.earlier or view.images or view.length > 90:
-        return False
-    words = tokens(view.ask)
-    if not words or len(words) > 14:
-        return False
-    found = lexicon.of_tokens(words) + lexicon.of_unspaced(view.ask)
-    starts = any(position == 0 and "followup" in classes for position, classes in found)
-    own = {c for position, classes in found for c in classes if c in _OWN_TASK}
-    return starts and not own
-
-
-_OWN_TASK = frozenset(
-    ("translate", "summarise", "extract", "classify", "codeverb", "codeobj", "lang", "lib", "writingobj", "smalltalk", "puzzle")
-)

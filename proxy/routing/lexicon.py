@@ -37,6 +37,9 @@ class Lexicon:
                 stems.setdefault(word[:STEM], {}).setdefault(word[:-1], set()).add(name)
             else:
                 exact.setdefault(word, set()).add(name)
+        parts = [w.split("_") for w in exact if "_" in w]
+        self._opens = frozenset(p[0] for p in parts)
+        self._goes_on = frozenset("_".join(p[:2]) for p in parts if len(p) > 2)
         self._exact = {w: tuple(sorted(c)) for w, c in exact.items()}
         self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
         self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
@@ -49,26 +52,20 @@ class Lexicon:
     def of_tokens(self, words: list[str]) -> list[tuple[int, Classes]]:
         """(position, classes) of every token, or phrase starting there, that some class knows."""
         found: list[tuple[int, Classes]] = []
-        exact, stems = self._exact, self._stems
-        last = ""
-        before = ""
+        exact, stems, opens, goes_on = self._exact, self._stems, self._opens, self._goes_on
+        end = len(words)
         for position, word in enumerate(words):
             classes = exact.get(word)
             if classes is not None:
                 found.append((position, classes))
             elif (group := stems.get(word[:STEM])) is not None:
                 found.extend((position, c) for stem, c in group if word.startswith(stem))
-            if last:
-                pair = f"{last}_{word}"
-                classes = exact.get(pair)
-                if classes is not None:
-                    found.append((position - 1, classes))
-                if before:
-                    classes = exact.get(f"{before}_{pair}")
-                    if classes is not None:
-                        found.append((position - 2, classes))
-            before = last
-            last = word
+            if word in opens and position + 1 < end:
+                pair = f"{word}_{words[position + 1]}"
+                if (classes := exact.get(pair)) is not None:
+                    found.append((position, classes))
+                if pair in goes_on and position + 2 < end and (classes := exact.get(f"{pair}_{words[position + 2]}")) is not None:
+                    found.append((position, classes))
         return found
 
     def of_unspaced(self, text: str) -> list[tuple[int, Classes]]:

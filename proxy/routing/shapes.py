@@ -1,86 +1,189 @@
 """What a text looks like, whatever it is about: code, formulas, options, labels, passages, questions.
 
-Every pattern is linear (no nested repetition, bounded gaps) and only ever sees clipped text, so a hostile prompt costs what
-an ordinary long one costs.
+`counts` runs on every request, so it is built from substring tests and short patterns that start with a literal or a digit
+and are only tried when that character occurs at all. Nothing repeats inside a repetition and every gap is bounded: a
+hostile prompt costs what an ordinary long one costs. Texts are clipped before they get here.
 """
 
 from __future__ import annotations
 
 import re
 
-_CODE_LINES = re.compile(
-    r"(?P<fence>```)"
-    r"|(?P<py>\b(?:def \w+\s?\(|class \w+\s?[(:]|import \w+(?:\.\w+)* ?(?:as \w+)?$|from [\w.]+ import|elif |self\.|print\(|lambda \w+:))"
-    r"|(?P<c>#include|\b(?:int|void|string|bool|double|float|char|auto) \w+\s?[(=;\[]|std::|public (?:static|class|void|int)|printf\(|System\.out|namespace \w|\bfn \w+\(|\bfunc \w+\()"
-    r"|(?P<js>\bfunction\s?\w*\(|=>|console\.log|\b(?:const|let|var) \w+ ?=|document\.\w+|require\(|\bexport (?:default|const))"
-    r"|(?P<html></?(?:div|html|head|body|p|a|span|script|style|table|tr|td|ul|li|h\d|img|button|form|input|title|template|mask)\b[^<>\n]{0,80}>)"
-    r"|(?P<sql>\b(?:SELECT|select)\b.{1,80}\b(?:FROM|from)\b|\bCREATE TABLE\b|\bINSERT INTO\b|\bPRIMARY KEY\b|\bJOIN\b|\bGROUP BY\b|\bcreate table\b)"
-    r"|(?P<trace>Traceback \(most|\b\w{0,40}(?:Error|Exception)\b:?|\bat [\w.$]{3,60}\(|segmentation fault|exit code \d|npm ERR|undefined reference|Cannot read propert|core dumped|fatal:|errno)"
-    r"|(?P<shell>(?:^|\n)\s?[$#>] ?[a-z]{2,12} |\bsudo \w|\b(?:apt|apt-get|pip|npm|docker|git|kubectl|chmod|cd|ls|grep|cat|find) (?:-\w|install|\w+\.\w+|/)| --[a-z][a-z-]{2,})"
-    r"|(?P<file>\b[\w/.-]{1,60}\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|lua|tf|Dockerfile|gradle|csv|xlsx|json|log|so|exe)\b)"
-    r"|(?P<path>(?:~|\s)/(?:usr|etc|var|home|tmp|opt|bin|dev|mnt)/|[A-Z]:\\\\?\w)"
-    r"|(?P<call>\b[a-zA-Z_][\w.]{1,40}\(\))"
-    r"|(?P<dotcall>\b[a-z_]\w{1,30}\.[a-z_]\w{1,30}\()"
-    r"|(?P<sig>\b[a-z]\w{0,30}(?:_\w+|[A-Z]\w+)\(\w+)"
-    r"|(?P<snake>\b[a-z]{2,20}_[a-z0-9_]{2,30}\b)"
-    r"|(?P<camel>\b[a-z]{2,15}[A-Z][a-z]{1,15}\w{0,20}\b)"
-    r"|(?P<semi>[;{]\s*(?:$|\n))"
-    r"|(?P<bigo>\bO\([n1lkNm][^)\n]{0,12}\))"
-    r"|(?P<named>\b[cC]\+\+|\b[cCfF]#|\.NET\b|\b[nN]ode\.js|\b[A-Za-z]{2,12}\.js\b)"
-    r"|(?P<assert>\bassert\b|\s>>> |\bdoctest|\breturn [\w\"'\[(]|[!=]=\s?[\w\"'])",
-    re.MULTILINE,
-)
-_MATH = re.compile(
-    r"(?P<dollar>\$[^$\n]{1,80}\$)"
-    r"|(?P<tex>\\(?:frac|sqrt|int|sum|lim|pi|theta|alpha|cdot|times|mathbb|mathrm|text|left|begin|angle|triangle|overline|leq|geq|le|ge|circ|log|sin|cos|infty|partial|\[|\())"
-    r"|(?P<power>[a-z0-9)]\s?(?:\^|\*\*)\s?[-{(\da-z]|[²³√∫∑π≤≥×÷∞±∠°])"
-    r"|(?P<equals>\d\s*=\s*\??\s*$|=\s*[?？]|\d\s*[)\]]*\s*=\s*-?\d)"
-    r"|(?P<letter>\b[a-zA-Z]\s?=\s?-?[\d(a-z]|\bf\(x\)|\b\d{1,4}[xyzn]\b)"
-    r"|(?P<op>\d\s?[+*/×÷]\s?[(-]?\s?\d|\d \s?[-−–] \s?\d|\)\s?[-+*/]\s?\()"
-    r"|(?P<money>[$€£¥₹]\s?\d|\d\s?(?:€|₽|元|円|원|zł))"
-    r"|(?P<percent>\d\s?[%％])"
-    r"|(?P<fraction>\b\d{1,3}/\d{1,3}\b)"
-    r"|(?P<unitnum>\d\s?(?:km|kg|cm|mm|ml|mph|m/s|km/h|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|个|只|人|天|岁|時間|分|円|個|人|本|枚|歳|개|명|시간|분|살|권))"
-)
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,.]*(?![\w])")
+_CALL_NAMES = {"print": "py", "printf": "c", "println": "c", "require": "js", "len": "py", "range": "py"}
+_LITERALS: tuple[tuple[str, str], ...] = (
+    ("```", "fence"), ("def ", "py"), ("elif ", "py"), ("self.", "py"), ("\nimport ", "py"), ("lambda ", "py"),
+    ("#include", "c"), ("std::", "c"), ("public ", "c"), ("System.", "c"), ("private ", "c"), ("void ", "c"), ("int ", "c"), ("fn ", "c"),
+    ("func ", "c"), ("=>", "js"), ("console.", "js"), ("const ", "js"), ("let ", "js"), ("var ", "js"), ("function(", "js"), ("document.", "js"),
+    ("CREATE TABLE", "sql"), ("INSERT INTO", "sql"), ("PRIMARY KEY", "sql"), ("JOIN ", "sql"), ("GROUP BY", "sql"), ("WHERE ", "sql"),
+    ("Traceback", "trace"), ("Exception", "trace"), ("Error", "trace"), ("error:", "trace"), ("egmentation fault", "trace"),
+    ("npm ERR", "trace"), ("undefined reference", "trace"), ("core dumped", "trace"), ("exit code", "trace"),
+    ("sudo ", "shell"), ("pip install", "shell"), ("npm ", "shell"), ("docker ", "shell"), ("git ", "shell"), ("kubectl ", "shell"),
+    ("\n$ ", "shell"), ("apt ", "shell"), ("chmod ", "shell"), (" --", "shell"), ("/usr/", "path"), ("/etc/", "path"), ("/var/", "path"),
+    ("/home/", "path"), ("/tmp/", "path"), ("C:\\", "path"), (";\n", "semi"), ("{\n", "semi"), ("}\n", "semi"), ("C++", "named"), ("c++", "named"),
+    ("C#", "named"), ("c#", "named"), (".NET", "named"), (".js ", "named"), ("assert ", "assert"), (">>> ", "assert"), ("return ", "assert"),
+    (" == ", "assert"), (" != ", "assert"), ("O(n", "bigo"), ("O(1)", "bigo"), ("O(log", "bigo"),
+)  # fmt: skip
+_FILE = re.compile(r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b")
+_TAG = re.compile(r"</?(?:div|html|head|body|p|a|span|script|style|table|tr|td|ul|li|h\d|img|button|form|input|title|mask)\b")
+_SPECIAL = re.compile(r"<\|?[A-Za-z_]{3,20}\|?>")
+_SNAKE = re.compile(r"[a-z]_[a-z0-9]{2}")
+_HUMP = re.compile(r"[a-z][A-Z][a-z]")
+_ASSIGN = re.compile(r"^[ \t]{0,8}[a-z_]\w{0,20} = ", re.MULTILINE)
+_SELECT = re.compile(r"\bselect\b.{1,160}\bfrom\b", re.DOTALL)
+
+_DOLLARS = re.compile(r"\$[^$\n]{1,80}\$")
+_TEX = re.compile(r"\\(?:frac|sqrt|int|sum|lim|pi|theta|alpha|cdot|times|math|text|left|begin|angle|triangle|over|leq|geq|le|ge|circ|log|sin|cos|infty|partial|\[|\()")
+_POWER = re.compile(r"[\^√∫∑π≤≥×÷∞±∠°²³]")
+_EQUALS = re.compile(r"=\s?(?:-?[\d(]|[?？]|[a-z]\b|$)", re.MULTILINE)
+_OPERATION = re.compile(r"\d\s?[+*×÷]\s?[(-]?\s?\d|\d \s?[-−–/] \s?\d|\)\s?[-+*/]\s?\(")
+_COEFFICIENT = re.compile(r"\b\d{1,4}[xyzn]\b")
+_FRACTION = re.compile(r"\b\d{1,3}/\d{1,3}\b")
+_MONEY = re.compile(r"[$€£¥₹]\s?\d|\d\s?(?:€|₽|元|円|원|zł)")
+_UNIT = re.compile(r"\d\s?(?:km|kg|cm|mm|ml|mph|m/s|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|颗|本|支|个|只|人|天|岁|時間|分|円|個|枚|歳|개|명|시간|분|살|권)")
+NUMBER = re.compile(r"(?<![A-Za-z_\d.,])\d[\d.,]*")
+_WORDS_WANTED = re.compile(r"\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)")
+_DATE = re.compile(r"\b(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
+
 _LINES = re.compile(
     r"^[ \t]*(?:(?P<option>\(?[A-Ha-h][).:：、][ )]?\S)|(?P<bullet>[-*•]\s)|(?P<number>\(?\d{1,2}[).:）、]\s?)|(?P<ref>\[(?:\d{1,2}|[A-Z][\w ]{1,20})\])"
     r"|(?P<heading>#{1,4} )|(?P<speaker>[A-Z][\w. ]{1,24}: )|(?P<table>\|)|(?P<quoted>[\"“«「']))",
     re.MULTILINE,
 )
-_MARKS = re.compile(
-    r"(?P<options>\b(?:options?|choices|answer choices|alternatives|opciones|opções|optionen|варианты|选项|選択肢)\s?[:：])"
-    r"|(?P<labels>\b(?:labels?|categor(?:y|ies)|class(?:es)?|tags?|intents?|topics?|kategorien?|catégories|categorías|categorias|etiquetas|категории|метки|possible \w+|candidates?)\s?(?:\w{1,8}\s?)?[:：=]|(?:标签|类别|分类|カテゴリ|ラベル|카테고리|라벨)[^\n]{0,8}[:：])"
-    r"|(?P<passage>\b(?:context|passage|article|document|documents|text|paragraph|excerpt|background|source|sources|story|abstract|transcript|report|content|body|contexto|texto|contexte|texte|kontext|passages|facts|snippet|chunk|knowledge|reference|references|текст|контекст|статья)\s?\d?\s?(?:\(s\))?[:：]|(?:文章|短文|材料|资料|原文|上下文|背景|本文|資料|記事|本文は|지문|본문|문맥|글)\s?[:：])"
-    r"|(?P<question>(?:^|\n)\s?(?:\w{1,10} )?(?:question|q|query|user question|pregunta|pergunta|frage|domanda|вопрос|问题|問題|質問|질문|문제)\s?\d{0,2}\s?[:：.])"
-    r"|(?P<answer>\b(?:answer|a|response|output|respuesta|resposta|antwort|réponse|ответ|答案|回答|答え|답|정답)\s?[:：]\s*$)"
-    r"|(?P<sample>\b(?:review|tweet|comment|sentence|sentence ?[12ab]|statement|premise|hypothesis|message|ticket|headline|utterance|post|email|news|claim|rezension|reseña|avis|satz|frase|phrase|отзыв|评论|句子|文本|レビュー|文|리뷰|문장)\s?[12ab]?\s?[:：])"
-    r"|(?P<input>\b(?:input|inputs|sample input|example|examples|constraints|eingabe|entrada|入力|输入|입력)\s?\d?\s?[:：])"
-    r"|(?P<react>\b(?:thought|action|action input|observation|objective|task|goal|environment|current url|open tabs)\s?[:：])"
-    r"|(?P<either>\b[\w-]{2,24}[\"'”]?,? (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$))"
-    r"|(?P<triple>[\"'“]?\b[\w-]{2,24}[\"'”]?, [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w)"
-    r"|(?P<slashes>\b\w{2,16} ?/ ?\w{2,16} ?/ ?\w{2,16}\b|[(（]\w{2,16} ?[/|、] ?\w{2,16}[)）])"
-    r"|(?P<only>\b(?:only (?:the|output|answer|return|reply|respond|one|with|json)|(?:answer|reply|respond|return|output) (?:only|with|just|exactly|either|yes|true)|one word|single word|nothing else|nur |seulement|uniquement|solo |sólo |apenas |только|tylko|sadece|alleen)|只(?:回答|输出|返回)|のみ|만 )"
-    r"|(?P<blank>_{3,}|\[MASK\]|<mask>|\(\s{1,4}\)|（\s*）)"
-    r"|(?P<quote>[\"“«「『‘][^\"”»」』’\n]{12,})"
-    r"|(?P<mail>[\w.+-]{1,40}@[\w-]{1,40}\.\w{2,})"
-    r"|(?P<date>\b\d{4}-\d\d-\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b)"
-    r"|(?P<url>https?://)"
-    r"|(?P<words>\b\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)\b|\d{2,4}(?:字|文字|자))"
-    r"|(?P<special><\|?[A-Za-z_]{3,20}\|?>)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_ASKS = "?？؟"
-_CONTRACTED = ("json", "csv", "xml", "yaml")
+_MARKED: dict[str, str] = {
+    word: mark
+    for mark, words in {
+        "options": "options option choices alternatives opciones opções optionen варианты 选项 選択肢",
+        "labels": "labels label categories category classes class tags intents intent topics topic kategorien kategorie catégories catégorie categorías categorias "
+        "etiquetas категории метки candidates genres tones 标签 类别 分类 カテゴリ ラベル 카테고리 라벨",
+        "passage": "context passage article document documents text paragraph excerpt background source sources story abstract transcript report "
+        "content body contexto texto contexte texte kontext passages facts snippet chunk knowledge reference references текст контекст "
+        "статья 文章 短文 材料 资料 原文 上下文 背景 本文 資料 記事 지문 본문 문맥 글",
+        "question": "question q query pregunta pergunta frage domanda вопрос 问题 問題 質問 질문 문제",
+        "answer": "answer response output respuesta resposta antwort réponse ответ 答案 回答 答え 답 정답",
+        "sample": "review tweet comment sentence statement premise hypothesis message ticket headline utterance post email news claim rezension "
+        "reseña avis satz frase phrase отзыв sentence1 sentence2 评论 句子 文本 レビュー 文 리뷰 문장",
+        "input": "input inputs example examples constraints eingabe entrada 入力 输入 입력",
+        "react": "thought action observation objective task goal environment url tabs instruction",
+    }.items()
+    for word in words.split()
+}
+_BEFORE_COLON = re.compile(r"([^\W\d_]+)\s?\d{0,2}[\])]?\s?$")
+_EITHER = re.compile(r" (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$)", re.MULTILINE)
+_TRIPLE = re.compile(r", [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w")
+_SLASHES = re.compile(r"/ ?\w{2,16} ?/ ?\w{2,16}\b|[(（]\w{2,16} ?[/|、] ?\w{2,16}[)）]")
+_ONLY = (
+    "only the", "only with", "only output", "only answer", "only json", "just the", "with only", "with just", "with exactly", "either ", "one word",
+    "single word", "nothing else", "nur ", "seulement", "uniquement", "solo ", "sólo ", "apenas ", "только", "tylko", "sadece", "alleen", "只回答",
+    "只输出", "只返回", "のみ", "label only", "number only",
+)  # fmt: skip
+_BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")
+_QUOTE = re.compile(r"[\"“«「『‘][^\"”»」』’\n]{12}")
+_COLONS = 24
 
 
 def counts(text: str) -> dict[str, int]:
-    """How often each shape occurs in a (clipped) text."""
+    """How often each shape occurs in a (clipped) text; `digits`, the number of numbers, is always there."""
     found: dict[str, int] = {}
-    for pattern in (_CODE_LINES, _MATH, _LINES, _MARKS):
-        for match in pattern.finditer(text):
-            name = match.lastgroup
-            if name is not None:
-                found[name] = found.get(name, 0) + 1
-    found["digits"] = len(_NUMBER.findall(text))
+    _code(text, found)
+    digits = len(NUMBER.findall(text))
+    _maths(text, found, digits > 0)
+    _layout(text, found, digits > 0)
+    for match in _LINES.finditer(text):
+        name = match.lastgroup or ""
+        found[name] = found.get(name, 0) + 1
+    found["digits"] = digits
     return found
+
+
+def _note(found: dict[str, int], name: str, number: int) -> None:
+    if number:
+        found[name] = found.get(name, 0) + number
+
+
+def _code(text: str, found: dict[str, int]) -> None:
+    for literal, name in _LITERALS:
+        if literal in text:
+            found[name] = found.get(name, 0) + text.count(literal)
+    if "(" in text:
+        _calls(text, found)
+    if "." in text:
+        _note(found, "file", len(_FILE.findall(text)))
+    if "<" in text:
+        _note(found, "html", len(_TAG.findall(text)))
+        _note(found, "special", len(_SPECIAL.findall(text)))
+    if "_" in text:
+        _note(found, "snake", len(_SNAKE.findall(text)))
+    if " = " in text:
+        _note(found, "assign", len(_ASSIGN.findall(text)))
+    _note(found, "camel", len(_HUMP.findall(text)))
+    lowered = text.lower()
+    if "select" in lowered and "from" in lowered:
+        _note(found, "sql", len(_SELECT.findall(lowered)))
+    _note(found, "only", sum(literal in lowered for literal in _ONLY))
+
+
+def _calls(text: str, found: dict[str, int]) -> None:
+    """Names that touch an opening bracket: `print(`, `a.sort(`, `main()`."""
+    before, *after = text.split("(")
+    for piece in after:
+        last = before[-1:]
+        if last.isalnum() or last == "_":
+            name = before[-24:].split()[-1]
+            kind = "dotcall" if "." in name else "call" if piece[:1] == ")" else "sig" if "_" in name or piece[:1].islower() else ""
+            kind = _CALL_NAMES.get(name, kind)
+            if kind:
+                found[kind] = found.get(kind, 0) + 1
+        before = piece
+
+
+def _maths(text: str, found: dict[str, int], numbers: bool) -> None:
+    if "$" in text:
+        _note(found, "dollar", len(_DOLLARS.findall(text)))
+    if "\\" in text:
+        _note(found, "tex", len(_TEX.findall(text)))
+    if "=" in text:
+        _note(found, "equals", len(_EQUALS.findall(text)))
+    if "**" in text:
+        _note(found, "power", text.count("**"))
+    if "^" in text or not text.isascii():
+        _note(found, "power", len(_POWER.findall(text)))
+    if numbers:
+        _note(found, "op", len(_OPERATION.findall(text)))
+        _note(found, "letter", len(_COEFFICIENT.findall(text)))
+        _note(found, "money", len(_MONEY.findall(text)))
+        _note(found, "percent", text.count("%") + text.count("％"))
+        _note(found, "unitnum", len(_UNIT.findall(text)))
+
+
+def _layout(text: str, found: dict[str, int], numbers: bool) -> None:
+    if numbers:
+        _note(found, "words", len(_WORDS_WANTED.findall(text)))
+        if "-" in text or "/" in text or "." in text:
+            _note(found, "date", len(_DATE.findall(text)))
+    _marks(text, found)
+    _note(found, "either", len(_EITHER.findall(text)))
+    if ", " in text:
+        _note(found, "triple", len(_TRIPLE.findall(text)))
+    if "/" in text:
+        _note(found, "slashes", len(_SLASHES.findall(text)))
+        _note(found, "fraction", len(_FRACTION.findall(text)) if numbers else 0)
+    _note(found, "blank", sum(literal in text for literal in _BLANKS))
+    _note(found, "quote", len(_QUOTE.findall(text)))
+    _note(found, "mail", text.count("@"))
+    _note(found, "url", text.count("://"))
+
+
+def _marks(text: str, found: dict[str, int]) -> None:
+    """Words that stand before a colon and say what follows: `Context:`, `Labels:`, `Premise:`, `Observation 2:`."""
+    if "：" in text:
+        text = text.replace("：", ":")
+    at = text.find(":")
+    for _ in range(_COLONS):
+        if at < 0:
+            return
+        match = _BEFORE_COLON.search(text, max(0, at - 20), at)
+        if match is not None:
+            mark = _MARKED.get(match.group(1).lower())
+            if mark is not None:
+                found[mark] = found.get(mark, 0) + 1
+        at = text.find(":", at + 1)

@@ -1,4 +1,4 @@
-"""Fits the classifier's weights: `python -m proxy.routing.train --data FILE [--folds 10] [--out weights.bin]`.
+"""Fits the classifier's weights: `python -m proxy.routing.train --data FILE [--folds 20] [--out weights.bin]`.
 
 Needs numpy and scipy, which the proxy itself does not. A softmax over named facts with a ridge penalty: words and pairs are
 penalised harder than structure and word classes and must occur in several sources, and sources count less than in
@@ -24,12 +24,14 @@ from scipy.sparse import csr_matrix, diags
 
 from proxy.routing.features import facts
 from proxy.routing.lexicon import Lexicon
+from proxy.routing.priors import known, prior
 from proxy.routing.report import Scored, held_out_report
 from proxy.routing.tasks import REASONING_TASKS, TASKS
 from proxy.routing.view import read
 from proxy.routing.weights import OFFSET, Calibration, dump
 
-RIDGE = 3.0
+RIDGE = 12.0
+PRIOR_SCALE = 1.7
 SMOOTHING = 0.03
 WORD_SCALE, PAIR_SCALE = 0.4, 0.5
 WORD_SOURCES, WORD_ROWS = 3, 3
@@ -85,7 +87,16 @@ def _vocabulary(rows: Sequence[Row]) -> list[str]:
     def needed(fact: str) -> int:
         return WORD_SOURCES if _is_word(fact) else 1 if fact.startswith("I.") else 2
 
-    return sorted(f for f, n in count.items() if n >= WORD_ROWS and len(sources[f]) >= needed(f))
+    kept = {f for f, n in count.items() if n >= WORD_ROWS and len(sources[f]) >= needed(f)}
+    return sorted(kept.union(known()))
+
+
+def _prior_table(names: Sequence[str]) -> Any:
+    table = np.zeros((len(names), len(TASKS)))
+    for index, name in enumerate(names):
+        for task, logit in prior(name).items():
+            table[index, TASKS.index(task)] = PRIOR_SCALE * logit
+    return table
 
 
 def _matrix(rows: Sequence[Row], names: Sequence[str]) -> Any:
@@ -108,10 +119,12 @@ def _row_weights(rows: Sequence[Row]) -> Any:
 
 
 def fit(rows: Sequence[Row]) -> Model:
-    """The ridge-penalised softmax of these rows."""
+    """The softmax of these rows, pulled towards the hand-set priors instead of towards zero."""
     names = _vocabulary(rows)
     scale = np.array([WORD_SCALE if _is_word(f) else PAIR_SCALE if "&" in f else 1.0 for f in names])
-    seen = _matrix(rows, names) @ diags(scale)
+    matrix, before = _matrix(rows, names), _prior_table(names)
+    told = matrix @ before
+    seen = matrix @ diags(scale)
     turned = seen.T.tocsr()
     weight = _row_weights(rows)[:, None]
     wide, tall = len(TASKS), len(names)
@@ -120,7 +133,7 @@ def fit(rows: Sequence[Row]) -> Model:
 
     def loss(flat: Any) -> tuple[float, Any]:
         table, bias = flat[: tall * wide].reshape(tall, wide), flat[tall * wide :]
-        z = seen @ table + bias
+        z = told + seen @ table + bias
         z -= z.max(1, keepdims=True)
         p = np.exp(z)
         total = p.sum(1, keepdims=True)
@@ -129,7 +142,8 @@ def fit(rows: Sequence[Row]) -> Model:
         return float(cost), np.concatenate([(turned @ slope + RIDGE * table).ravel(), slope.sum(0)])
 
     best = minimize(loss, np.zeros((tall + 1) * wide), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
-    return Model(names, best[: tall * wide].reshape(tall, wide) * scale[:, None], best[tall * wide :])
+    learned = best[: tall * wide].reshape(tall, wide) * scale[:, None]
+    return Model(names, before + learned, best[tall * wide :])
 
 
 def _folds(rows: Sequence[Row], count: int) -> Iterator[set[str]]:
@@ -188,7 +202,7 @@ def pack(model: Model, calibration: Calibration, lexicon: str) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--folds", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("weights.bin"))
     asked = parser.parse_args()
     words = resources.files("proxy.routing").joinpath("lexicon.txt").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ class TaskView:
     ask: str
     length: int = 0
     system: str = ""
+    system_length: int = 0
     earlier: str = ""
     answer: str = ""
     user_turns: int = 1
@@ -72,11 +73,13 @@ def read(request: Mapping[str, object]) -> TaskView:
     users = [t for t in before if t.role == "user"]
     answers = [t for t in before if t.role == "assistant" and t.text]
     names, words, count = _tools(request)
+    system = _system(request, turns)
     form, fields, enums = _answer_form(request)
     return TaskView(
         ask=turn.text,
         length=turn.length,
-        system=_system(request, turns),
+        system=clip(system, SYSTEM_HEAD_CHARS, SYSTEM_TAIL_CHARS),
+        system_length=len(system),
         earlier=users[-1].text[:EARLIER_CHARS] if users else "",
         answer=answers[-1].text[:EARLIER_CHARS] if answers else "",
         user_turns=len(users) + 1 + (WINDOW if skipped_middle else 0),
@@ -162,9 +165,9 @@ def _last_asked(turns: list[_Turn]) -> int:
 
 def _system(request: Mapping[str, object], turns: list[_Turn]) -> str:
     said = request.get("instructions")
-    texts = [said] if isinstance(said, str) else []
+    texts = [clip(said, HEAD_CHARS, TAIL_CHARS)] if isinstance(said, str) else []
     texts += [t.text for t in turns[:4] if t.role == "system"]
-    return clip("\n".join(texts), SYSTEM_HEAD_CHARS, SYSTEM_TAIL_CHARS)
+    return "\n".join(texts)
 
 
 def _tools(request: Mapping[str, object]) -> tuple[tuple[str, ...], str, int]:

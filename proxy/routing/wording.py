@@ -1,0 +1,125 @@
+"""Facts about the words of an instruction: which classes they belong to, where they stand, what comes first, what goes together.
+
+Zones: `H` first line, `G` second line, `L` last line, `A` anywhere in the three, `B` in the material, `1` the very first word,
+`F` the first kind of content word ("a poem about recursion" is a poem, "a script that translates" a script), `FL` the first
+in the last line, `S` in the system prompt, `SF` the task a system prompt sets.
+"""
+
+from __future__ import annotations
+
+from proxy.routing.instruction import Instruction
+from proxy.routing.lexicon import Lexicon, tokens
+from proxy.routing.view import TaskView
+
+PAIRS_OF = 10
+NEAR = 12
+GRAM_WORDS = 40
+BODY_CHARS = 900
+SYSTEM_TASK_WORDS = 25
+STEPS = (1, 2, 4, 8)
+SETS_TASK = frozenset(("SF.translate", "SF.summarise", "SF.extract", "SF.classify"))
+_SET_BY_SYSTEM = frozenset(
+    ("translate", "summarise", "extract", "classify", "rewrite", "agentword", "writingobj", "codeobj")
+)
+_CONTENT = frozenset((
+    "translate", "summarise", "extract", "classify", "rewrite", "writingobj", "roleplay", "brainstorm", "codeverb", "codeobj",
+    "lang", "lib", "mathverb", "mathnoun", "quantity", "puzzle", "plan", "docnoun", "imageword", "figword", "seeverb", "callverb",
+))  # fmt: skip
+_INTO = frozenset(
+    ("to", "into", "in", "ins", "auf", "en", "al", "em", "para", "nel", "naar", "na", "po", "по", "на", "till", "ke", "sang")
+)
+_THE = frozenset(("the", "o", "l", "het", "el"))
+
+
+def steps(name: str, count: int) -> list[str]:
+    """`name>=1`, `name>=2`, … as far as the count goes: numbers as facts that can be added up."""
+    return [f"{name}>={step}" for step in STEPS if count >= step]
+
+
+def wording(said: Instruction, lexicon: Lexicon) -> list[str]:
+    """Every fact about the words of the instruction and its material."""
+    out: list[str] = []
+    seen: dict[str, int] = {}
+    placed: list[tuple[int, int, str]] = []
+    head, last = tokens(said.first), tokens(said.last)
+    for row, (zone, words, text) in enumerate(
+        (("H", head, said.first), ("G", tokens(said.second), said.second), ("L", last, said.last))
+    ):
+        found = lexicon.of_tokens(words)
+        found = [(at, (*c, "langto") if "language" in c and _aims_at(words, at) else c) for at, c in found]
+        if not text.isascii():
+            unspaced = lexicon.of_unspaced(text)
+            found += [(at, (*c, "langto") if "language" in c else c) for at, c in unspaced]
+        for at, classes in found:
+            for c in classes:
+                if c == "followup":
+                    continue
+                seen[c] = seen.get(c, 0) + 1
+                if c in _CONTENT:
+                    placed.append((row, at, c))
+                if at < NEAR:
+                    out.append(f"{zone}.{c}")
+                    if at == 0 and row == 0:
+                        out.append(f"1.{c}")
+    out += _order(placed)
+    for c, count in seen.items():
+        out.append(f"A.{c}")
+        if count > 1:
+            out += steps(f"A.{c}", count)[1:]
+    names = sorted(sorted(seen, key=lambda c: (-seen[c], c))[:PAIRS_OF])
+    out += [f"{a}&{b}" for i, a in enumerate(names) for b in names[i + 1 :]]
+    if said.body:
+        out += _material(said.body[:BODY_CHARS], lexicon)
+    return out + _grams(head) + _grams(last)
+
+
+def _order(placed: list[tuple[int, int, str]]) -> list[str]:
+    placed.sort()
+    kinds = list(dict.fromkeys(c for _, _, c in placed))
+    if not kinds:
+        return ["F.none"]
+    out = [f"F.{kinds[0]}"]
+    if len(kinds) > 1:
+        out.append(f"F.{kinds[0]}>{kinds[1]}")
+    out += [f"FL.{c}" for row, _, c in placed if row == 2][:1]
+    return out
+
+
+def _aims_at(words: list[str], position: int) -> bool:
+    """Whether the language named here is one to put something into ("to French"), not merely spoken of ("the French")."""
+    if not position:
+        return False
+    before = words[position - 1]
+    return before in _INTO or (before in _THE and position > 1 and words[position - 2] in _INTO)
+
+
+def _material(body: str, lexicon: Lexicon) -> list[str]:
+    inside: dict[str, int] = {}
+    for _, classes in lexicon.of_tokens(tokens(body)) + lexicon.of_unspaced(body[:300]):
+        for c in classes:
+            inside[c] = inside.get(c, 0) + 1
+    return [fact for c, count in inside.items() if count > 1 for fact in steps(f"B.{c}", count)[1:]]
+
+
+def _grams(words: list[str]) -> list[str]:
+    """Single words and pairs; the numbers in them are all `#`."""
+    if not words:
+        return []
+    words = ["#" if w[0].isdigit() else w for w in words[:GRAM_WORDS]]
+    pairs = [f"w.{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    return [f"w.{w}" for w in words] + pairs + [f"1w.{words[0]}", f"1w.{' '.join(words[:2])}"]
+
+
+def system_wording(view: TaskView, lexicon: Lexicon) -> list[str]:
+    """What the system prompt speaks of, the task it sets when it opens with one, and how long it is."""
+    words = tokens(view.system)
+    found = sorted(lexicon.of_tokens(words) + lexicon.of_unspaced(view.system))
+    out = [f"S.{c}" for _, classes in found for c in classes]
+    opening = (c for at, classes in found if at < SYSTEM_TASK_WORDS for c in classes)
+    task = next((c for c in opening if c in _SET_BY_SYSTEM), None)
+    if task is not None:
+        out.append(f"SF.{task}")
+    if view.system_length > 400 and not view.tool_count and "S.docnoun" in out:
+        out.append("S:context")
+    out.append(f"systemlen:{min(view.system_length.bit_length(), 12)}")
+    return out + [f"s.{w}" for w in words[:GRAM_WORDS]]
