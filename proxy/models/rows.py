@@ -60,3 +60,12 @@ class ModelRow:
             if begins <= now:
                 chosen = price
         return chosen
+
+    def fits(self, input_tokens: int, output_tokens: int = 0) -> bool:
+        """Whether a prompt and the output asked for fit the window; a row without a window takes anything."""
+        if not self.context:
+            return True
+        return (
+            input_tokens <= self.max_input
+            and input_tokens + min(output_tokens, self.max_output) <= self.context
+        )

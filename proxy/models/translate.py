@@ -30,7 +30,8 @@ class Translation:
     """`edits` are JSON bytes by top-level field (REMOVE takes one out), ready for `parse.splice`.
 
     `excluded` says why this target cannot take the request ("" when it can). `endpoint` is where the edited body goes:
-    "responses" for a chat request means through the bridge.
+    "responses" for a chat request means through the bridge. `effort` is the one in force upstream: "none" for a model
+    that does not reason with this request, "" when the request was not looked at because nothing had to change.
     """
 
     changes: tuple[Change, ...] = ()
@@ -38,6 +39,7 @@ class Translation:
     emulate: Emulation = NO_EMULATION
     excluded: str = ""
     endpoint: Wire = "chat"
+    effort: str = ""
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -99,4 +101,5 @@ def _finished(draft: Draft, on_loss: OnLoss) -> Translation:
         emulate=Emulation(draft.stop, draft.fan_out) if draft.stop or draft.fan_out > 1 else NO_EMULATION,
         excluded=draft.excluded,
         endpoint=draft.endpoint,
+        effort=draft.effort,
     )

@@ -282,3 +282,19 @@ def test_price_ratios_weigh_three_parts_input_to_one_part_output():
     free = SHIPPED.get("omni-moderation-latest").price_at(NOW)
     assert ratio(free, free) == 1.0
     assert ratio(price["o4-mini"], free) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens_in", "tokens_out", "fits"),
+    [
+        ("o4-mini", 150_000, 50_000, True),
+        ("o4-mini", 150_000, 60_000, False),
+        ("gpt-5-mini", 272_000, 128_000, True),
+        ("gpt-5-mini", 272_001, 0, False),
+        ("gpt-4.1-mini", 1_040_000, 32_768, False),
+        ("whisper-1", 10**9, 0, True),
+    ],
+)
+def test_input_and_output_share_the_window(name, tokens_in, tokens_out, fits):
+    """o4-mini's 200k hold both; gpt-5's input has a limit of its own."""
+    assert SHIPPED.get(name).fits(tokens_in, tokens_out) is fits

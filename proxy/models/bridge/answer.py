@@ -1,6 +1,6 @@
 """A whole Responses answer as a chat completion, and the parts of that both ways of answering share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ def to_chat(body: bytes, asked: Asked) -> Bridged:
         return Bridged(500, msgspec.json.encode({"error": error_of(response)}))
     output = [item for item in response["output"] if isinstance(item, dict)]
     calls = [call_of(item) for item in output if item.get("type") in ("function_call", "custom_tool_call")]
-    parts = [part for item in output if item.get("type") == "message" for part in item.get("content") or ()]
+    parts = [part for item in output if item.get("type") == "message" for part in parts_of(item)]
     text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
     refusals = [str(part.get("refusal", "")) for part in parts if part.get("type") == "refusal"]
     spoken = any(part.get("type") == "output_text" for part in parts)
@@ -60,12 +60,18 @@ def to_chat(body: bytes, asked: Asked) -> Bridged:
     return Bridged(200, msgspec.json.encode(answer), Sealed.of(output))
 
 
+def parts_of(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The content parts of a message item."""
+    content = item.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
 def head_of(response: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """What a chat answer and each of its chunks begin with."""
     return {
         "id": "chatcmpl-" + str(response.get("id", "")).removeprefix("resp_"),
         "object": kind,
-        "created": int(response.get("created_at") or 0),
+        "created": _whole(response.get("created_at")),
         "model": response.get("model"),
         "service_tier": response.get("service_tier"),
         "system_fingerprint": None,
@@ -84,8 +90,7 @@ def call_of(item: Mapping[str, Any]) -> dict[str, Any]:
 def finish_of(response: Mapping[str, Any], asked: Asked, *, called: bool) -> str:
     """Why it ended, in chat's words."""
     if response.get("status") == "incomplete":
-        details = response.get("incomplete_details")
-        return _FINISH.get(details.get("reason", "") if isinstance(details, dict) else "", "length")
+        return _FINISH.get(str(_mapping(response.get("incomplete_details")).get("reason")), "length")
     if not called or asked.forced:
         return "stop"
     return "function_call" if asked.old else "tool_calls"
@@ -93,8 +98,8 @@ def finish_of(response: Mapping[str, Any], asked: Asked, *, called: bool) -> str
 
 def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
     """Input and output tokens under their chat names; details we do not know keep their own."""
-    given_in = usage.get("input_tokens_details") or {}
-    given_out = usage.get("output_tokens_details") or {}
+    given_in = _mapping(usage.get("input_tokens_details"))
+    given_out = _mapping(usage.get("output_tokens_details"))
     return {
         "prompt_tokens": usage.get("input_tokens", 0),
         "completion_tokens": usage.get("output_tokens", 0),
@@ -112,8 +117,8 @@ def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 def annotations_of(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Citations as chat nests them."""
-    given: Sequence[Any] = part.get("annotations") or ()
-    return [annotation_of(one) for one in given if isinstance(one, dict)]
+    given = part.get("annotations")
+    return [annotation_of(one) for one in given if isinstance(one, dict)] if isinstance(given, list) else []
 
 
 def annotation_of(annotation: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,13 +130,20 @@ def error_of(response: Mapping[str, Any]) -> dict[str, Any]:
     """The error of a failed response with all four keys."""
     given = response.get("error")
     error = given if isinstance(given, dict) else {}
-    code = error.get("code")
     return {
         "message": error.get("message") or "The model failed to generate a response.",
-        "type": error.get("type") if error.get("type") not in (None, "error") else "server_error",
+        "type": "server_error" if error.get("type") in (None, "error") else error["type"],
         "param": error.get("param"),
-        "code": code,
+        "code": error.get("code"),
     }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _response(body: bytes) -> dict[str, Any]:

@@ -14,11 +14,16 @@ Recall = Callable[[str], Sequence[Mapping[str, Any]]]
 """Tool-call id -> the sealed reasoning items that came before it."""
 
 
-def items_of(messages: Sequence[Message], recall: Recall) -> list[Item]:
-    """The whole conversation as input items. Messages of a shape chat does not have are left to the API to refuse."""
-    out: list[Item] = []
+def items_of(messages: Any, recall: Recall) -> Any:
+    """The whole conversation as input items. What has not the shape of chat goes up as it is, for the API to refuse."""
+    if not isinstance(messages, list):
+        return messages
+    out: list[Any] = []
     custom: set[str] = set()
     for position, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            out.append(message)
+            continue
         match message.get("role"):
             case "assistant":
                 out += _assistant(message, position, recall, custom)
@@ -40,7 +45,8 @@ def _assistant(message: Message, position: int, recall: Recall, custom: set[str]
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         content = [{"type": "refusal", "refusal": refusal}]
-    calls = message.get("tool_calls") or ()
+    given = message.get("tool_calls")
+    calls = [call for call in given if isinstance(call, Mapping)] if isinstance(given, list) else []
     old = message.get("function_call")
     if content or not (calls or old):
         yield {"type": "message", "role": "assistant", "content": content or ""}
@@ -56,12 +62,13 @@ def _call(call: Message, custom: set[str]) -> Item:
     call_id = str(call.get("id"))
     if call.get("type") == "custom":
         custom.add(call_id)
-        return {"type": "custom_tool_call", "call_id": call_id, **_named(call.get("custom") or {}, "input")}
-    return {"type": "function_call", "call_id": call_id, **_named(call.get("function") or {}, "arguments")}
+        return {"type": "custom_tool_call", "call_id": call_id, **_named(call.get("custom"), "input")}
+    return {"type": "function_call", "call_id": call_id, **_named(call.get("function"), "arguments")}
 
 
-def _named(inner: Message, argument: str) -> Item:
-    return {"name": inner.get("name"), argument: inner.get(argument)}
+def _named(inner: Any, argument: str) -> Item:
+    named = inner if isinstance(inner, Mapping) else {}
+    return {"name": named.get("name"), argument: named.get(argument)}
 
 
 def _result(message: Message, custom: set[str]) -> Item:
@@ -87,9 +94,11 @@ def _part(part: Message, text_type: str) -> Item:
         case "text":
             return {"type": text_type, "text": part.get("text"), **extra}
         case "image_url":
-            image = part.get("image_url") or {}
+            given = part.get("image_url")
+            image = given if isinstance(given, Mapping) else {}
             detail = {"detail": image["detail"]} if "detail" in image else {}
             return {"type": "input_image", "image_url": image.get("url"), **detail, **extra}
         case "file":
-            return {"type": "input_file", **(part.get("file") or {}), **extra}
+            file = part.get("file")
+            return {"type": "input_file", **(file if isinstance(file, Mapping) else {}), **extra}
     return dict(part)

@@ -1,7 +1,7 @@
 """A chat request as a Responses request. The defaults that differ are written out: functions are strict there unless
 told otherwise, and answers are stored; in chat neither is so."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -53,7 +53,7 @@ def to_responses(fields: Mapping[str, Any], *, reasons: bool, recall: Recall = _
     sealed before a tool call.
     """
     body: dict[str, Any] = {name: fields[name] for name in SAME if fields.get(name) is not None}
-    body["input"] = items_of(fields.get("messages") or (), recall)
+    body["input"] = items_of(fields.get("messages"), recall)
     body["store"] = False
     if reasons:
         body["include"] = [SEALED]
@@ -72,6 +72,10 @@ def to_responses(fields: Mapping[str, Any], *, reasons: bool, recall: Recall = _
     return msgspec.json.encode(body)
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _text(fields: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     wanted = fields.get("response_format")
@@ -86,12 +90,12 @@ def _text(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`tools` and `tool_choice`; the older `functions` make one call at a time."""
-    old = fields.get("functions")
-    if fields.get("tools"):
-        out: dict[str, Any] = {"tools": [_tool(tool) for tool in fields["tools"]]}
+    tools, old = fields.get("tools"), fields.get("functions")
+    if tools:
+        out: dict[str, Any] = {"tools": _each(_tool, tools)}
         choice = fields.get("tool_choice")
     elif old:
-        out = {"tools": [_function(function) for function in old], "parallel_tool_calls": False}
+        out = {"tools": _each(_function, old), "parallel_tool_calls": False}
         choice = fields.get("function_call")
         choice = {"type": "function", "function": choice} if isinstance(choice, Mapping) else choice
     else:
@@ -101,14 +105,21 @@ def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def _each(shape: Callable[[Mapping[str, Any]], dict[str, Any]], given: Any) -> Any:
+    """What is no list of objects goes up as it is, for the API to refuse."""
+    if not isinstance(given, list):
+        return given
+    return [shape(one) if isinstance(one, Mapping) else one for one in given]
+
+
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     if tool.get("type") == "custom":
-        custom = dict(tool.get("custom") or {})
+        custom = dict(_mapping(tool.get("custom")))
         wanted = custom.get("format")
         if isinstance(wanted, Mapping) and isinstance(wanted.get("grammar"), Mapping):
             custom["format"] = {"type": wanted.get("type"), **wanted["grammar"]}
         return {"type": "custom", **custom}
-    return _function(tool.get("function") or {})
+    return _function(_mapping(tool.get("function")))
 
 
 def _function(function: Mapping[str, Any]) -> dict[str, Any]:

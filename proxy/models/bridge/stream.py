@@ -22,7 +22,16 @@ from typing import Any
 
 import msgspec
 
-from proxy.models.bridge.answer import Asked, annotation_of, call_of, error_of, finish_of, head_of, usage_of
+from proxy.models.bridge.answer import (
+    Asked,
+    annotation_of,
+    call_of,
+    error_of,
+    finish_of,
+    head_of,
+    parts_of,
+    usage_of,
+)
 from proxy.models.bridge.memory import Sealed
 from proxy.models.sse import DONE, EventSplitter, data_of, event
 
@@ -164,7 +173,7 @@ class ChatStream:
             if rest:
                 self._write_arguments(state, rest, out)
         elif state.kind == "message" and state.sent == 0:
-            for part in item.get("content") or ():
+            for part in parts_of(item):
                 name, key = ("refusal", "refusal") if part.get("type") == "refusal" else ("content", "text")
                 self._say(state, name, {"delta": part.get(key)}, out)
 

@@ -1,5 +1,6 @@
 """The same chat request, directly and over /v1/responses: the app cannot tell which way it went."""
 
+import contextlib
 import json
 
 import pytest
@@ -22,6 +23,65 @@ LOOKUP = {
     "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}},
 }
 MAIL = {"type": "function", "function": {"name": "mail", "parameters": {"type": "object", "properties": {}}}}
+KEYS = (
+    *(
+        "messages",
+        "tools",
+        "functions",
+        "tool_choice",
+        "function_call",
+        "response_format",
+        "role",
+        "content",
+        "type",
+    ),
+    *(
+        "tool_calls",
+        "function",
+        "custom",
+        "image_url",
+        "file",
+        "json_schema",
+        "allowed_tools",
+        "item",
+        "response",
+    ),
+    *(
+        "output_index",
+        "delta",
+        "error",
+        "usage",
+        "output",
+        "annotations",
+        "incomplete_details",
+        "status",
+        "created_at",
+    ),
+    *(
+        "input_tokens_details",
+        "stream_options",
+        "format",
+        "grammar",
+        "text",
+        "refusal",
+        "annotation",
+        "call_id",
+    ),
+)
+EVENTS = (
+    *(
+        "response.created",
+        "response.output_item.added",
+        "response.output_text.delta",
+        "response.refusal.delta",
+    ),
+    *(
+        "response.output_text.annotation.added",
+        "response.function_call_arguments.delta",
+        "response.output_item.done",
+    ),
+    *("response.completed", "response.incomplete", "response.failed", "error", "message", "function_call"),
+)
 SHELL = {"type": "custom", "custom": {"name": "shell", "description": "runs a command"}}
 
 
@@ -317,3 +377,33 @@ def test_what_has_no_counterpart_is_listed():
     tokens = translate(fields, catalogue.get("o4-mini"), catalogue.get("gpt-6-astra")).tokens
     assert set(tokens) == {"endpoint:responses", "messages.name:dropped", "seed:dropped", "store:dropped",
                            "brand_new:dropped", "web_search_options:dropped"}  # fmt: skip
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6))
+def test_a_request_of_any_shape_is_carried_for_the_api_to_refuse(fields):
+    """We do not fall over before the provider can explain what is wrong."""
+    json.loads(to_responses(fields, reasons=True))
+    Asked.of(fields)
+
+
+@given(st.sampled_from(EVENTS), st.dictionaries(st.sampled_from(KEYS), JSON, max_size=5))
+def test_an_event_of_any_shape_does_not_stop_the_machine(kind, fields):
+    """Nor does an answer; at worst it is called none."""
+    machine = ChatStream(Asked())
+    machine.feed(stream_of()[:900])
+    machine.feed(b"\n\ndata: " + json.dumps({**fields, "type": kind}).encode() + b"\n\n")
+    answer = json.dumps({"output": [fields], **fields, "usage": fields}).encode()
+    with contextlib.suppress(ValueError):
+        to_chat(answer, Asked())
+    to_chat_error(answer)
