@@ -56,7 +56,7 @@ class Stream(Held):
         await send(START)
         while not (cut.is_set() or self.go_on.is_set()):
             await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
         end = b"data: error\n\n" if cut.is_set() else b"data: [DONE]\n\n"
         await send({"type": "http.response.body", "body": end})
 
@@ -217,7 +217,7 @@ def test_two_hundred_streams_half_of_them_too_long() -> None:
     """The short half is whole, the long half ends with an error frame, every `finally` ran."""
 
     async def main() -> None:
-        app, short = Stream(), []
+        app, finish = Stream(), asyncio.Event()
         app.expected = 200
 
         async def split(scope, receive, send) -> None:
@@ -225,21 +225,21 @@ def test_two_hundred_streams_half_of_them_too_long() -> None:
                 await receive()
                 app.running += 1
                 await send(START)
-                short.append(send)
-                await asyncio.sleep(0.3)
+                await finish.wait()
                 await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
                 app.settled += 1
             else:
                 await app(scope, receive, send)
 
-        async with open_port(split, BRISK) as port:
+        async with open_port(split, replace(BRISK, cut_s=20.0)) as port:
             loop = asyncio.get_running_loop()
             paths = [b"/short", b"/long"] * 100
             sent = [b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in paths]
             clients = [loop.create_task(port.exchange(one)) for one in sent]
             while app.running < 200:
                 await asyncio.sleep(0.01)
-            report = await port.server.drain(0.6)
+            loop.call_later(0.1, finish.set)
+            report = await port.server.drain(1.5)
             answers = [await client for client in clients]
             assert all(b"[DONE]" in one for one in answers[::2])
             assert all(b"data: error" in one for one in answers[1::2])
