@@ -108,7 +108,10 @@ class StopCutter:
         for whole in self._splitter.feed(block):
             if self.done:
                 break
-            self._event(whole, out)
+            try:
+                self._event(whole, out)
+            except _UNREADABLE:
+                out.append(whole)
         return b"".join(out)
 
     def finish(self) -> bytes:

@@ -4,7 +4,7 @@ Each part keeps its text; `index` becomes its number. id, created and model are 
 answer share them. Usage is the sum over the parts: the prompt was paid n times, and that is what the caller is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,10 +17,11 @@ _SHARED = ("id", "created", "model", "system_fingerprint", "service_tier")
 def merge_whole(bodies: Sequence[bytes]) -> bytes:
     """One chat answer out of several, choices in the order given. Raises ValueError when a body is not an answer."""
     answers = [_answer(body) for body in bodies]
-    choices = [choice for answer in answers for choice in answer["choices"]]
+    choices = [choice for answer in answers for choice in answer["choices"] if isinstance(choice, dict)]
     merged = {**answers[0], "choices": [{**choice, "index": i} for i, choice in enumerate(choices)]}
-    if "usage" in answers[0]:
-        merged["usage"] = sum_usage([answer.get("usage") or {} for answer in answers])
+    usages = [answer["usage"] for answer in answers if isinstance(answer.get("usage"), dict)]
+    if usages:
+        merged["usage"] = sum_usage(usages)
     return msgspec.json.encode(merged)
 
 
@@ -34,17 +35,18 @@ def _answer(body: bytes) -> dict[str, Any]:
     raise ValueError("not a chat answer")
 
 
-def sum_usage(usages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def sum_usage(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Every number added up, details included; other values as in the first usage that has them."""
     out: dict[str, Any] = {}
     for usage in usages:
         for name, value in usage.items():
+            known = out.get(name)
             if isinstance(value, dict):
-                out[name] = sum_usage([out.get(name) or {}, value])
+                out[name] = sum_usage([known if isinstance(known, dict) else {}, value])
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                out[name] = (out.get(name) or 0) + value
-            else:
-                out.setdefault(name, value)
+                out[name] = value + (known if isinstance(known, int | float) else 0)
+            elif known is None:
+                out[name] = value
     return out
 
 
@@ -88,7 +90,9 @@ class StreamMerger:
             self._last = chunk
             if not chunk["choices"]:
                 return b""
-        chunk["choices"] = [{**choice, "index": part} for choice in chunk["choices"]]
+        chunk["choices"] = [
+            {**choice, "index": part} for choice in chunk["choices"] if isinstance(choice, dict)
+        ]
         return event(msgspec.json.encode(chunk))
 
     def _ending(self) -> bytes:

@@ -161,6 +161,12 @@ def test_any_bytes_pass_through(data):
         assert sent == data
 
 
+def test_a_chunk_that_can_be_read_only_in_part_passes():
+    """A match in it cannot be cut, because the rest of the chunk cannot be written again."""
+    odd = b'data: {"x":"\\ud800","choices":[{"index":0,"delta":{"content":"aEND"}}]}\n\n'
+    assert play([odd], ["END"])[1] == odd
+
+
 def test_log_probabilities_end_with_the_text():
     """No probabilities of words that are not shown."""
     body = json.loads(data_of(chunk("a END")))

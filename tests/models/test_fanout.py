@@ -1,5 +1,6 @@
 """n answers asked for one by one look like n answers."""
 
+import contextlib
 import json
 
 import pytest
@@ -102,3 +103,21 @@ def test_usages_of_different_shapes_add_up():
         "d": {"x": 3},
         "e": None,
     }
+
+
+KEYS = st.sampled_from(["choices", "usage", "a", "id"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@given(st.lists(JSON, min_size=1, max_size=3))
+def test_nothing_a_part_sends_stops_the_merging(values):
+    """Odd parts give odd answers, never a crash."""
+    merger = StreamMerger(1)
+    for value in values:
+        merger.feed(0, f"data: {json.dumps(value)}\n\n".encode())
+    with contextlib.suppress(ValueError):
+        merge_whole([json.dumps(value).encode() for value in values])

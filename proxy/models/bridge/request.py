@@ -46,12 +46,20 @@ def _nothing(call_id: str) -> tuple[()]:
     return ()
 
 
-def to_responses(fields: Mapping[str, Any], *, reasons: bool, recall: Recall = _nothing) -> bytes:
-    """The Responses body of an already translated chat request.
+def to_responses(
+    fields: Mapping[str, Any],
+    edits: Mapping[str, bytes] | None = None,
+    *,
+    reasons: bool,
+    recall: Recall = _nothing,
+) -> bytes:
+    """The Responses body of a chat request with its translation's `edits` (JSON bytes by field, b"" takes one out).
 
     `reasons`: the target runs with an effort, so its reasoning is asked for in sealed form. `recall` gives back what was
     sealed before a tool call.
     """
+    if edits:
+        fields = _edited(fields, edits)
     body: dict[str, Any] = {name: fields[name] for name in SAME if fields.get(name) is not None}
     body["input"] = items_of(fields.get("messages"), recall)
     body["store"] = False
@@ -70,6 +78,11 @@ def to_responses(fields: Mapping[str, Any], *, reasons: bool, recall: Recall = _
     if isinstance(options, Mapping) and "include_obfuscation" in options:
         body["stream_options"] = {"include_obfuscation": options["include_obfuscation"]}
     return msgspec.json.encode(body)
+
+
+def _edited(fields: Mapping[str, Any], edits: Mapping[str, bytes]) -> dict[str, Any]:
+    out = {name: fields[name] for name in fields if name not in edits}
+    return out | {name: msgspec.json.decode(value) for name, value in edits.items() if value}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

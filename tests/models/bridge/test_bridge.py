@@ -171,6 +171,14 @@ def test_older_functions_come_back_as_function_calls():
     assert "sunny" in kit.bridged(loop)["choices"][0]["message"]["content"]
 
 
+def test_edits_of_the_translation_are_applied():
+    """What was renamed or taken out for the target is so over the bridge too."""
+    body = says("x", max_tokens=99, temperature=0.2)
+    edits = {"max_tokens": b"", "max_completion_tokens": b"99", "temperature": b"", "model": b'"m"'}
+    sent = json.loads(to_responses(body, edits, reasons=True))
+    assert (sent["model"], sent["max_output_tokens"], "temperature" in sent) == ("m", 99, False)
+
+
 def test_strict_and_storing_keep_their_chat_defaults():
     """Responses would make functions strict and store the answer."""
     body = json.loads(to_responses(says("x", tools=[WEATHER, STRICT, SHELL], store=True), reasons=True))
