@@ -37,7 +37,7 @@ def test_a_line_break_or_nul_is_refused_wherever_it_stands(bad: bytes, place: st
     """Header values are the caller's words; they must stay inside their line."""
     parts = {"value": b"v", "name": b"x-n", "target": b"/t", "method": b"POST"}
     parts[place] += bad
-    with pytest.raises(ValueError, match=r"not allowed|CR, LF or NUL") as caught:
+    with pytest.raises(ValueError, match=r"not allowed|CR, LF or NUL|no token") as caught:
         HEADS.build(parts["method"], parts["target"], [(parts["name"], parts["value"])], 0)
     assert "x: y" not in str(caught.value)
 
