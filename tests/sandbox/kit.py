@@ -73,7 +73,7 @@ class Caller:
     def chat(self, model="gpt-4.1-mini", text="hello", **fields):
         return self.post("/v1/chat/completions", chat_body(model, text, **fields))
 
-    def responses(self, model="gpt-5", input="hello", **fields):
+    def responses(self, model="gpt-5", input="hello", **fields):  # noqa: A002 - the API calls it so
         return self.post("/v1/responses", {"model": model, "input": input, **fields})
 
     @property
@@ -97,7 +97,10 @@ def tool(name="get_weather", strict=None, **properties):
     if strict:
         schema["additionalProperties"] = False
     function = {"name": name, "parameters": schema}
-    return {"type": "function", "function": {**function, "strict": strict} if strict is not None else function}
+    return {
+        "type": "function",
+        "function": {**function, "strict": strict} if strict is not None else function,
+    }
 
 
 def flat_tool(name="get_weather", **properties):

@@ -20,7 +20,16 @@ def only(answer):
 def test_an_answer_has_every_key_clients_read(api):
     """Also those that are null."""
     out = api.chat().json
-    assert set(out) == {"id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"}
+    assert set(out) == {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "service_tier",
+        "system_fingerprint",
+    }
     assert out["model"] == "gpt-4.1-mini-2025-04-14"
     assert out["object"] == "chat.completion"
     choice = out["choices"][0]
@@ -48,7 +57,10 @@ def test_a_named_tool_is_called_and_the_answer_ends_with_stop(api):
 def test_arguments_follow_the_schema_and_take_words_and_numbers_from_the_prompt(api):
     """So that a test can tell that the prompt arrived."""
     choice = only(api.chat(text="call get_weather in Paris for 3 days", tools=[tool()]))
-    assert json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"]) == {"city": "Paris", "days": 3}
+    assert json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"]) == {
+        "city": "Paris",
+        "days": 3,
+    }
 
 
 @pytest.mark.parametrize("text", ["What is the weather?", "use get_weather now"])
@@ -162,7 +174,11 @@ def test_a_small_cap_on_a_reasoning_model_buys_only_thought():
     out = api.chat("o4-mini", max_completion_tokens=50).json
     assert out["choices"][0]["message"]["content"] == ""
     assert out["choices"][0]["finish_reason"] == "length"
-    assert out["usage"]["completion_tokens_details"]["reasoning_tokens"] == out["usage"]["completion_tokens"] == 50
+    assert (
+        out["usage"]["completion_tokens_details"]["reasoning_tokens"]
+        == out["usage"]["completion_tokens"]
+        == 50
+    )
     strict = everything(doubts=frozenset({"small_cap_is_400"})).chat("o4-mini", max_completion_tokens=50)
     assert strict.error["message"].startswith("Could not finish the message because max_tokens")
 
@@ -194,7 +210,9 @@ def test_logprobs_come_for_every_token_with_as_many_alternatives_as_asked(api):
 
 def test_a_prediction_is_billed_for_what_it_got_wrong(api):
     """Rejected tokens are inside the output."""
-    usage = api.chat(text="[[sandbox:say=one two]]", prediction={"type": "content", "content": "one three four"}).json
+    usage = api.chat(
+        text="[[sandbox:say=one two]]", prediction={"type": "content", "content": "one three four"}
+    ).json
     details = usage["usage"]["completion_tokens_details"]
     assert details["accepted_prediction_tokens"] == 1
     assert details["rejected_prediction_tokens"] == 2
@@ -241,4 +259,8 @@ def test_a_fine_tune_answers_under_its_own_name(api):
     name = "ft:gpt-4.1-mini:acme::abc123"
     assert api.chat(name).json["model"] == name
     assert api.chat("ft:gpt-9:acme::abc").status == 404
-    assert api.chat("ft:o4-mini:acme::abc").error["message"].startswith("The model `ft:o4-mini:acme::abc` has been")
+    assert (
+        api.chat("ft:o4-mini:acme::abc")
+        .error["message"]
+        .startswith("The model `ft:o4-mini:acme::abc` has been")
+    )

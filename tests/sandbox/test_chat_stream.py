@@ -28,7 +28,10 @@ def test_a_stream_opens_with_the_role_and_ends_with_a_reason_and_done(api):
 
 def test_every_chunk_repeats_the_same_head(api):
     """id, created, model, tier and fingerprint."""
-    heads = {(c["id"], c["created"], c["model"], c["service_tier"], c["system_fingerprint"]) for c in chunks(api.chat(stream=True))}
+    heads = {
+        (c["id"], c["created"], c["model"], c["service_tier"], c["system_fingerprint"])
+        for c in chunks(api.chat(stream=True))
+    }
     assert len(heads) == 1
 
 
@@ -65,7 +68,10 @@ def test_padding_is_there_unless_switched_off(api):
 
 def test_one_tool_call_travels_with_the_role_and_gives_its_id_once(api):
     """Arguments follow in pieces under the same index."""
-    deltas = [c["choices"][0]["delta"] for c in chunks(api.chat(text="use get_weather", stream=True, tools=[tool()]))]
+    deltas = [
+        c["choices"][0]["delta"]
+        for c in chunks(api.chat(text="use get_weather", stream=True, tools=[tool()]))
+    ]
     first = deltas[0]["tool_calls"][0]
     assert deltas[0]["content"] is None
     assert first["function"] == {"name": "get_weather", "arguments": ""}
@@ -99,13 +105,18 @@ def test_logprobs_and_refusals_stream_in_their_own_fields(api):
 
 def test_the_older_functions_stream_as_function_call(api):
     """Name first, then arguments."""
-    deltas = [c["choices"][0]["delta"] for c in chunks(api.chat(text="use get_weather", stream=True, functions=[tool()["function"]]))]
+    deltas = [
+        c["choices"][0]["delta"]
+        for c in chunks(api.chat(text="use get_weather", stream=True, functions=[tool()["function"]]))
+    ]
     assert deltas[0]["function_call"] == {"name": "get_weather", "arguments": ""}
     assert all(set(delta["function_call"]) == {"arguments"} for delta in deltas[1:-1])
 
 
 def test_custom_tools_stream_their_input():
     """In pieces under `custom`."""
-    answer = Caller().chat("gpt-5", "use shell", stream=True, tools=[{"type": "custom", "custom": {"name": "shell"}}])
+    answer = Caller().chat(
+        "gpt-5", "use shell", stream=True, tools=[{"type": "custom", "custom": {"name": "shell"}}]
+    )
     calls = [call for c in chunks(answer) for call in c["choices"][0]["delta"].get("tool_calls", [])]
     assert "".join(call["custom"]["input"] for call in calls) == "input for shell"

@@ -38,7 +38,9 @@ def settled(live):
 def raw_request(live, order, **fields):
     """The bytes of a chunked answer, unchecked by any client library."""
     port = int(live.url.rsplit(":", 1)[1])
-    body = httpx.Request("POST", live.url, json=chat_body("gpt-4.1", f"hi [[sandbox:words=20]] {order}", **fields)).read()
+    body = httpx.Request(
+        "POST", live.url, json=chat_body("gpt-4.1", f"hi [[sandbox:words=20]] {order}", **fields)
+    ).read()
     sock = socket.create_connection(("127.0.0.1", port), timeout=5)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: {len(body)}\r\n\r\n"
     sock.sendall(head.encode() + body)

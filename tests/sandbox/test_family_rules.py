@@ -8,7 +8,14 @@ CLASSIC = ("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")
 O = ("o1", "o3", "o3-mini", "o4-mini")
 FIVE = ("gpt-5", "gpt-5-mini", "gpt-5-nano")
 NONE_BY_DEFAULT = ("gpt-5.1", "gpt-5.2", "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano")
-MEDIUM_BY_DEFAULT = ("gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.6-sol", "gpt-6-luna", "gpt-6-sol", "gpt-6.1-terra")
+MEDIUM_BY_DEFAULT = (
+    "gpt-5.6-luna",
+    "gpt-5.6-terra",
+    "gpt-5.6-sol",
+    "gpt-6-luna",
+    "gpt-6-sol",
+    "gpt-6.1-terra",
+)
 ASTRA = ("gpt-6-astra", "gpt-6.1-sol", "gpt-6.2-sol", "gpt-6.2-astra")
 REASONING = (*O, *FIVE, *NONE_BY_DEFAULT, *MEDIUM_BY_DEFAULT, *ASTRA)
 OPEN = ("gpt-oss-120b",)
@@ -131,7 +138,12 @@ def test_top_logprobs_end_at_five_on_newer_models(api, model):
 @pytest.mark.parametrize("model", REASONING)
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("logit_bias", {"1": 5}), ("stop", "END"), ("stop", ["END"]), ("prediction", {"type": "content", "content": "x"})],
+    [
+        ("logit_bias", {"1": 5}),
+        ("stop", "END"),
+        ("stop", ["END"]),
+        ("prediction", {"type": "content", "content": "x"}),
+    ],
     ids=str,
 )
 def test_reasoning_models_refuse_bias_stop_and_prediction(api, model, name, value):
@@ -158,7 +170,10 @@ def test_every_family_takes_several_choices(api, model):
 def test_classic_models_do_not_know_reasoning_effort(api, model):
     """The parameter is not unsupported but unrecognized, as an unknown one would be."""
     refused(
-        api.chat(model, reasoning_effort="low"), None, None, "Unrecognized request argument supplied: reasoning_effort"
+        api.chat(model, reasoning_effort="low"),
+        None,
+        None,
+        "Unrecognized request argument supplied: reasoning_effort",
     )
 
 
@@ -227,7 +242,12 @@ def test_gpt_5_4_takes_chat_tools_only_without_effort(api, model):
     """Absent or none; anything else points to /v1/responses."""
     assert api.chat(model, tools=[tool()]).status == 200
     assert api.chat(model, tools=[tool()], reasoning_effort="none").status == 200
-    refused(api.chat(model, tools=[tool()], reasoning_effort="low"), None, "reasoning_effort", tools_refusal(model))
+    refused(
+        api.chat(model, tools=[tool()], reasoning_effort="low"),
+        None,
+        "reasoning_effort",
+        tools_refusal(model),
+    )
 
 
 @pytest.mark.parametrize("model", MEDIUM_BY_DEFAULT)
@@ -235,7 +255,12 @@ def test_gpt_5_6_takes_chat_tools_only_with_an_explicit_none(api, model):
     """Leaving the effort out is refused as well, because the default is medium."""
     assert api.chat(model, tools=[tool()], reasoning_effort="none").status == 200
     refused(api.chat(model, tools=[tool()]), None, "reasoning_effort", tools_refusal(model))
-    refused(api.chat(model, tools=[tool()], reasoning_effort="high"), None, "reasoning_effort", tools_refusal(model))
+    refused(
+        api.chat(model, tools=[tool()], reasoning_effort="high"),
+        None,
+        "reasoning_effort",
+        tools_refusal(model),
+    )
 
 
 @pytest.mark.parametrize("model", ASTRA)
@@ -278,7 +303,9 @@ def test_cache_options_are_known_from_gpt_5_6_on(api, model):
         refused(answer, UNSUPPORTED, "prompt_cache_options")
 
 
-IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}]
+IMAGE = [
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}
+]
 
 
 @pytest.mark.parametrize("model", ALL)
@@ -294,7 +321,12 @@ def test_images_are_read_by_all_but_the_text_only_models(api, model):
 
 def test_audio_belongs_to_audio_models(api):
     """Input parts and output modality alike."""
-    spoken = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]
+    spoken = [
+        {
+            "role": "user",
+            "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}],
+        }
+    ]
     refused(api.chat("gpt-4.1", messages=spoken), None, "messages.[0].content.[0].type")
     refused(api.chat("gpt-4.1", modalities=["text", "audio"], audio={}), "invalid_value", "modalities")
     wanted = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
@@ -305,7 +337,8 @@ def test_audio_belongs_to_audio_models(api):
 
 
 @pytest.mark.parametrize(
-    ("model", "most"), [("gpt-4.1", 32768), ("gpt-4o-mini", 16384), ("o4-mini", 100_000), ("gpt-5.4", 128_000)]
+    ("model", "most"),
+    [("gpt-4.1", 32768), ("gpt-4o-mini", 16384), ("o4-mini", 100_000), ("gpt-5.4", 128_000)],
 )
 def test_a_cap_above_the_models_own_is_refused(api, model, most):
     """By exactly one token."""
@@ -329,5 +362,7 @@ def test_an_o_model_shares_its_window_between_prompt_and_cap(api):
     """200k in all, not 200k and 100k."""
     assert api.chat("o4-mini", "x" * 500_000).status == 200
     refused(
-        api.chat("o4-mini", "x" * 500_000, max_completion_tokens=100_000), "context_length_exceeded", "messages"
+        api.chat("o4-mini", "x" * 500_000, max_completion_tokens=100_000),
+        "context_length_exceeded",
+        "messages",
     )

@@ -107,7 +107,11 @@ def test_a_directive_can_be_limited_by_times_and_model(api):
 
 def test_only_the_last_user_text_gives_orders(api):
     """Also inside content parts and on responses."""
-    old = [{"role": "user", "content": "[[sandbox:500]]"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}]
+    old = [
+        {"role": "user", "content": "[[sandbox:500]]"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "y"},
+    ]
     assert api.chat(messages=old).status == 200
     parts = [{"role": "user", "content": [{"type": "text", "text": "[[sandbox:500]]"}]}]
     assert api.chat(messages=parts).status == 500
@@ -117,7 +121,13 @@ def test_only_the_last_user_text_gives_orders(api):
 
 @pytest.mark.parametrize(
     "wish",
-    [{"action": "explode"}, {"action": "500", "colour": 1}, {"action": "500", "match": {"moon": 1}}, "500", {"action": "cut", "at": "x"}],
+    [
+        {"action": "explode"},
+        {"action": "500", "colour": 1},
+        {"action": "500", "match": {"moon": 1}},
+        "500",
+        {"action": "cut", "at": "x"},
+    ],
     ids=str,
 )
 def test_a_rule_that_makes_no_sense_is_refused_and_the_old_ones_stay(api, wish):
@@ -159,7 +169,9 @@ def test_usage_can_be_missing_or_zero_while_the_log_knows_better(api, action, us
     """Whole and streamed."""
     assert api.chat(text=f"[[sandbox:{action}]]").json.get("usage") == usage
     assert api.last.bill.output > 0
-    events = api.chat(text=f"[[sandbox:{action}]]", stream=True, stream_options={"include_usage": True}).events
+    events = api.chat(
+        text=f"[[sandbox:{action}]]", stream=True, stream_options={"include_usage": True}
+    ).events
     told = [event["usage"] for event in events if event != "[DONE]" and event.get("usage")]
     assert told == ([usage] if usage else [])
 

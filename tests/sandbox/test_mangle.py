@@ -78,4 +78,7 @@ def test_a_stream_can_come_byte_by_byte(api, healthy):
 def test_the_end_mark_can_be_missing(api):
     """Chat without [DONE], responses without completed."""
     assert b"[DONE]" not in streamed(api, "no_done").body
-    assert api.responses(input="[[sandbox:no_done]]", stream=True).events[-1]["type"] == "response.output_item.done"
+    assert (
+        api.responses(input="[[sandbox:no_done]]", stream=True).events[-1]["type"]
+        == "response.output_item.done"
+    )

@@ -26,7 +26,9 @@ def test_a_response_echoes_its_settings_and_reports_usage(api):
 
 def test_the_same_conversation_gets_the_same_words_on_both_endpoints(api):
     """Text, tool calls and counts, so that a bridge between them can be checked."""
-    chat = api.chat("gpt-5", messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "hello"}]).json
+    chat = api.chat(
+        "gpt-5", messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "hello"}]
+    ).json
     out = api.responses("gpt-5", instructions="s").json
     assert out["output"][-1]["content"][0]["text"] == chat["choices"][0]["message"]["content"]
     assert out["usage"]["output_tokens"] == chat["usage"]["completion_tokens"]
@@ -43,7 +45,10 @@ def test_a_three_step_tool_loop_without_storage_carries_its_sealed_reasoning(api
         output = api.responses("gpt-5.6-terra", items, **asked).json["output"]
         assert [item["type"] for item in output] == ["reasoning", "function_call"]
         names.append(output[1]["name"])
-        items += [*output, {"type": "function_call_output", "call_id": output[1]["call_id"], "output": names[-1]}]
+        items += [
+            *output,
+            {"type": "function_call_output", "call_id": output[1]["call_id"], "output": names[-1]},
+        ]
     last = api.responses("gpt-5.6-terra", items, **asked).json["output"][-1]
     assert names == ["alpha", "beta", "gamma"]
     assert last["content"][0]["text"] == "The tools say: alpha; beta; gamma."
@@ -63,7 +68,9 @@ def test_a_response_that_was_not_stored_cannot_be_continued_or_fetched(api):
     """store: false means gone."""
     gone = api.responses(store=False).json["id"]
     assert api.responses(previous_response_id=gone).error["code"] == "previous_response_not_found"
-    assert api.send("GET", f"/v1/responses/{gone}").error["message"] == f"Response with id '{gone}' not found."
+    assert (
+        api.send("GET", f"/v1/responses/{gone}").error["message"] == f"Response with id '{gone}' not found."
+    )
 
 
 def test_stored_responses_can_be_fetched_listed_deleted(api):
@@ -126,12 +133,20 @@ def test_refusals_logprobs_and_summaries_have_their_places(api):
 def test_input_tokens_are_counted_without_answering(api):
     """The same number the bill would show."""
     counted = api.post("/v1/responses/input_tokens", {"model": "gpt-5", "input": "hello"}).json
-    assert counted == {"object": "response.input_tokens", "input_tokens": api.responses().json["usage"]["input_tokens"]}
+    assert counted == {
+        "object": "response.input_tokens",
+        "input_tokens": api.responses().json["usage"]["input_tokens"],
+    }
 
 
 def test_a_text_format_is_obeyed(api):
     """JSON that names every key."""
-    schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"], "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"x": {"type": "integer"}},
+        "required": ["x"],
+        "additionalProperties": False,
+    }
     text = {"format": {"type": "json_schema", "name": "n", "strict": True, "schema": schema}}
     out = api.responses(text=text).json
     assert out["output"][-1]["content"][0]["text"].startswith('{"x":')

@@ -148,7 +148,9 @@ def test_sampling_and_logprobs_follow_the_effective_effort(api, model, effort, t
         assert sampled.error["code"] == "unsupported_parameter"
 
 
-@pytest.mark.parametrize("model", ["gpt-5.4", "gpt-5.6-terra", "gpt-6-astra", "gpt-6.1-sol", "o4-mini", "gpt-4.1"])
+@pytest.mark.parametrize(
+    "model", ["gpt-5.4", "gpt-5.6-terra", "gpt-6-astra", "gpt-6.1-sol", "o4-mini", "gpt-4.1"]
+)
 def test_tools_and_reasoning_go_together_here(api, model):
     """What chat refuses to newer models, this endpoint takes."""
     reasoning = {} if model == "gpt-4.1" else {"reasoning": {"effort": "high"}}

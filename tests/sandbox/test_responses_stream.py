@@ -60,7 +60,9 @@ def test_function_calls_stream_their_arguments(api):
 
 def test_parallel_calls_have_an_output_index_each(api):
     """After the reasoning item."""
-    answer = api.responses(input="call alpha and beta", stream=True, tools=[flat_tool("alpha"), flat_tool("beta")])
+    answer = api.responses(
+        input="call alpha and beta", stream=True, tools=[flat_tool("alpha"), flat_tool("beta")]
+    )
     done = [event for event in answer.events if event["type"] == "response.output_item.done"]
     assert [(event["output_index"], event["item"]["type"]) for event in done] == [
         (0, "reasoning"),

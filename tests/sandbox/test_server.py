@@ -1,0 +1,60 @@
+"""The sandbox as a process: one line with its URL, an answer, and a clean end on SIGTERM."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from proxy.sandbox.server import main
+from tests.sandbox.kit import KEY, chat_body, running
+
+
+def post(url, body):
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {**KEY, "content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_the_command_prints_one_line_serves_and_stops():
+    """`python -m proxy.sandbox --port 0`, with its options."""
+    command = [
+        sys.executable,
+        "-m",
+        "proxy.sandbox",
+        "--port",
+        "0",
+        "--time-scale",
+        "0",
+        "--revive",
+        "o4-mini,o1",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        url = next(word for word in line.split() if word.startswith("http"))
+        assert url.endswith("/v1")
+        assert post(f"{url}/chat/completions", chat_body("o4-mini"))["model"] == "o4-mini-2025-04-16"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_taken_port_is_said_in_one_line(capsys):
+    """Exit code 1, no traceback."""
+    with running() as live, pytest.raises(SystemExit) as ending:
+        main(["--port", live.url.rsplit(":", 1)[1]])
+    assert ending.value.code == 1
+    assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_date_can_be_given_on_the_command_line(capsys):
+    """And a wrong one is refused by argparse."""
+    with pytest.raises(SystemExit):
+        main(["--today", "tomorrow"])
+    assert "--today" in capsys.readouterr().err
