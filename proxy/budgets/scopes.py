@@ -9,7 +9,7 @@ caller escape by inventing names, or spend in somebody else's name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 from proxy.budgets.windows import Per
@@ -128,6 +128,13 @@ class Book:
         for each in self.budgets:
             place = (each.scope, each.of)
             self._by_object[place] = (*self._by_object.get(place, ()), each)
+
+    def with_limits(self, limits_nano: Mapping[str, int]) -> "Book":
+        """The same book with some budgets' limits replaced, by name (operators do that while the proxy runs)."""
+        changed = [
+            replace(each, limit_nano=limits_nano.get(each.name, each.limit_nano)) for each in self.budgets
+        ]
+        return Book(changed, self._limits)
 
     def counters(
         self, caller: Caller, model: str, user_hash: str, *, money_only: bool = False

@@ -41,9 +41,10 @@ class StoreAway(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """`script` is what to load when Redis does not know it; cleared once it was loaded."""
+    """`commands` are sent together and the last one's answer counts (a transaction's EXEC). `script` is what to load when
+    Redis does not know it; cleared once it was loaded."""
 
-    words: tuple[Word, ...]
+    commands: Sequence[tuple[Word, ...]]
     answer: asyncio.Future[Any]
     script: Script | None = field(default=None, repr=False)
 
@@ -73,19 +74,23 @@ class Pipe:
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
         """One command. The future raises StoreAway, or redis' ResponseError when Redis refused it."""
-        return self._put(words, None)
+        return self._put((words,), None)
 
     def script(self, script: Script, keys: Sequence[str], args: Iterable[Word]) -> asyncio.Future[Any]:
         """One script, by its hash."""
-        return self._put(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        return self._put((("EVALSHA", script.sha, len(keys), *keys, *args),), script)
 
-    def _put(self, words: tuple[Word, ...], script: Script | None) -> asyncio.Future[Any]:
+    def transaction(self, commands: Sequence[tuple[Word, ...]]) -> asyncio.Future[Any]:
+        """Commands that nothing comes between; the future has the list of their answers."""
+        return self._put((("MULTI",), *commands, ("EXEC",)), None)
+
+    def _put(self, commands: Sequence[tuple[Word, ...]], script: Script | None) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
         if self.breaker.is_open:
             answer.set_exception(StoreAway("Redis has not been answering"))
             return answer
-        self._queue.append(_Call(words, answer, script))
+        self._queue.append(_Call(commands, answer, script))
         self._wake.set()
         return answer
 
@@ -114,10 +119,11 @@ class Pipe:
         try:
             async with limit:
                 connection = await self._connected()
-                packed = b"".join([pack_command(call.words) for call in batch])  # type: ignore[arg-type]
+                packed = b"".join([pack_command(words) for call in batch for words in call.commands])  # type: ignore[arg-type]
                 await connection.send_packed_command(packed, check_health=False)
                 while unanswered:
-                    reply = await self._read(connection)
+                    for _ in unanswered[-1].commands:
+                        reply = await self._read(connection)
                     self._answer(unanswered.pop(), reply)
             self.breaker.succeeded()
         except (RedisError, OSError, EOFError) as error:
@@ -143,7 +149,7 @@ class Pipe:
     def _answer(self, call: _Call, reply: Any) -> None:
         if isinstance(reply, NoScriptError) and call.script is not None:
             script, call.script = call.script, None
-            load = _Call(("SCRIPT", "LOAD", script.text), _nobody())
+            load = _Call((("SCRIPT", "LOAD", script.text),), _nobody())
             self._queue[:0] = [load, call]
             self._wake.set()
         elif call.answer.done():
@@ -173,7 +179,7 @@ class Pipe:
     async def _probe(self) -> None:
         """Ask whether Redis is back; the breaker closes when it answers."""
         await asyncio.sleep(PROBE_EVERY_S)
-        await self._exchange([_Call(("PING",), _nobody())])
+        await self._exchange([_Call((("PING",),), _nobody())])
 
 
 def _too_late(limit: asyncio.Timeout, due_s: float) -> None:

@@ -9,7 +9,7 @@ entered again by the processes that remember it; ids make sure that nothing coun
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
@@ -18,18 +18,23 @@ from proxy.store.client import Pipe, StoreAway
 from proxy.store.ports import Settlement
 from proxy.store.scripts import EPOCH
 
+ANY_EPOCH: Final = "*"
+"""As the epoch a rebuild continues: an operator without a snapshot says that this data is to be counted on."""
+
 _MOST_REMEMBERED: Final = 8192
+_LOOKS_KEPT: Final = 5
 
 
 class Epoch:
     """`name` and `seq` as this process knows them; `lost` while the data is not ours; `name` is "" before the first look."""
 
-    __slots__ = ("_entered", "_new_name", "known", "lost", "name", "seq")
+    __slots__ = ("_entered", "_new_name", "_snapshots", "known", "lost", "name", "seq")
 
     def __init__(self, known: str, new_name: Callable[[], str]) -> None:
         """`known` is the epoch a snapshot on disk remembers, "" for none."""
         self._new_name = new_name
         self._entered: deque[tuple[int, Settlement]] = deque(maxlen=_MOST_REMEMBERED)
+        self._snapshots: deque[int] = deque([0], maxlen=_LOOKS_KEPT)
         self.known = known
         self.name = ""
         self.seq = 0
@@ -49,20 +54,27 @@ class Epoch:
         expected, least_seq = self.name or self.known, self.seq
         arguments = (self._new_name(), "1" if expected else "0")
         try:
-            found, seq, _, previous, snapshot_seq = await pipe.script(EPOCH, [keys.META], arguments)
+            found: Any = await pipe.script(EPOCH, [keys.META], arguments)
         except ResponseError as refusal:
             raise StoreAway(str(refusal)) from None
-        name = found.decode()
-        if not expected or (name == expected and seq >= least_seq):
+        name, seq, previous, restored_seq, snapshot_seq = found
+        name = name.decode()
+        again: list[Settlement] = []
+        if name == expected and seq >= least_seq:
             self._adopt(name, seq)
-        elif name and previous.decode() == expected:
+        elif name and self._continues(name, previous.decode().split()):
             self._adopt(name, seq)
-            return [bill for at, bill in self._entered if at > snapshot_seq]
+            again = [bill for at, bill in self._entered if at > restored_seq]
         else:
             self.lost = True
-        if not self.lost:
-            self._forget(snapshot_seq)
-        return []
+        self._forget(snapshot_seq)
+        return again
+
+    def _continues(self, name: str, previous: list[str]) -> bool:
+        """Whether another epoch is ours: it continues the one we knew, or we are new here and take what there is."""
+        if not self.name:
+            return name != self.known
+        return self.name in previous or ANY_EPOCH in previous
 
     def _adopt(self, name: str, seq: int) -> None:
         if name != self.name:
@@ -71,5 +83,7 @@ class Epoch:
         self.saw(seq)
 
     def _forget(self, snapshot_seq: int) -> None:
-        while self._entered and self._entered[0][0] <= snapshot_seq:
+        """Let go what snapshots have had for some looks: parents on several machines write theirs at different times."""
+        self._snapshots.append(snapshot_seq)
+        while self._entered and self._entered[0][0] <= self._snapshots[0]:
             self._entered.popleft()

@@ -2,7 +2,7 @@
 
 | key | type | holds | lives |
 |---|---|---|---|
-| meta | hash | epoch, seq, clock (ms); after a rebuild previous, from | for good |
+| meta | hash | epoch, seq, clock (ms); snapshot (its seq); after a rebuild previous, restored | for good |
 | open | zset | hold id → end of lease, ms | while open |
 | h:ID | string | amount, tokens, label, counters of an open hold | while open |
 | d:HOUR:XX | hash | ids that are over → s settled, r released, e:AMOUNT:TOKENS expired | 50 h after the last |
@@ -10,10 +10,12 @@
 | t: r: c: … | hash | tokens, requests (spent); requests under way (held) | window + 48 h |
 | live | zset | money counter → end of its window, s | trimmed by the reaper |
 | users:KEY:DAY | set | users of a key seen that day | 48 h |
-| unsettled | hash | hold id → amount, time, counters charged without a bill | until settled |
+| unsettled | hash | hold id → amount, time, label, counters charged without a bill | until settled |
 | tail | stream | ledger rows (row: JSON; counted: nano already in the rollups) | the latest 10,000 and all not rolled up |
 | rolled | string | last stream id in the rollups | for good |
-| roll:HOUR | hash | key, team, model, task … → requests, nano, tokens | 400 days |
+| roll:HOUR | hash | key, team, model, task, route, measure → count | 400 days |
+| users-roll:DAY | hash | key, user, measure → count | 400 days |
+| sums | hash | what the rollups add up to, for the exporter | for good |
 | keys | hash | SHA-256 of a key → its settings as JSON | for good |
 | limits | hash | budget name → limit set by an operator, nano | for good |
 | version | string | counts changes of keys and limits | for good |
@@ -39,6 +41,7 @@ LIVE: Final = _PREFIX + "live"
 UNSETTLED: Final = _PREFIX + "unsettled"
 TAIL: Final = _PREFIX + "tail"
 ROLLED: Final = _PREFIX + "rolled"
+SUMS: Final = _PREFIX + "sums"
 KEYS: Final = _PREFIX + "keys"
 LIMITS: Final = _PREFIX + "limits"
 VERSION: Final = _PREFIX + "version"
@@ -74,6 +77,11 @@ def users(key_name: str, day: int) -> str:
 def rollup(hour: int) -> str:
     """The rollup of one hour (Unix seconds // 3600)."""
     return f"{_PREFIX}roll:{hour}"
+
+
+def users_rollup(day: int) -> str:
+    """What users spent on one day (Unix seconds // 86400)."""
+    return f"{_PREFIX}users-roll:{day}"
 
 
 def stored_object(object_id: str) -> str:

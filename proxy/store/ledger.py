@@ -148,6 +148,11 @@ class Ledger:
         await self._send_releases()
 
     @property
+    def pipe(self) -> Pipe:
+        """The connection for what is not urgent: accounts and stored objects share it."""
+        return self._bulk
+
+    @property
     def open_holds(self) -> int:
         """Requests between hold and settle in this process."""
         return len(self._open)

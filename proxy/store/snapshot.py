@@ -61,11 +61,8 @@ def write_snapshot(directory: Path, snapshot: Snapshot) -> None:
 async def take_snapshot(pipe: Pipe, at: float) -> Snapshot:
     """Read all live counters in one transaction. Raises StoreAway."""
     names = [name.decode() for name in await pipe.call("ZRANGE", keys.LIVE, 0, -1)]
-    pipe.call("MULTI")
-    pipe.call("HMGET", keys.META, "epoch", "seq")
-    for name in names:
-        pipe.call("HMGET", name, *_FIELDS)
-    (epoch, seq), *rows = await pipe.call("EXEC")
+    reads = [("HMGET", name, *_FIELDS) for name in names]
+    (epoch, seq), *rows = await pipe.transaction([("HMGET", keys.META, "epoch", "seq"), *reads])
     counters = {name: _numbers(row) for name, row in zip(names, rows, strict=True)}
     return Snapshot((epoch or b"").decode(), int(seq or 0), at, counters)
 

@@ -106,3 +106,10 @@ def test_a_written_budget_keeps_every_word():
 def test_budgets_without_a_name_get_one(scope, name):
     """One per object and window, readable in a refusal."""
     assert unnamed(scope, "search", Written()) == name
+
+
+def test_operators_replace_limits_by_name():
+    """`budgets set` changes one budget's limit and nothing else."""
+    changed = BOOK.with_limits({"company": 99})
+    limits = {counter.id: counter.limit for counter in changed.counters(CALLER, "o4-mini", "")}
+    assert (limits["b:company"], limits["b:o4:o4-mini"], limits["r:search-web"]) == (99, 2, 600)

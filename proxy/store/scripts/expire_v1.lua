@@ -12,7 +12,7 @@ if not lease or tonumber(lease) > now then return -1 end
 redis.call('ZREM', KEYS[1], id)
 local record = redis.call('GET', KEYS[3])
 if not record then return -1 end
-local amount, tokens, names = string.match(record, '^(%d+) (%d+)\n[^\n]*\n?(.*)$')
+local amount, tokens, label, names = string.match(record, '^(%d+) (%d+)\n([^\n]*)\n?(.*)$')
 for key in string.gmatch(names, '[^\n]+') do
   local kind = string.match(key, '^[^:]*:(%a):')
   if kind == 'm' then
@@ -26,6 +26,6 @@ end
 redis.call('DEL', KEYS[3])
 redis.call('HSET', KEYS[2], id, 'e:' .. amount .. ':' .. tokens)
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-redis.call('HSET', KEYS[4], id, amount .. ' ' .. string.format('%.0f', now) .. '\n' .. names)
+redis.call('HSET', KEYS[4], id, amount .. ' ' .. string.format('%.0f', now) .. '\n' .. label .. '\n' .. names)
 redis.call('XADD', KEYS[5], '*', 'row', ARGV[3], 'counted', '')
 return tonumber(amount)

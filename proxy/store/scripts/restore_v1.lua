@@ -1,4 +1,5 @@
--- restore_v1: rebuild counters after a loss and begin a new epoch. Never lowers a counter.
+-- restore_v1: rebuild counters after a loss and begin a new epoch, which continues the lost and the replaced one.
+-- Never lowers a counter.
 --
 -- KEYS  1 meta, 2 live (as in hold_v1), then counters
 -- ARGV  1 new epoch   2 the epoch that was lost   3 seq of the snapshot   4 the epoch to replace, '' for none
@@ -21,6 +22,6 @@ for k = 3, #KEYS do
   redis.call('ZADD', KEYS[2], ARGV[at + 4], KEYS[k])
 end
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or '0')
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'previous', ARGV[2], 'from', ARGV[3],
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'previous', ARGV[2] .. ' ' .. ARGV[4], 'restored', ARGV[3],
   'seq', string.format('%.0f', math.max(seq, tonumber(ARGV[3])) + 1))
 return 1

@@ -1,0 +1,103 @@
+"""What goes on in the parent, traffic or not: leases, rollups, snapshots, left-behind journals, lost data.
+
+Everything here is safe to do twice at once; one of several replicas does it (the leader) only to save work. Snapshots are
+written by every parent, on its own disk, because they are needed when the data is gone.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from proxy.store import keys
+from proxy.store.client import Pipe, StoreAway, meanwhile
+from proxy.store.epoch import Epoch
+from proxy.store.journal import orphans
+from proxy.store.reaper import reap
+from proxy.store.rollups import roll_up
+from proxy.store.snapshot import read_snapshot, rebuild, take_snapshot, write_snapshot
+from proxy.store.writer import BATCH, enter
+
+TICK_S: Final = 1.0
+SNAPSHOT_EVERY_TICKS: Final = 5
+_LEASE_MS: Final = 10_000
+_TIMEOUT_S: Final = 5.0
+
+
+class Housekeeping:
+    """One per parent process. `run` until cancelled; `is_leader` for whatever else only one replica should do."""
+
+    def __init__(
+        self, url: str, directory: Path, *, wall_clock: Callable[[], float], new_id: Callable[[], str]
+    ) -> None:
+        self.pipe = Pipe(url, timeout_s=_TIMEOUT_S)
+        self.is_leader = False
+        self._directory = directory
+        self._wall_clock = wall_clock
+        self._new_id = new_id
+        self._token = new_id()
+        snapshot = read_snapshot(directory)
+        self._epoch = Epoch(snapshot.epoch if snapshot else "", new_id)
+        self._epoch.seq = snapshot.seq if snapshot else 0
+
+    async def run(self) -> None:
+        """Tick until cancelled. Redis being away is no error: it is tried again."""
+        async with meanwhile(self.pipe.run()):
+            tick = 0
+            while True:
+                await self.tick(snapshot=tick % SNAPSHOT_EVERY_TICKS == 0)
+                tick += 1
+                await asyncio.sleep(TICK_S)
+
+    async def tick(self, *, snapshot: bool = True) -> None:
+        """One round."""
+        try:
+            await self._look_after_epoch()
+            if self._epoch.lost:
+                return
+            await self._lead()
+            if self.is_leader:
+                await reap(self.pipe)
+                while await roll_up(self.pipe):
+                    pass
+            await self._enter_orphans()
+            if snapshot:
+                await self._snapshot()
+        except (StoreAway, ResponseError):
+            self.is_leader = False
+
+    async def _look_after_epoch(self) -> None:
+        """Notice lost data and rebuild it from the snapshot; without one, an operator must (`budgets rebuild`)."""
+        await self._epoch.look(self.pipe)
+        if self._epoch.lost:
+            snapshot = await asyncio.to_thread(read_snapshot, self._directory)
+            if snapshot is not None:
+                await rebuild(self.pipe, snapshot, self._new_id())
+                await self._epoch.look(self.pipe)
+
+    async def _lead(self) -> None:
+        taken = await self.pipe.call("SET", keys.LEADER, self._token, "NX", "PX", _LEASE_MS)
+        self.is_leader = bool(taken) or await self.pipe.call("GET", keys.LEADER) == self._token.encode()
+        if self.is_leader and not taken:
+            await self.pipe.call("PEXPIRE", keys.LEADER, _LEASE_MS)
+
+    async def _snapshot(self) -> None:
+        snapshot = await take_snapshot(self.pipe, self._wall_clock())
+        if snapshot.epoch == self._epoch.name:
+            await asyncio.to_thread(write_snapshot, self._directory, snapshot)
+            # Workers remember what they entered only as long as no snapshot has it.
+            await self.pipe.call("HSET", keys.META, "snapshot", snapshot.seq)
+
+    async def _enter_orphans(self) -> None:
+        """Enter what processes that died could not tell Redis."""
+        for orphan in orphans(self._directory):
+            try:
+                bills = await asyncio.to_thread(orphan.read)
+                for start in range(0, len(bills), BATCH):
+                    if not await enter(self.pipe, self._epoch, bills[start : start + BATCH]):
+                        return
+                orphan.remove()
+            finally:
+                orphan.close()

@@ -1,0 +1,105 @@
+"""Whose stored object (response, conversation, file, batch) this is, and on which deployment it lives.
+
+In `keys` mode another key's object does not exist for the caller, so an owner that cannot be looked up is a refusal, never
+a guess. Noting an owner never waits: it happens while the answer's first bytes go out.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
+
+from proxy.errors import UpstreamUnavailable
+from proxy.store import keys
+from proxy.store.client import Pipe, StoreAway
+from proxy.store.refusals import RETRY_AWAY_S
+
+KEPT_S: Final = 31 * 86_400
+_REMEMBERED: Final = 4_096
+_RETRY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The key that made an object, and the deployment (provider) that has it."""
+
+    key_id: str
+    deployment: str
+
+
+class StoredObjects:
+    """One per worker; `run` must be running for owners to be noted."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._recent: OrderedDict[str, Owner] = OrderedDict()
+        self._pending: dict[str, Owner] = {}
+        self._wake = asyncio.Event()
+
+    def note(self, object_id: str, owner: Owner) -> None:
+        """Remember whose object this is. Does not wait; it is written soon, and known here at once."""
+        self._recent[object_id] = owner
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        self._pending[object_id] = owner
+        self._wake.set()
+
+    async def owner(self, object_id: str) -> Owner | None:
+        """Who made it; None when nobody known did. Raises UpstreamUnavailable when that cannot be known now."""
+        known = self._pending.get(object_id) or self._recent.get(object_id)
+        if known is not None:
+            return known
+        try:
+            return _owner(await self._pipe.call("GET", keys.stored_object(object_id)))
+        except (StoreAway, ResponseError):
+            raise UpstreamUnavailable(
+                "Stored objects cannot be looked up at the moment.", retry_after_s=RETRY_AWAY_S
+            ) from None
+
+    async def owned_by(self, key_id: str, object_ids: list[str]) -> list[str]:
+        """Those of the objects that this key made, in their order (to filter lists). Raises UpstreamUnavailable."""
+        owners = await asyncio.gather(*[self.owner(object_id) for object_id in object_ids])
+        return [
+            i
+            for i, owner in zip(object_ids, owners, strict=True)
+            if owner is not None and owner.key_id == key_id
+        ]
+
+    def forget(self, object_id: str) -> None:
+        """The object was deleted; its owner is kept until the record ends, so that nobody else can claim the id."""
+        self._recent.pop(object_id, None)
+
+    async def run(self) -> None:
+        """Write what is noted, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not await self.flush():
+                await asyncio.sleep(_RETRY_S)
+                self._wake.set()
+
+    async def flush(self) -> bool:
+        """Write everything noted so far; False when Redis is away and it must be tried again."""
+        for object_id, owner in list(self._pending.items()):
+            words = (
+                "SET",
+                keys.stored_object(object_id),
+                f"{owner.key_id}\n{owner.deployment}",
+                "EX",
+                KEPT_S,
+            )
+            try:
+                await self._pipe.call(*words)
+            except (StoreAway, ResponseError):
+                return False
+            self._pending.pop(object_id, None)
+        return True
+
+
+def _owner(value: Any) -> Owner | None:
+    if value is None:
+        return None
+    key_id, _, deployment = value.decode().partition("\n")
+    return Owner(key_id, deployment)
