@@ -28,7 +28,7 @@ from proxy.routing.priors import known, prior
 from proxy.routing.report import Scored, held_out_report
 from proxy.routing.tasks import REASONING_TASKS, TASKS
 from proxy.routing.view import read
-from proxy.routing.weights import OFFSET, Calibration, dump
+from proxy.routing.weights import OFFSET, VALUE_BYTES, Calibration, dump
 
 RIDGE = 12.0
 PRIOR_SCALE = 1.7
@@ -37,6 +37,7 @@ WORD_SCALE, PAIR_SCALE = 0.4, 0.5
 WORD_SOURCES, WORD_ROWS = 3, 3
 SOURCE_POWER, CLASS_POWER = -0.4, -0.5
 STEPS = 120
+STEP = 0.01
 _WORD_MARKS = ("w.", "1w.", "s.")
 
 
@@ -190,13 +191,11 @@ def calibrate(logits: Any, labels: Any) -> Calibration:
 
 
 def pack(model: Model, calibration: Calibration, lexicon: str) -> bytes:
-    """The weights file of a model: weights rounded to one byte each, facts that round to nothing left out."""
-    limit = float(np.quantile(np.abs(model.table), 0.9999))
-    scale = limit / 127
-    steps = np.clip(np.rint(model.table / scale), -127, 127).astype(int)
+    """The weights file of a model: weights rounded to steps of `STEP`, facts that round to nothing left out."""
+    steps = np.clip(np.rint(model.table / STEP), 1 - OFFSET, OFFSET - 1).astype(int)
     kept = [i for i in range(len(model.names)) if steps[i].any()]
-    rows = [bytes(int(v) + OFFSET for v in steps[i]) for i in kept]
-    return dump([model.names[i] for i in kept], rows, [float(b) for b in model.bias], scale, calibration, lexicon)
+    rows = [b"".join(int(v + OFFSET).to_bytes(VALUE_BYTES, "big") for v in steps[i]) for i in kept]
+    return dump([model.names[i] for i in kept], rows, [float(b) for b in model.bias], STEP, calibration, lexicon)
 
 
 def main() -> None:

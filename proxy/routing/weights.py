@@ -1,7 +1,7 @@
 """The weights file: what each fact says for and against each task, and how to turn the sums into probabilities.
 
 One line of JSON (format, version, digest of the lexicon, scale, bias, calibration), then zlib: the names of the facts, a NUL,
-and one byte per fact and task. In memory a fact's thirteen bytes are the lanes of one integer, so a request is scored by
+and two bytes per fact and task. In memory a fact's thirteen numbers are the lanes of one integer, so a request is scored by
 adding integers: no numpy, no multiplication. A lane is wide enough for 4,000 facts.
 """
 
@@ -17,8 +17,9 @@ from proxy.routing.tasks import TASKS
 
 FORMAT = "switchyard-task-weights"
 VERSION = 1
-LANE_BITS = 20
-OFFSET = 128
+LANE_BITS = 28
+VALUE_BYTES = 2
+OFFSET = 1 << 15
 _LANE = (1 << LANE_BITS) - 1
 
 
@@ -66,7 +67,7 @@ def digest(text: str) -> str:
 def dump(
     names: Sequence[str], rows: Sequence[bytes], bias: Sequence[float], scale: float, fit: Calibration, lexicon: str
 ) -> bytes:
-    """The file's bytes; `rows` holds one offset byte per task for each name. Same input, same bytes."""
+    """The file's bytes; `rows` holds `VALUE_BYTES` big-endian bytes per task for each name, offset by `OFFSET`. Same input, same bytes."""
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -93,7 +94,7 @@ def parse(data: bytes, lexicon: str) -> Weights:
     _same("format", head.get("format"), FORMAT)
     _same("lexicon", head.get("lexicon"), digest(lexicon))
     _same("tasks", head.get("tasks"), list(TASKS))
-    width = len(TASKS)
+    width = len(TASKS) * VALUE_BYTES
     packed = (_pack(rows[start : start + width]) for start in range(0, len(rows), width))
     slope, shift = head["side"]
     return Weights(
@@ -111,6 +112,7 @@ def _same(what: str, found: object, wanted: object) -> None:
 
 def _pack(row: bytes) -> int:
     packed = 0
-    for lane, value in enumerate(row):
+    for lane in range(len(TASKS)):
+        value = int.from_bytes(row[lane * VALUE_BYTES : (lane + 1) * VALUE_BYTES], "big")
         packed |= value << lane * LANE_BITS
     return packed
