@@ -31,6 +31,7 @@ class Sandbox:
         self.desk = Desk(config, clock)
         self.log = CallLog(config.log_size)
         self.faults = FaultBook()
+        self._lines: set[Line] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,10 +72,17 @@ class Sandbox:
             record.served = served_name(request.asked or answer.model.name, answer.model)
         pace = Pace.of(answer, faults, self.desk.control.time_scale)
         headers = provider_headers(answer, record.request_id, pace)
+        self._lines.add(line)
         try:
             await Delivery(answer, headers, faults, pace, line, record, time.monotonic).run()
         finally:
+            self._lines.discard(line)
             self.log.close(record)
+
+    def hang_up(self) -> None:
+        """Drop every open exchange: hanging ones would otherwise outlive a stop."""
+        for line in tuple(self._lines):
+            line.hang_up()
 
     def _decide(self, request: Request, faults: tuple[Fault, ...]) -> Answer:
         self._authenticate(request)

@@ -17,6 +17,15 @@ from proxy.sandbox.speak import Spoken
 from proxy.sandbox.tokens import digest
 
 
+def _padding(ordinal: int) -> str:
+    seed = digest(str(ordinal))
+    return f"{seed:016x}{seed:016x}"[: 1 + seed % 16]
+
+
+_PADDING = tuple(_padding(ordinal) for ordinal in range(256))
+"""Random-looking padding as the API adds it against traffic analysis."""
+
+
 def chat_frames(
     head: Head, ask: ChatAsk, spoken: list[Spoken], usage: dict[str, Any] | None, quirks: Quirks
 ) -> Iterator[Frame]:
@@ -38,7 +47,7 @@ def chat_frames(
             if asked:
                 chunk["usage"] = None
             if padded and choice["delta"]:
-                chunk["obfuscation"] = _padding(sent)
+                chunk["obfuscation"] = _PADDING[sent % len(_PADDING)]
             if quirks.extra:
                 chunk["x_future"] = {"seen": sent}
             yield Frame(_event(chunk), sent)
@@ -49,12 +58,6 @@ def chat_frames(
         yield Frame(_event({**head.chunk([]), "usage": usage}), sent)
     if quirks.done:
         yield Frame(b"data: [DONE]\n\n", sent)
-
-
-def _padding(ordinal: int) -> str:
-    """Random-looking padding as the API adds it against traffic analysis."""
-    seed = digest(str(ordinal))
-    return f"{seed:x}{seed:x}"[: 1 + seed % 16]
 
 
 def _event(chunk: dict[str, Any]) -> bytes:

@@ -45,23 +45,29 @@ class Control:
     def change(self, wish: dict[str, Any]) -> None:
         """Apply a JSON object of switches. Raises `Refusal` (400) for one that does not exist or cannot be read."""
         for name, value in wish.items():
-            match name:
-                case "today":
-                    self.today = _day(value)
-                case "revive":
-                    self.revive = frozenset(["*"] if value is True else value or ())
-                case "time_scale":
-                    self.time_scale = float(value)
-                case "accept_keys":
-                    self.accept = None if value is None else frozenset(value)
-                case "reject_keys":
-                    self.reject = frozenset(value)
-                case "doubts":
-                    self.doubts = _known_doubts(value)
-                case "hidden_models":
-                    self.hidden = frozenset(value)
-                case _:
-                    raise bad(f"Unknown switch: '{name}'.", name)
+            try:
+                self._switch(name, value)
+            except (TypeError, ValueError):
+                raise bad(f"'{name}' cannot be {value!r}.", name) from None
+
+    def _switch(self, name: str, value: Any) -> None:
+        match name:
+            case "today":
+                self.today = None if value is None else date.fromisoformat(value)
+            case "revive":
+                self.revive = frozenset(["*"] if value is True else value or ())
+            case "time_scale":
+                self.time_scale = float(value)
+            case "accept_keys":
+                self.accept = None if value is None else frozenset(value)
+            case "reject_keys":
+                self.reject = frozenset(value)
+            case "doubts":
+                self.doubts = _known_doubts(value)
+            case "hidden_models":
+                self.hidden = frozenset(value)
+            case _:
+                raise bad(f"Unknown switch: '{name}'.", name)
 
     def told(self) -> dict[str, Any]:
         return {
@@ -73,15 +79,6 @@ class Control:
             "doubts": sorted(self.doubts),
             "hidden_models": sorted(self.hidden),
         }
-
-
-def _day(value: Any) -> date | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(str(value))
-    except ValueError:
-        raise bad(f"Not a day: '{value}'. Write YYYY-MM-DD.", "today") from None
 
 
 def _known_doubts(values: Iterable[str]) -> frozenset[str]:

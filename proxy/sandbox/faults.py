@@ -194,7 +194,21 @@ def read_rule(wish: Any) -> Rule:
     match = wish.get("match") or {}
     if strange := (options.keys() - _OPTIONS) | (match.keys() - _MATCH):
         raise bad(f"Unknown in a rule: {sorted(strange)}.")
+    _check_match(match)
     return Rule(_fault(wish["action"], options), match, wish.get("times"))
+
+
+def _check_match(match: dict[str, Any]) -> None:
+    nth, every, header = (
+        match.get("nth", 1),
+        match.get("every", 1),
+        match.get("header", {"name": "", "value": ""}),
+    )
+    counts = nth if isinstance(nth, list) else [nth]
+    if not all(isinstance(count, int) and count > 0 for count in [*counts, every]):
+        raise bad("'nth' and 'every' count calls from 1.", "match")
+    if not isinstance(header, dict) or not {"name", "value"} <= header.keys():
+        raise bad("'header' needs a name and a value.", "match")
 
 
 def _from_order(order: Directive, options: dict[str, str]) -> Fault:

@@ -21,8 +21,8 @@ from proxy.sandbox.deliver import TRANSPORT
 Ready = Callable[[str], None]
 """Called once with the base URL (`http://host:port`) when the port is bound and answering."""
 
-# Open streams (hangs among them) must not hold a stopping sandbox; whoever waits for them has its own deadline.
 GRACE_S = 1
+"""How long a stop waits for exchanges to notice that their connection was dropped."""
 
 
 class _Protocol(HttpToolsProtocol):
@@ -65,19 +65,21 @@ async def serve(
     """
     sock = _listen(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}"
+    served = app or create_app(config, time.time)
     options = uvicorn.Config(
-        app or create_app(config, time.time),
+        served,
         http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(options, lambda: ready(url) if ready else None)
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(_stop_with(stop, server)) if stop is not None else None
+        waiting = group.create_task(_stop_with(stop, server, served)) if stop is not None else None
         try:
             await server.serve(sockets=[sock])
         finally:
@@ -86,9 +88,10 @@ async def serve(
                 waiting.cancel()
 
 
-async def _stop_with(stop: asyncio.Event, server: uvicorn.Server) -> None:
+async def _stop_with(stop: asyncio.Event, server: uvicorn.Server, app: Sandbox) -> None:
     await stop.wait()
     server.should_exit = True
+    app.hang_up()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -107,7 +107,11 @@ def test_the_log_is_a_ring_but_totals_go_on():
     assert api.send("GET", "/sandbox/totals").json["calls"] == 3
 
 
-@pytest.mark.parametrize("wish", [{"moon": 1}, {"today": "soon"}, {"doubts": ["everything"]}], ids=str)
+@pytest.mark.parametrize(
+    "wish",
+    [{"moon": 1}, {"today": "soon"}, {"doubts": ["everything"]}, {"time_scale": "x"}, {"revive": 5}],
+    ids=str,
+)
 def test_a_switch_that_does_not_exist_is_refused(api, wish):
     """By name."""
     assert api.post("/sandbox/control", wish).status == 400

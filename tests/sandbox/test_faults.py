@@ -127,6 +127,9 @@ def test_only_the_last_user_text_gives_orders(api):
         {"action": "500", "match": {"moon": 1}},
         "500",
         {"action": "cut", "at": "x"},
+        {"action": "500", "match": {"nth": "2"}},
+        {"action": "500", "match": {"every": 0}},
+        {"action": "500", "match": {"header": "x"}},
     ],
     ids=str,
 )

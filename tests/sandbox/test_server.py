@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -20,8 +21,13 @@ def post(url, body):
         return json.load(answer)
 
 
+def get(url):
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return json.load(answer)
+
+
 def test_the_command_prints_one_line_serves_and_stops():
-    """`python -m proxy.sandbox --port 0`, with its options."""
+    """`python -m proxy.sandbox --port 0`, with its options; a hanging call does not hold it."""
     command = [
         sys.executable,
         "-m",
@@ -39,9 +45,15 @@ def test_the_command_prints_one_line_serves_and_stops():
         url = next(word for word in line.split() if word.startswith("http"))
         assert url.endswith("/v1")
         assert post(f"{url}/chat/completions", chat_body("o4-mini"))["model"] == "o4-mini-2025-04-16"
+        hanging = socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0])))
+        body = json.dumps(chat_body("o1", "[[sandbox:hang]]")).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\napi-key: k\r\ncontent-length: {len(body)}\r\n\r\n"
+        hanging.sendall(head.encode() + body)
+        assert get(url.replace("/v1", "/sandbox/totals"))["calls"] == 2
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=10)
+    hanging.close()
     assert (process.returncode, out, err) == (0, "", "")
 
 
