@@ -43,11 +43,11 @@ async def _connect(
 
 async def _tunnel(origin: Origin, proxy: Proxy, tls: ssl.SSLContext, protocol: asyncio.Protocol) -> None:
     loop = asyncio.get_running_loop()
-    door = _Door(loop.create_future())
+    door = _Door()
     transport = await _connect(lambda: door, proxy.host, proxy.port)
     try:
         transport.write(_connect_request(origin, proxy))
-        await door.opened
+        await door.opened()
         secured = await loop.start_tls(transport, protocol, tls, server_hostname=origin.server_name)
     except BaseException:
         transport.abort()
@@ -67,31 +67,34 @@ def _connect_request(origin: Origin, proxy: Proxy) -> bytes:
 
 
 class _Door(asyncio.Protocol):
-    """Waits for the outgoing proxy's answer to CONNECT. `opened` resolves on 2xx, else carries an OSError."""
+    """Waits for the outgoing proxy's answer to CONNECT. The verdict is a value, for nobody may be waiting any more:
+    empty when the tunnel is open, else why it is not."""
 
-    def __init__(self, opened: asyncio.Future[None]) -> None:
-        self.opened = opened
+    def __init__(self) -> None:
+        self._verdict: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._head = b""
+
+    async def opened(self) -> None:
+        """Return once the tunnel is open. Raises OSError."""
+        verdict = await self._verdict
+        if verdict:
+            raise OSError(verdict)
 
     def data_received(self, data: bytes) -> None:
         self._head += data
         head, end, rest = self._head.partition(b"\r\n\r\n")
         if end and not rest and head[:9] in (b"HTTP/1.1 ", b"HTTP/1.0 ") and head[9:10] == b"2":
-            self._settle(None)
+            self._settle("")
         elif end or len(self._head) > _MAX_TUNNEL_HEAD:
             status = head[9:12].decode("latin-1")
-            self._settle(OSError(f"the outgoing proxy refused ({status if status.isdigit() else 'no HTTP'})"))
+            self._settle(f"the outgoing proxy refused ({status if status.isdigit() else 'no HTTP'})")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's signature
-        self._settle(OSError("the outgoing proxy closed the connection"))
+        self._settle("the outgoing proxy closed the connection")
 
-    def _settle(self, error: OSError | None) -> None:
-        if self.opened.done():
-            return
-        if error is None:
-            self.opened.set_result(None)
-        else:
-            self.opened.set_exception(error)
+    def _settle(self, verdict: str) -> None:
+        if not self._verdict.done():
+            self._verdict.set_result(verdict)
 
 
 def _reason(error: Exception) -> str:

@@ -167,6 +167,26 @@ def answers(*wire: bytes) -> Script:
     return script
 
 
+async def tunnel(peer: Peer) -> None:
+    """A CONNECT proxy: one tunnel, both ways, until either side ends."""
+    request = await peer.head()
+    host, _, port = request.line.split()[1].rpartition(b":")
+    reader, writer = await asyncio.open_connection(host.decode(), int(port))
+    peer.send(b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n")
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while (data := await source.read(65536)) and not sink.is_closing():
+                sink.write(data)
+                await sink.drain()
+        except ConnectionError:
+            pass
+        finally:
+            sink.transport.abort()
+
+    await asyncio.gather(pump(peer.reader, writer), pump(reader, peer.writer))
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Turn the loop until `true()`; the test's own time limit is the bound."""
     async with asyncio.timeout(8):

@@ -6,7 +6,21 @@ import random
 import pytest
 
 from proxy.upstreams.http import ConnectionCut, HttpPool, Origin, PoolExhausted, UpstreamError
-from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, start, text, until
+from tests.upstreams.certificates import certificates
+from tests.upstreams.rawserver import (
+    OK,
+    QUICK,
+    Peer,
+    answers,
+    get,
+    post,
+    run,
+    serving,
+    start,
+    text,
+    tunnel,
+    until,
+)
 
 
 async def echo(peer: Peer) -> None:
@@ -172,8 +186,11 @@ def test_a_cancelled_call_closes_its_socket_at_once_and_frees_its_slot(when: str
     run(test)
 
 
-def test_a_storm_of_cancelled_calls_leaves_the_pool_whole_and_crosses_no_answers() -> None:
-    """1,000 calls, half of them called off at a random moment: every answer is the asker's own, nothing is left over."""
+@pytest.mark.parametrize("way", ["plain", "TLS through a proxy"])
+def test_a_storm_of_cancelled_calls_leaves_the_pool_whole_and_crosses_no_answers(way: str) -> None:
+    """Half of the calls are called off at a random moment: every answer is the asker's own, nothing is left over."""
+    made = None if way == "plain" else certificates()
+    total = 1000 if made is None else 300
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
 
@@ -193,8 +210,13 @@ def test_a_storm_of_cancelled_calls_leaves_the_pool_whole_and_crosses_no_answers
     async def test() -> None:
         rng = random.Random(seed)
         outcomes = {"whole": 0, "cancelled": 0}
-        async with serving(script) as server:
+        async with serving(script, tls=made and made.server) as server, serving(tunnel) as door:
             pool = server.pool(max_connections=40)
+            if made is not None:
+                url = server.url(host="localhost", scheme="https")
+                pool = HttpPool(
+                    Origin.from_url(url, ca_file=made.authority, proxy_url=door.url(), max_connections=40)
+                )
 
             async def call(n: int) -> None:
                 body = b"%d " % n * 20
@@ -209,15 +231,15 @@ def test_a_storm_of_cancelled_calls_leaves_the_pool_whole_and_crosses_no_answers
                     outcomes["cancelled"] += 1
 
             async with asyncio.TaskGroup() as group:
-                for n in range(1000):
+                for n in range(total):
                     group.create_task(called_off(n, rng.random() * 0.5) if n % 2 else call(n))
-            assert sum(outcomes.values()) == 1000
+            assert sum(outcomes.values()) == total
             assert outcomes["cancelled"] > 10
             assert pool.waiting_count == 0
             assert pool.open_count == pool.idle_count <= 40
             assert await text(await post(pool, b"after")) == b"after"
             pool.close()
-            await until(lambda: server.open == 0)
+            await until(lambda: server.open == door.open == 0)
 
     run(test)
 

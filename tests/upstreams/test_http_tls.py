@@ -21,6 +21,7 @@ from tests.upstreams.rawserver import (
     serving,
     start,
     text,
+    tunnel,
     until,
 )
 
@@ -206,26 +207,6 @@ def test_a_tls_post_that_was_read_and_not_answered_is_not_sent_again() -> None:
 
 
 # Outgoing proxies
-
-
-async def tunnel(peer: Peer) -> None:
-    """A CONNECT proxy: one tunnel, both ways, until either side ends."""
-    request = await peer.head()
-    host, _, port = request.line.split()[1].rpartition(b":")
-    reader, writer = await asyncio.open_connection(host.decode(), int(port))
-    peer.send(b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n")
-
-    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                sink.write(data)
-                await sink.drain()
-        except ConnectionError:
-            pass
-        finally:
-            sink.transport.abort()
-
-    await asyncio.gather(pump(peer.reader, writer), pump(reader, peer.writer))
 
 
 def test_a_tls_upstream_is_reached_through_a_proxy() -> None:
