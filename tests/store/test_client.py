@@ -1,0 +1,184 @@
+"""The pipe under fault: nothing is sent twice, no answer goes to the wrong caller, nobody waits longer than the limit."""
+
+import asyncio
+import random
+import time
+
+import pytest
+from redis.exceptions import ResponseError
+
+from proxy.store.client import Pipe, StoreAway, connected, meanwhile
+from proxy.store.outage import FAILURES_TO_OPEN
+from proxy.store.scripts import RENEW
+from tests.chaos.toxic import Toxic
+
+
+def socket_of(server):
+    return server.url.removeprefix("unix://")
+
+
+def test_calls_of_one_tick_share_one_write(url):
+    """A hundred calls at once and their answers in order."""
+
+    async def scenario():
+        async with connected(url) as pipe:
+            answers = await asyncio.gather(*[pipe.call("ECHO", str(i)) for i in range(600)])
+            assert [int(answer) for answer in answers] == list(range(600))
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_command_fails_alone(url):
+    """An error answer belongs to its caller; the others and the connection are unharmed."""
+
+    async def scenario():
+        async with connected(url) as pipe:
+            await pipe.call("SET", "x", "text")
+            outcomes = await asyncio.gather(
+                pipe.call("ECHO", "a"), pipe.call("INCR", "x"), pipe.call("ECHO", "b"), return_exceptions=True
+            )
+            assert outcomes[0] == b"a"
+            assert isinstance(outcomes[1], ResponseError)
+            assert outcomes[2] == b"b"
+            assert not pipe.away
+
+    asyncio.run(scenario())
+
+
+def test_a_script_redis_forgot_is_loaded_and_run_once(url):
+    """R14: SCRIPT FLUSH is invisible."""
+
+    async def scenario():
+        async with connected(url) as pipe:
+            await pipe.call("ZADD", "{t}open", 1, "a")
+            for _ in range(3):
+                await pipe.call("SCRIPT", "FLUSH")
+                asked = [pipe.script(RENEW, ["{t}open"], [1000, "a", f"gone{i}"]) for i in range(5)]
+                assert await asyncio.gather(*asked) == [[b"gone%d" % i] for i in range(5)]
+
+    asyncio.run(scenario())
+
+
+def test_a_transaction_is_not_interrupted(url):
+    """Other calls, and scripts that must be loaded first, come before or after it."""
+
+    async def scenario():
+        async with connected(url) as pipe:
+            asked = []
+            for i in range(200):
+                asked += [
+                    pipe.transaction([("INCR", "n"), ("GET", "n")]),
+                    pipe.script(RENEW, ["{t}o"], [1, "x"]),
+                ]
+                asked.append(pipe.call("SET", "other", i))
+            answers = await asyncio.gather(*asked)
+            assert [answer[0] for answer in answers[::3]] == list(range(1, 201))
+            assert all(int(answer[1]) == answer[0] for answer in answers[::3])
+
+    asyncio.run(scenario())
+
+
+def test_cancelled_callers_never_cross_answers(url):
+    """M8, R13: four thousand calls, half of them cancelled at random moments; every answer is its caller's own."""
+    rng = random.Random(8)
+
+    async def ask(pipe, number):
+        assert await pipe.call("ECHO", str(number)) == str(number).encode()
+        return 1
+
+    async def scenario():
+        async with connected(url) as pipe, asyncio.TaskGroup() as group:
+            for number in range(4000):
+                task = group.create_task(ask(pipe, number))
+                if number % 2:
+                    asyncio.get_running_loop().call_later(rng.random() * 0.05, task.cancel)
+                if number % 50 == 0:
+                    await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+
+
+def test_a_stalled_redis_costs_one_caller_the_limit_and_the_fourth_nothing(server, url):
+    """R13: each of the first three waits its 0.1 s; then the breaker answers at once, until Redis is back."""
+
+    async def scenario():
+        async with Toxic(socket_of(server)) as link:
+            pipe = Pipe(link.url, timeout_s=0.1)
+            async with meanwhile(pipe.run()):
+                assert await pipe.call("PING") == b"PONG"
+                link.frozen = True
+                for _ in range(FAILURES_TO_OPEN):
+                    began = time.monotonic()
+                    with pytest.raises(StoreAway):
+                        await pipe.call("PING")
+                    assert time.monotonic() - began >= 0.09
+                assert pipe.away
+                began = time.monotonic()
+                with pytest.raises(StoreAway):
+                    await pipe.call("PING")
+                assert time.monotonic() - began < 0.09
+                link.heal()
+                while pipe.away:
+                    await asyncio.sleep(0.02)
+                assert await pipe.call("PING") == b"PONG"
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_redis_never_counts_twice(server, url):
+    """M5: the package's default retry turns one slow INCR into two; here it is denied once and done at most once."""
+
+    async def scenario():
+        async with Toxic(socket_of(server)) as link, connected(url) as straight:
+            pipe = Pipe(link.url, timeout_s=0.1)
+            async with meanwhile(pipe.run()):
+                await pipe.call("PING")
+                link.latency_s = 0.15
+                with pytest.raises(StoreAway):
+                    await pipe.call("INCR", "once")
+                link.heal()
+                await asyncio.sleep(0.3)
+                assert int(await straight.call("GET", "once") or 0) <= 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["reset", "half an answer", "refused", "sliced"])
+def test_broken_connections_are_replaced(server, url, fault):
+    """R13: after a reset, half a reply, a refused connection the next call works, and no answer is another's."""
+
+    async def scenario():
+        async with Toxic(socket_of(server)) as link:
+            pipe = Pipe(link.url, timeout_s=2.0)
+            async with meanwhile(pipe.run()):
+                assert await pipe.call("PING") == b"PONG"
+                if fault == "sliced":
+                    link.slice_bytes = 1
+                    assert await pipe.call("ECHO", "x" * 500) == b"x" * 500
+                    return
+                link.cut_after_bytes = 2 if fault == "half an answer" else None
+                link.refusing = fault == "refused"
+                if fault != "half an answer":
+                    link.reset_all()
+                with pytest.raises(StoreAway):
+                    await asyncio.gather(*[pipe.call("ECHO", "lost") for _ in range(3)])
+                link.heal()
+                while pipe.away:
+                    await asyncio.sleep(0.02)
+                assert await pipe.call("ECHO", "found") == b"found"
+
+    asyncio.run(scenario())
+
+
+def test_nothing_hangs_when_the_pipe_is_stopped(url):
+    """Calls that were never sent, and calls made afterwards, end."""
+
+    async def scenario():
+        pipe = Pipe(url, timeout_s=1.0)
+        async with meanwhile(pipe.run()):
+            await pipe.call("PING")
+            waiting = pipe.call("PING")
+        with pytest.raises(StoreAway):
+            await waiting
+
+    asyncio.run(scenario())
