@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
         if keep:
             if self._framing.idle_hint_s is not None:
                 self.idle_limit_s = min(self.idle_limit_s, self._framing.idle_hint_s)
-            self.resume()
+            self.resume()  # TLS can deliver the end from its own buffer after reading was paused
             self.idle_since_s = time.monotonic()
             self._owner.keep(self)
         else:

@@ -259,6 +259,25 @@ def test_an_unfinished_response_closed_by_its_reader_closes_the_socket() -> None
     run(test)
 
 
+def test_a_cancelled_read_closes_the_socket_by_itself() -> None:
+    """Whoever is called off may have no chance to close: the read does."""
+
+    async def test() -> None:
+        async with serving(answers(OK[:-1])) as server:
+            pool = server.pool()
+            response = await post(pool)
+            assert await response.read_chunk() == b"o"
+            read = start(response.read_chunk())
+            await asyncio.sleep(0)
+            read.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await read
+            assert pool.open_count == 0
+            await until(lambda: server.open == 0)
+
+    run(test)
+
+
 def test_a_finished_response_frees_its_connection_before_it_is_read() -> None:
     """A slow client holds memory it was going to hold anyway, not a connection."""
 

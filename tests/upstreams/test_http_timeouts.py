@@ -72,7 +72,9 @@ def test_a_reader_that_takes_its_time_is_not_the_upstreams_silence() -> None:
     async def script(peer: Peer) -> None:
         for _ in range(2):
             await peer.request()
-            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+            await asyncio.sleep(SHORT_S / 5)  # so that the reader has to wait, and sets its deadline
+            peer.send(b"ab")
             await peer.server.go.wait()
             peer.send(b"cd")
         await peer.gone()
