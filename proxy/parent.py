@@ -1,13 +1,13 @@
 """The parent: a small process that owns the ports, the workers and the admin port, and never touches a request.
 
-start    check the configuration → bind the data port → workers → admin port → banner
+start    check the configuration → bind the ports → workers → banner
 SIGHUP   or an edited file: check it; valid → every worker takes it up, invalid → the running one is kept
-SIGTERM  or SIGINT: workers drain for `server.drain_seconds`; whoever is not gone 5 s later is killed
-a worker that dies is started again, ever more slowly while it keeps dying
+SIGTERM  or SIGINT: not ready any more → workers drain for `server.drain_seconds` → the data port is closed; whoever is
+         not gone a few seconds later is killed
+a worker that dies is started again, ever more slowly while it keeps dying; one that never served ends the parent
 """
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -18,28 +18,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
-
 from proxy import __version__
 from proxy.api.admin import AdminPort, build_admin
-from proxy.app import Blueprint, Configuration, build_vocabulary, read_configuration
+from proxy.api.server import DataServer
+from proxy.app import Blueprint, Configuration, Pools, build_vocabulary, read_configuration
 from proxy.banner import banner
-from proxy.control import Control, pack
+from proxy.control import WorkerProcess
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
 from proxy.metrics.totals import LedgerTotals, Standing
 from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
-from proxy.settings import SettingsError, needs_restart
+from proxy.settings import SettingsError, mistake_at, needs_restart
 
-KILL_AFTER_S: Final = 5.0
+KILL_AFTER_S: Final = 4.5
+"""Beyond the grace period: cutting takes at most three seconds, the last log lines two, and the whole should stay in five."""
 WATCH_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 _HEALTHY_S: Final = 60.0
-_PACKAGE_HOME: Final = str(Path(__file__).resolve().parents[1])
-"""Where a worker finds this package, whatever directory the command was started in."""
+_INVALID = (SettingsError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +58,19 @@ class Parent:
         self._env = env
         self._log = log
         self._stopping = asyncio.Event()
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._sandbox_url = ""
         self._announced = False
+        self._failed = False
 
     async def run(self) -> int:
         """Serve until told to stop. Raises SettingsError and OSError before anything is served."""
-        blueprint, configuration = await self._first_configuration()
-        self._blueprint, self._configuration = blueprint, configuration
-        server = configuration.settings.server
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        self._tried = self._read_text()
+        self._blueprint, self._configuration = await self._first_configuration()
+        server = self._configuration.settings.server
         with (
             bind(server.host, server.port) as listener,
             bind(server.admin_host, server.admin_port) as admin,
@@ -80,37 +83,35 @@ class Parent:
         self._admin_at = admin.getsockname()[1]
         vocabulary = build_vocabulary(self._configuration.settings, self._configuration.catalogue)
         self._recorder = open_recorder(metrics, vocabulary)
+        self._recorder.reloaded(ok=True)
         self._exporter = Exporter(
             metrics, vocabulary=vocabulary, ledger=_no_totals, standing=self._standing, version=__version__
         )
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        port = DataServer(build_admin(self._admin_port()))
+        await port.start(admin)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         async with asyncio.TaskGroup() as tasks:
-            keepers = [
-                tasks.create_task(self._keep_worker(place))
-                for place in range(self._configuration.settings.server.workers)
-            ]
-            others = [tasks.create_task(self._watch_file()), tasks.create_task(self._admin(admin))]
+            places = range(self._configuration.settings.server.workers)
+            keepers = [tasks.create_task(self._keep_worker(place)) for place in places]
+            watcher = tasks.create_task(self._watch_file())
             await self._stopping.wait()
-            await self._stop_workers()
-            for task in (*keepers, *others):
-                task.cancel()
+            await self._stop_workers(keepers)
+            watcher.cancel()
+        await port.drain(0)
         self._recorder.close()
-        return 0 if self._announced else 1
+        return 1 if self._failed else 0
+
+    # Configuration
 
     async def _first_configuration(self) -> tuple[Blueprint, Configuration]:
-        blueprint = self._blueprint_of(self._read_text())
-        configuration = read_configuration(blueprint, self._env)
+        blueprint, configuration = self._checked(self._tried)
         if self._order.sandbox or (self._order.sandbox is None and _keyless(self._order, configuration)):
             self._sandbox_url = await self._start_sandbox()
-            blueprint = self._blueprint_of(blueprint.text, configuration)
-            configuration = read_configuration(blueprint, self._env)
+            blueprint, configuration = self._checked(self._tried)
         return blueprint, configuration
 
     def _read_text(self) -> str | None:
-        """The file as it is now, so that parent and workers run the same text."""
+        """The file as it is now, so that parent and workers run the same text; None is left to `read_configuration`."""
         if self._order.config is None:
             return None
         try:
@@ -118,15 +119,17 @@ class Parent:
         except (OSError, UnicodeDecodeError):
             return None
 
-    def _blueprint_of(self, text: str | None, before: Configuration | None = None) -> Blueprint:
-        flags = dict(self._order.flags)
-        if self._sandbox_url and before is not None:
-            for name in before.settings.providers:
-                flags[f"providers.{name}.kind"] = "openai"
-                flags[f"providers.{name}.base_url"] = f"{self._sandbox_url}/v1"
-                flags[f"providers.{name}.api_key"] = "sk-sandbox"
+    def _checked(self, text: str | None) -> tuple[Blueprint, Configuration]:
+        """What to run for this text of the file. Raises what `_INVALID` lists when no worker could run it."""
         path = str(self._order.config) if self._order.config else None
-        return Blueprint(path, text, flags)
+        blueprint = Blueprint(path, text, self._order.flags)
+        configuration = read_configuration(blueprint, self._env)
+        if self._sandbox_url:
+            simulated = _simulated(configuration, self._sandbox_url)
+            blueprint = Blueprint(path, text, {**self._order.flags, **simulated})
+            configuration = read_configuration(blueprint, self._env)
+        _check_origins(configuration)
+        return blueprint, configuration
 
     async def _start_sandbox(self) -> str:
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -136,26 +139,108 @@ class Parent:
         )
         return await url
 
+    async def _watch_file(self) -> None:
+        """Reload when the file was edited and has stood still for one look: a file half written may well be valid, with
+        half of its keys missing. Asking for its times once a second sees what notifications of network and overlay file
+        systems miss (a Kubernetes ConfigMap is swapped by a symbolic link)."""
+        taken = before = self._stamp()
+        while self._order.config is not None:
+            await asyncio.sleep(WATCH_S)
+            now = self._stamp()
+            if now == before and now not in (taken, None):
+                taken = now
+                if self._read_text() != self._tried:  # else a SIGHUP came first
+                    self._reload()
+            before = now
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = (self._order.config or Path()).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _reload(self) -> None:
+        """Take up the file as it is now; keep what is running when it has mistakes."""
+        self._tried = self._read_text()
+        try:
+            blueprint, configuration = self._checked(self._tried)
+        except _INVALID as error:
+            self._refuse_reload(str(error))
+            return
+        fixed = needs_restart(self._configuration.settings, configuration.settings)
+        self._blueprint, self._configuration = blueprint, configuration
+        vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
+        self._exporter.learn(vocabulary)
+        self._recorder.learn(vocabulary)
+        for worker in self._workers.values():
+            worker.run(blueprint)
+        self._recorder.reloaded(ok=True)
+        self._log.event("reloaded", needs_restart=", ".join(fixed))
+        for warning in configuration.warnings:
+            self._say(f"warning: {warning}")
+        if fixed:
+            self._say(
+                f"The new configuration is running, but not its {', '.join(fixed)}: that takes a restart."
+            )
+
+    def _refuse_reload(self, why: str) -> None:
+        self._recorder.reloaded(ok=False)
+        self._log.event("reload_refused", "error", why=why)
+        self._say(f"{why}\nThe running configuration is kept.")
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    # Workers
+
     async def _keep_worker(self, place: int) -> None:
         """Keep one worker running; while it keeps dying, wait longer each time."""
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             began_s = time.monotonic()
-            worker = await Worker.start(self._listener, self._metrics, self._blueprint)
-            self._workers[place] = worker
-            if await worker.ready():
-                self._announce()
-            status = await worker.ended()
-            self._exporter.retire(worker.pid, crashed=not self._stopping.is_set())
-            del self._workers[place]
-            if not self._announced:  # it never served: trying again would only repeat what it said
+            try:
+                worker = await WorkerProcess.start(self._listener, self._metrics)
+            except OSError as error:
+                why = f"could not be started: {error.strerror}"
+            else:
+                why = f"ended with status {await self._attend(place, worker)}"
+            if not self._announced and not self._stopping.is_set():
+                # It never served: trying again would only repeat what it said.
+                self._failed = True
+                self._say(f"switchyard: a worker {why} before it could serve")
                 self._stopping.set()
             if self._stopping.is_set():
                 return
             lived_s = time.monotonic() - began_s
             pause_s = _FIRST_PAUSE_S if lived_s > _HEALTHY_S else min(pause_s * 2, _LONGEST_PAUSE_S)
-            self._log.event("worker_died", "error", pid=worker.pid, status=status, again_in_s=pause_s)
-            await asyncio.sleep(pause_s)
+            self._log.event("worker_died", "error", why=why, again_in_s=pause_s)
+            await self._pause(pause_s)
+
+    async def _attend(self, place: int, worker: WorkerProcess) -> int:
+        """Listen to a worker until it ends; its exit status."""
+        # From here to the first `await` nothing can change: what it is told is what is running, and it is not missed by
+        # a reload or a stop that came while it was being started.
+        self._workers[place] = worker
+        worker.run(self._blueprint)
+        if self._stopping.is_set():
+            worker.signal(signal.SIGTERM)
+        async for word in worker.words():
+            if "ready" in word:
+                self._announce()
+            elif not word["running"]:
+                self._refuse_reload(f"worker {worker.pid}: {word['why']}")
+        status = await worker.ended()
+        del self._workers[place]
+        self._exporter.retire(worker.pid, crashed=not self._stopping.is_set())
+        return status
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
 
     def _announce(self) -> None:
         """Say once, when every worker accepts requests, where they are and what to paste."""
@@ -169,67 +254,29 @@ class Parent:
         sys.stderr.flush()
         self._log.event("serving", host=host, port=port, admin_port=self._admin_at, version=__version__)
 
-    async def _stop_workers(self) -> None:
-        """SIGTERM to each; after the grace period SIGKILL to whoever is left."""
-        grace_s = self._configuration.settings.server.drain_seconds + KILL_AFTER_S
+    async def _stop_workers(self, keepers: list[asyncio.Task[None]]) -> None:
+        """SIGTERM to each; after the grace period SIGKILL to whoever is left. Returns when all are gone."""
         for worker in self._workers.values():
             worker.signal(signal.SIGTERM)
-        waiting = [worker.ended() for worker in self._workers.values()]
-        try:
-            await asyncio.wait_for(asyncio.gather(*waiting), grace_s)
-        except TimeoutError:
-            for worker in self._workers.values():
-                worker.signal(signal.SIGKILL)
-
-    async def _watch_file(self) -> None:
-        """Reload when the file changes. Asking for its times once a second sees what notifications of network and
-        overlay file systems miss (a Kubernetes ConfigMap is swapped by a symbolic link)."""
-        seen = self._stamp()
-        while self._order.config is not None:
-            await asyncio.sleep(WATCH_S)
-            now = self._stamp()
-            if now not in (seen, None):
-                seen = now
-                self._reload()
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            found = (self._order.config or Path()).stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
-
-    def _reload(self) -> None:
-        """Take up the file as it is now; keep what is running when it has mistakes."""
-        blueprint = self._blueprint_of(self._read_text(), self._configuration)
-        try:
-            configuration = read_configuration(blueprint, self._env)
-        except (SettingsError, OSError, ValueError) as error:
-            self._recorder.reloaded(ok=False)
-            self._log.event("reload_refused", "error", why=str(error))
-            sys.stderr.write(f"{error}\nThe running configuration is kept.\n")
-            return
-        fixed = needs_restart(self._configuration.settings, configuration.settings)
-        self._blueprint, self._configuration = blueprint, configuration
-        self._exporter.learn(build_vocabulary(configuration.settings, configuration.catalogue))
+        # As long as one process has it open, the system takes connections that nobody would answer.
+        self._listener.close()
+        grace_s = self._configuration.settings.server.drain_seconds + KILL_AFTER_S
+        await asyncio.wait(keepers, timeout=grace_s)
         for worker in self._workers.values():
-            worker.run(blueprint)
-        self._recorder.reloaded(ok=True)
-        self._log.event("reloaded", needs_restart=", ".join(fixed))
+            self._log.event("worker_killed", "error", pid=worker.pid)
+            worker.signal(signal.SIGKILL)
+        await asyncio.wait(keepers)
 
-    async def _admin(self, sock: socket.socket) -> None:
-        port = AdminPort(
+    # The admin port
+
+    def _admin_port(self) -> AdminPort:
+        return AdminPort(
             admin_key=self._admin_key,
             metrics_open=lambda: self._configuration.settings.auth.metrics == "open",
             metrics=self._exporter.render,
             ready=self._ready,
             status=self._status,
         )
-        config = uvicorn.Config(
-            build_admin(port), log_config=None, access_log=False, lifespan="off", server_header=False
-        )
-        server = _AdminServer(config)
-        await server.serve(sockets=[sock])
 
     def _admin_key(self) -> str:
         key = self._configuration.settings.server.admin_key
@@ -253,71 +300,6 @@ class Parent:
         return Standing(workers=sum(worker.is_ready for worker in self._workers.values()))
 
 
-class Worker:
-    """A worker as the parent sees it: a process and the control wire to it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, control: Control) -> None:
-        self._process = process
-        self._control = control
-        self.is_ready = False
-
-    @classmethod
-    async def start(cls, listener: socket.socket, metrics: Path, blueprint: Blueprint) -> "Worker":
-        """A new process on the listening socket, told what to run."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "proxy.worker",
-                *(
-                    "--listener",
-                    str(listener.fileno()),
-                    "--wire",
-                    str(theirs.fileno()),
-                    "--metrics",
-                    str(metrics),
-                ),
-                pass_fds=(listener.fileno(), theirs.fileno()),
-                env={**os.environ, "PYTHONPATH": _PACKAGE_HOME},
-            )
-        worker = cls(process, await Control.over(ours))
-        worker.run(blueprint)
-        return worker
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    async def ready(self) -> bool:
-        """Wait for its first word; False when it ended instead."""
-        self.is_ready = await self._control.receive() is not None
-        return self.is_ready
-
-    def run(self, blueprint: Blueprint) -> None:
-        """Have it take up a configuration that has been checked."""
-        self._control.send(run=pack(blueprint))
-
-    async def ended(self) -> int:
-        """Wait for its end; the exit status, negative for a signal."""
-        status = await self._process.wait()
-        self.is_ready = False
-        self._control.close()
-        return status
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it if it is still there."""
-        if self._process.returncode is None:
-            self._process.send_signal(number)
-
-
-class _AdminServer(uvicorn.Server):
-    """uvicorn without signal handlers: signals are the parent's."""
-
-    def install_signal_handlers(self) -> None:
-        return
-
-
 def bind(host: str, port: int) -> socket.socket:
     """A listening TCP socket. Raises OSError whose message names the port and what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -335,6 +317,31 @@ def bind(host: str, port: int) -> socket.socket:
     sock.setblocking(False)
     sock.set_inheritable(True)
     return sock
+
+
+def _simulated(configuration: Configuration, url: str) -> dict[str, str]:
+    """The flags that turn every provider into the sandbox."""
+    flags = {}
+    for name in configuration.settings.providers:
+        flags[f"providers.{name}.kind"] = "openai"
+        flags[f"providers.{name}.base_url"] = f"{url}/v1"
+        flags[f"providers.{name}.api_key"] = "sk-sandbox"
+    return flags
+
+
+def _check_origins(configuration: Configuration) -> None:
+    """What only shows when a worker opens it, such as a CA file that cannot be read. Raises SettingsError."""
+    for name, provider in configuration.settings.providers.items():
+        pools = Pools()
+        try:
+            pools.fitting({name: provider})
+        except (OSError, ValueError) as error:
+            key = "ca_file" if isinstance(error, OSError) else "base_url"
+            why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+            raise SettingsError(
+                [mistake_at(configuration.settings, f"providers.{name}.{key}", why)]
+            ) from None
+        pools.close()
 
 
 def _keyless(order: Order, configuration: Configuration) -> bool:

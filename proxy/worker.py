@@ -11,8 +11,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
@@ -37,8 +37,10 @@ from proxy.nouns import LedgerRow
 from proxy.routing.classifier import Classifier
 from proxy.settings import SettingsError
 
-BUFFERED_BODIES = 8
+BUFFERED_BODIES: Final = 8
 """Bodies of the largest size that may be held at once; smaller ones are counted by their bytes."""
+_UNUSABLE = (SettingsError, OSError, ValueError)
+"""What a configuration that cannot be run here raises."""
 
 
 class Worker:
@@ -59,6 +61,8 @@ class Worker:
             max_json_bytes=server.max_json_bytes,
             listing=build_listing(configuration.settings, configuration.catalogue),
             is_ready=lambda: not self.server.draining,
+            started=self.recorder.started,
+            ended=self.recorder.ended,
             refused=self._refused,
         )
         self.server = DataServer(DataApp(self.port), DoorLimits())
@@ -88,54 +92,69 @@ class Worker:
         self.recorder.observe(row, final=final)
         self.log.request(row)
 
-    def _refused(self, refusal: ApiError) -> None:
-        self.recorder.refusal(refusal.code or type(refusal).__name__)
+    def _refused(self, refusal: ApiError, endpoint: str, request_id: str) -> None:
+        reason = refusal.code or type(refusal).__name__
+        self.recorder.refusal(reason, endpoint=endpoint, status=refusal.status)
         self.log.event(
-            "refused", "warning", status=refusal.status, code=refusal.code or "", message=refusal.message
+            "refused",
+            "warning",
+            request_id=request_id,
+            endpoint=endpoint,
+            status=refusal.status,
+            error=reason,
         )
 
 
 async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> int:
-    """Serve until told to stop. Returns the exit status."""
+    """Serve until told to stop. Returns the exit status; raises what `_UNUSABLE` lists when it cannot begin."""
     control = await Control.over(wire)
     first = await control.receive()
     if first is None:
         return 1
-    worker = Worker(
-        read_configuration(unpack(first["run"]), os.environ), metrics, Log(sys.stdout.fileno(), time.time)
-    )
+    configuration = read_configuration(unpack(first["run"]), os.environ)
+    worker = Worker(configuration, metrics, Log(sys.stdout.fileno(), time.time))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await worker.server.start(listener)
     control.send(ready=os.getpid())
-    following = asyncio.get_running_loop().create_task(_follow(control, worker, stop.set))
+    following = asyncio.get_running_loop().create_task(_follow(control, worker))
+    # Also when it fails: a worker that no longer hears its parent must not go on with what may have been revoked.
+    following.add_done_callback(lambda _: stop.set())
     await stop.wait()
     await worker.drain()
     following.cancel()
     return 0
 
 
-async def _follow(control: Control, worker: Worker, stop: Callable[[], None]) -> None:
+async def _follow(control: Control, worker: Worker) -> None:
     """Take up every configuration the parent sends, until the parent is gone."""
     while (message := await control.receive()) is not None:
         try:
-            worker.take_up(read_configuration(unpack(message["run"]), os.environ))
+            # In a thread: it takes some 50 ms, in which streams should go on.
+            configuration = await asyncio.to_thread(
+                read_configuration, unpack(message["run"]), dict(os.environ)
+            )
+            worker.take_up(configuration)
             control.send(running=True)
-        except (SettingsError, OSError, ValueError) as error:
+        except _UNUSABLE as error:
             control.send(running=False, why=str(error))
-    stop()
 
 
 def main() -> int:
-    """The process: sockets by number, interrupts left to the parent."""
+    """The process: sockets by number; interrupts and hang-ups are the parent's matter."""
     options = argparse.ArgumentParser()
     options.add_argument("--listener", type=int, required=True)
     options.add_argument("--wire", type=int, required=True)
     options.add_argument("--metrics", type=Path, required=True)
     given = options.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     listener, wire = socket.socket(fileno=given.listener), socket.socket(fileno=given.wire)
-    return uvloop.run(work(listener, wire, given.metrics))
+    try:
+        return uvloop.run(work(listener, wire, given.metrics))
+    except _UNUSABLE as error:
+        sys.stderr.write(f"switchyard worker: {error}\n")
+        return 1
 
 
 if __name__ == "__main__":

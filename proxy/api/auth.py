@@ -9,11 +9,12 @@ An unknown key and a malformed one take the same path: hash, look up, compare di
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from proxy.errors import InvalidApiKey, NotAllowed
+from proxy.headers import Header
 from proxy.nouns import Caller, Endpoint
 
 Mode = Literal["keys", "passthrough", "open"]
@@ -66,6 +67,15 @@ def allow_endpoint(caller: Caller, endpoint: Endpoint) -> None:
     """Raises NotAllowed when the key may not call this endpoint."""
     if caller.endpoints and endpoint.value not in caller.endpoints:
         raise NotAllowed(f"This key may not use the {endpoint.value} endpoint.", code="endpoint_not_allowed")
+
+
+def authorization_of(headers: Iterable[Header]) -> bytes:
+    """The one Authorization header, `b""` when there is none. Raises InvalidApiKey for two: nobody could say which of
+    them was judged and which was sent up."""
+    found = [value for name, value in headers if name == b"authorization"]
+    if len(found) > 1:
+        raise InvalidApiKey("There is more than one Authorization header.", code="invalid_api_key")
+    return found[0] if found else b""
 
 
 _ANYONE = Caller(key_id="open", key_name="open")

@@ -4,19 +4,19 @@ A request passes door → gate → auth → body → flow. The dispatcher looks 
 here reads the request's URL or Host, which a client can write as it likes.
 """
 
-import secrets
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.api.auth import KeyRing, allow_endpoint
+from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
 from proxy.api.exchange import exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
 from proxy.api.listing import Listing
 from proxy.api.outlet import Outlet
-from proxy.api.pages import build_pages
-from proxy.errors import ApiError, BadRequest
+from proxy.api.pages import build_pages, new_id, own_headers
+from proxy.errors import ApiError, BadRequest, UpstreamUnavailable
 from proxy.flow import House, serve
 from proxy.nouns import NANO_PER_USD, Asks, Call, Caller, Endpoint
 
@@ -33,7 +33,8 @@ HOT: Final = {
 @dataclass(slots=True)
 class DataPort:
     """What the data port works with at this moment. A reload replaces the fields; running requests keep the `house` they
-    started with."""
+    started with. `started` and `ended` stand around every request that is relayed; `refused` (error, endpoint, request id)
+    hears of those that were turned away before they could leave a row."""
 
     house: House
     keys: KeyRing
@@ -41,7 +42,9 @@ class DataPort:
     max_json_bytes: int
     listing: Listing
     is_ready: Callable[[], bool]
-    refused: Callable[[ApiError], None]
+    started: Callable[[], None]
+    ended: Callable[[], None]
+    refused: Callable[[ApiError, str, str], None]
 
     def ready(self) -> bool:
         """Whether new requests should be sent here."""
@@ -50,6 +53,10 @@ class DataPort:
     def now(self) -> float:
         """The time of day, Unix seconds."""
         return self.house.wall_clock()
+
+    def turned_away(self, refusal: ApiError, endpoint: str, request_id: str) -> None:
+        """A request was refused before it could leave a row."""
+        self.refused(refusal, endpoint, request_id)
 
 
 class DataApp:
@@ -69,14 +76,16 @@ class DataApp:
 
 async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
     started_s, at = time.perf_counter(), time.time()
+    request_id = new_id()
     outlet = Outlet(send, exchange_of(scope))
+    port.started()
     try:
         with port.gate.enter() as ticket:
             headers = scope["headers"]
             caller = _authenticate(port.keys, headers, endpoint, at)
             body = await read_body(scope, receive, port.max_json_bytes, ticket)
             call = Call(
-                id="sy-" + secrets.token_hex(12),
+                id=request_id,
                 endpoint=endpoint,
                 target=scope["raw_path"][len(ROOT) :],
                 raw=body,
@@ -87,24 +96,28 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope, receive: Rece
             )
             await serve(call, caller, outlet, port.house)
     except ApiError as refusal:
-        port.refused(refusal)
-        await outlet.whole(refusal.status, own_headers(refusal), refusal.body())
+        await _refuse(port, refusal, endpoint, request_id, outlet)
     except ClientGone:
         return
+    except asyncio.CancelledError:
+        if not outlet.cutting or outlet.started:
+            raise
+        # A drain ran out of patience while the body was still arriving.
+        gone = UpstreamUnavailable("The proxy is shutting down.", retry_after_s=1)
+        await _refuse(port, gone, endpoint, request_id, outlet)
+    finally:
+        port.ended()
 
 
-def own_headers(refusal: ApiError) -> list[tuple[bytes, bytes]]:
-    """A refusal's headers with a request id of ours: support questions begin with one."""
-    request_id = b"sy-" + secrets.token_hex(12).encode()
-    return [*refusal.headers(), (b"x-request-id", request_id), (b"x-switchyard-request-id", request_id)]
+async def _refuse(
+    port: DataPort, refusal: ApiError, endpoint: Endpoint, request_id: str, outlet: Outlet
+) -> None:
+    port.turned_away(refusal, endpoint.value, request_id)
+    await outlet.whole(refusal.status, own_headers(refusal, request_id), refusal.body())
 
 
 def _authenticate(keys: KeyRing, headers: list[tuple[bytes, bytes]], endpoint: Endpoint, at: float) -> Caller:
-    authorization = b""
-    for name, value in headers:
-        if name == b"authorization":
-            authorization = value
-    caller = keys.identify(authorization, at)
+    caller = keys.identify(authorization_of(headers), at)
     allow_endpoint(caller, endpoint)
     return caller
 

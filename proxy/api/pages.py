@@ -4,15 +4,21 @@ FastAPI's own shapes (`{"detail": …}`, 422) and its documentation pages never 
 """
 
 import json
+import secrets
+from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from proxy.api.auth import KeyRing
+from proxy.api.auth import KeyRing, authorization_of
 from proxy.api.listing import Listing
-from proxy.errors import ApiError, MethodNotAllowed, NotFound, ServerError
-from proxy.nouns import Caller
+from proxy.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerError
+from proxy.headers import Header
+from proxy.nouns import Caller, Endpoint
+
+Refused = Callable[[ApiError, str, str], None]
 
 
 class Port(Protocol):
@@ -23,14 +29,15 @@ class Port(Protocol):
 
     def ready(self) -> bool: ...
     def now(self) -> float: ...
+    def turned_away(self, refusal: ApiError, endpoint: str, request_id: str) -> None: ...
 
 
 def build_pages(port: Port) -> FastAPI:
     """The FastAPI app behind the dispatcher."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
-    def caller(authorization: Annotated[str, Header()] = "") -> Caller:
-        return port.keys.identify(authorization.encode("latin-1", "replace"), port.now())
+    def caller(request: Request) -> Caller:
+        return port.keys.identify(authorization_of(request.scope["headers"]), port.now())
 
     known = Annotated[Caller, Depends(caller)]
 
@@ -54,35 +61,62 @@ def build_pages(port: Port) -> FastAPI:
             raise NotFound(f"The model '{name}' does not exist", code="model_not_found", param="model")
         return as_json(found)
 
-    add_error_shapes(app)
+    add_error_shapes(app, port.turned_away)
     return app
 
 
-def add_error_shapes(app: FastAPI) -> None:
-    """OpenAI's error body for everything that goes wrong in `app`."""
-    app.add_exception_handler(ApiError, _as_openai)
-    app.add_exception_handler(HTTPException, _unrouted)
-    app.add_exception_handler(Exception, _fault)
+def add_error_shapes(app: FastAPI, refused: Refused | None = None) -> None:
+    """OpenAI's error body for everything that goes wrong in `app`. `refused` is told of it (error, endpoint, id)."""
+
+    def answer(request: Request, error: ApiError) -> Response:
+        request_id = new_id()
+        if refused is not None:
+            refused(error, _endpoint(request), request_id)
+        response = Response(error.body(), error.status)
+        response.raw_headers += own_headers(error, request_id)
+        return response
+
+    async def as_openai(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return answer(request, error)
+
+    async def unrouted(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(request, _unrouted(request.scope["path"], request.method, error.status_code))
+
+    async def misread(request: Request, _: Exception) -> Response:
+        return answer(request, BadRequest("The request could not be read."))
+
+    async def fault(request: Request, _: Exception) -> Response:
+        return answer(request, ServerError("The proxy had an error while processing this request."))
+
+    app.add_exception_handler(ApiError, as_openai)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(RequestValidationError, misread)
+    app.add_exception_handler(Exception, fault)
 
 
-async def _as_openai(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    headers = {name.decode(): value.decode() for name, value in error.headers()}
-    return Response(error.body(), error.status, headers)
-
-
-async def _unrouted(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    path, method = request.scope["path"], request.method
-    if error.status_code == 405:
-        message = f"Not allowed to {method} on {path}."
-        return await _as_openai(request, MethodNotAllowed(message, code="method_not_supported"))
+def _unrouted(path: str, method: str, status: int) -> ApiError:
+    if status == 405:
+        return MethodNotAllowed(f"Not allowed to {method} on {path}.", code="method_not_supported")
     hint = "" if path.startswith("/v1/") else " The API lives under /v1: set base_url to http://HOST:PORT/v1."
-    return await _as_openai(request, NotFound(f"Invalid URL ({method} {path}).{hint}"))
+    return NotFound(f"Invalid URL ({method} {path}).{hint}")
 
 
-async def _fault(request: Request, _: Exception) -> Response:
-    return await _as_openai(request, ServerError("The proxy had an error while processing this request."))
+def _endpoint(request: Request) -> str:
+    """The endpoint as metrics call it; `""` for what is none."""
+    return Endpoint.MODELS.value if request.scope["path"].startswith("/v1/models") else ""
+
+
+def new_id() -> str:
+    """A request id of ours."""
+    return "sy-" + secrets.token_hex(12)
+
+
+def own_headers(refusal: ApiError, request_id: str) -> list[Header]:
+    """A refusal's headers with a request id of ours: support questions begin with one."""
+    written = request_id.encode()
+    return [*refusal.headers(), (b"x-request-id", written), (b"x-switchyard-request-id", written)]
 
 
 def as_json(value: Any) -> Response:
