@@ -1,5 +1,6 @@
 """An authority and a certificate for `localhost`, made by the openssl command for one test run."""
 
+import atexit
 import shutil
 import ssl
 import subprocess
@@ -41,6 +42,7 @@ def _made() -> Certificates:
         context.load_cert_chain(at / "server.pem", at / "server.key")
         context.set_alpn_protocols(["h2", "http/1.1"])
         kept = Path(tempfile.mkdtemp(prefix="switchyard-test-ca-")) / "ca.pem"
+        atexit.register(shutil.rmtree, kept.parent, ignore_errors=True)
         kept.write_bytes((at / "ca.pem").read_bytes())
     return Certificates(str(kept), context)
 
