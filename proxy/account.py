@@ -23,8 +23,9 @@ _GENERATES = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.COMPLETIONS}
 _NOTHING = Seen()
 
 
-def used(request: Request, candidate: Candidate, seen: Seen | None) -> Usage:
-    """Usage of one attempt that was sent. `seen` None: no part of an answer ever arrived."""
+def used(request: Request, candidate: Candidate, seen: Seen | None, held_output: int) -> Usage:
+    """Usage of one attempt that was sent. `seen` None: no part of an answer ever arrived. `held_output` is the hold's
+    bound on output tokens, 0 without a hold."""
     tally = seen or _NOTHING
     reports = tally.usages
     if reports:
@@ -35,12 +36,17 @@ def used(request: Request, candidate: Candidate, seen: Seen | None) -> Usage:
             complete=tally.complete,
             events=tally.events if request.stream else 0,
             text_bytes=tally.text_bytes,
-            input_tokens=estimate_input(b"".join([request.fields.raw(name) for name in _INPUT_FIELDS])),
-            output_bound_tokens=output_bound(request, candidate) if generates else 0,
+            input_tokens=input_estimate(request),
+            output_bound_tokens=(held_output or output_bound(request, candidate)) if generates else 0,
             reasons=candidate.reasons or (seen is None and generates),
             service_tier=tally.service_tier,
         )
     )
+
+
+def input_estimate(request: Request) -> int:
+    """Input tokens as estimated from the body's bytes; for rates and for answers that never said."""
+    return estimate_input(b"".join([request.fields.raw(name) for name in _INPUT_FIELDS]))
 
 
 def cost_nano(usage: Usage, candidate: Candidate) -> int:

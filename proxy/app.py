@@ -1,6 +1,7 @@
 """Puts the rooms together: from settings to what the data port works with. The only place that knows them all."""
 
 import random
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,17 +9,21 @@ from pathlib import Path
 
 from proxy.api.auth import Key, KeyRing
 from proxy.api.listing import Listed, Listing
+from proxy.budgets.scopes import Book, Limits, budget
 from proxy.candidates import Yard
 from proxy.flow import House
 from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
+from proxy.money import Money
 from proxy.nouns import Caller, LedgerRow
 from proxy.plan import Planner
 from proxy.routing.classifier import Classifier
 from proxy.settings import Key as KeySettings
 from proxy.settings import Mistake, Settings, load, shipped_file, validate
 from proxy.settings import Provider as ProviderSettings
+from proxy.store.ledger import Ledger, LedgerOptions
+from proxy.tasks import TaskOwner
 from proxy.upstreams.http import HttpPool, Origin, Timeouts
 from proxy.upstreams.providers import Provider
 
@@ -27,12 +32,14 @@ from proxy.upstreams.providers import Provider
 class Blueprint:
     """What a process is told to run: the file's name and text (None: the shipped file), and the command line's wishes.
 
-    Handed from the parent to its workers as text, so that all of them run what the parent has checked.
+    Handed from the parent to its workers as text, so that all of them run what the parent has checked. `redis_url` is the
+    configured one or that of the embedded server; `""` where there is neither, and nothing is counted.
     """
 
     path: str | None = None
     text: str | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
+    redis_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +102,52 @@ class Pools:
             pool.close()
 
 
-def build_house(
-    configuration: Configuration,
-    classifier: Classifier,
-    pools: Pools,
-    record: Callable[[LedgerRow, bool], None],
-) -> House:
+@dataclass(frozen=True, slots=True)
+class Fixtures:
+    """What lives as long as the process and is built into every house."""
+
+    classifier: Classifier
+    pools: Pools
+    ledger: Ledger | None
+    tasks: TaskOwner
+    record: Callable[[LedgerRow, bool], None]
+
+
+def build_house(configuration: Configuration, fixtures: Fixtures) -> House:
     """The rooms of one snapshot of the settings."""
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
-    built = pools.fitting(settings.providers)
+    planner = Planner(settings, Yard(settings, configuration.catalogue, {}), fixtures.classifier)
     return House(
-        planner=Planner(settings, Yard(settings, configuration.catalogue, {}), classifier),
+        planner=planner,
         providers={
             name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
-            for name, pool in built.items()
+            for name, pool in fixtures.pools.fitting(settings.providers).items()
         },
-        record=record,
+        money=Money(fixtures.ledger, build_book(settings), planner),
+        record=fixtures.record,
+        tasks=fixtures.tasks,
         wall_clock=time.time,
         clock=time.perf_counter,
         rng=random.random,
         passthrough=passthrough,
     )
+
+
+def build_ledger(redis_url: str) -> Ledger | None:
+    """The worker's ledger; None where there is no Redis."""
+    if not redis_url:
+        return None
+    return Ledger(redis_url, LedgerOptions(), wall_clock=time.time, new_id=lambda: secrets.token_hex(8))
+
+
+def build_book(settings: Settings) -> Book:
+    """Every budget and limit of the configuration."""
+    budgets = [budget(each, each.name, each.scope, each.of or "") for each in settings.all_budgets()]
+    limits = {
+        key.name: Limits(key.limits.rpm, key.limits.tpm, key.limits.concurrent) for key in settings.keys
+    }
+    return Book(budgets, limits)
 
 
 def build_keys(settings: Settings) -> KeyRing:

@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.models.catalogue import Catalogue
 from proxy.models.draft import Wire
-from proxy.models.families import FAMILIES
+from proxy.models.families import ALLOWANCE_TOKENS, FAMILIES
 from proxy.models.lifecycle import Published, is_retired, shutdown_of, sunset_headers
 from proxy.models.rows import ModelRow
 from proxy.models.succession import successors_of
@@ -69,7 +69,7 @@ class Found:
 class Yard:
     """Which models there are, where they are served, and which of them have ended. One snapshot, immutable."""
 
-    __slots__ = ("_catalogue", "_kinds", "_lifecycle", "_places", "_published")
+    __slots__ = ("_allowed", "_catalogue", "_kinds", "_lifecycle", "_places", "_published")
 
     def __init__(self, settings: Settings, catalogue: Catalogue, published: Published) -> None:
         self._catalogue = catalogue
@@ -77,6 +77,7 @@ class Yard:
         self._published = published
         self._kinds = {name: provider.kind for name, provider in settings.providers.items()}
         self._places = _places(settings, catalogue)
+        self._allowed = _allowed(settings)
 
     def row(self, name: str) -> ModelRow | None:
         """The model a caller means by `name`, if somebody here serves it."""
@@ -99,6 +100,8 @@ class Yard:
         """The candidates for `target`."""
         row = self.row(target.written)
         if row is None:
+            return Found(known=False)
+        if target.provider and target.provider not in self._allowed:
             return Found(known=False)
         if self._ended(row, errand.now):
             return self._succeed(target, errand)
@@ -132,18 +135,25 @@ class Yard:
         translation = self._translated(target, row, errand)
         if translation.excluded:
             return Found(why=translation.excluded)
-        if translation.emulate or translation.endpoint != _WIRE.get(request.endpoint, "chat"):
-            return Found(why="it cannot be served without an emulation that is not built yet")
+        if translation.emulate.fan_out > 1 and request.stream:
+            return Found(why="it cannot stream several answers (n) at once")
+        effort = _effort(row, request, target)
         shared = Candidate(
             model=row.name,
             provider="",
             reason=errand.reason,
             changes=translation.tokens,
             price=row.price_at(errand.now),
+            context_tokens=row.max_input or row.context,
             max_output_tokens=row.max_output,
-            reasons=_may_reason(row, request, target),
+            reasons=effort != "none",
+            allowance_tokens=ALLOWANCE_TOKENS.get(effort, 0),
+            takes_tiers=row.provider_kind == "openai" and row.family != "open",
+            bridged=translation.endpoint == "responses" and request.endpoint is Endpoint.CHAT,
+            stop=translation.emulate.stop,
+            fan_out=translation.emulate.fan_out,
         )
-        places = _by_weight(_at(self._places[row.name], target.provider), request)
+        places = _by_weight(self._at(row, target.provider), request)
         edits = translation.edits
         return Found(
             tuple(
@@ -153,6 +163,13 @@ class Yard:
                 ]
             )
         )
+
+    def _at(self, row: ModelRow, provider: str) -> tuple[Place, ...]:
+        """The model's places, or those at the provider somebody named, which may be one that nobody listed for it."""
+        places = self._places[row.name]
+        if not provider:
+            return places
+        return tuple([place for place in places if place.provider == provider]) or (Place(provider),)
 
     def _translated(self, target: Target, row: ModelRow, errand: Errand) -> Translation:
         wire = _WIRE.get(errand.request.endpoint)
@@ -183,7 +200,16 @@ class Yard:
 
 def _places(settings: Settings, catalogue: Catalogue) -> Mapping[str, tuple[Place, ...]]:
     """Who serves each model: its own deployments, else the provider named openai, else the first of its kind."""
-    return {row.name: places for row in catalogue if (places := tuple(_places_of(row, settings)))}
+    allowed = _allowed(settings)
+    found = {row.name: [p for p in _places_of(row, settings) if p.provider in allowed] for row in catalogue}
+    return {name: tuple(places) for name, places in found.items() if places}
+
+
+def _allowed(settings: Settings) -> frozenset[str]:
+    """Providers that requests may go to: a caller's own key goes to the first one and never anywhere else."""
+    if settings.auth.mode == "passthrough":
+        return frozenset({settings.passthrough_provider})
+    return frozenset(settings.providers)
 
 
 def _places_of(row: ModelRow, settings: Settings) -> Iterator[Place]:
@@ -192,16 +218,11 @@ def _places_of(row: ModelRow, settings: Settings) -> Iterator[Place]:
         for deployment in written.deployments:
             yield Place(deployment.provider, deployment.model or "", deployment.weight)
         return
-    compatible = [name for name, provider in settings.providers.items() if provider.kind == "openai"]
+    allowed = _allowed(settings)
+    kinds = [(name, provider.kind) for name, provider in settings.providers.items() if name in allowed]
+    compatible = [name for name, kind in kinds if kind == "openai"]
     if compatible and row.provider_kind == "openai":
         yield Place(_HOME if _HOME in compatible else compatible[0])
-
-
-def _at(places: tuple[Place, ...], provider: str) -> tuple[Place, ...]:
-    """The model's places at the provider somebody named, which may be one that nobody listed for it."""
-    if not provider:
-        return places
-    return tuple([place for place in places if place.provider == provider]) or (Place(provider),)
 
 
 def _by_weight(places: tuple[Place, ...], request: Request) -> tuple[Place, ...]:
@@ -236,8 +257,10 @@ def _with_name(
     return edits if name == request.model else {**edits, "model": msgspec.json.encode(name)}
 
 
-def _may_reason(row: ModelRow, request: Request, target: Target) -> bool:
-    """Whether the model may think out of sight before it answers: then nobody knows what an unfinished answer cost."""
+def _effort(row: ModelRow, request: Request, target: Target) -> str:
+    """The effort in force as far as money cares: "none" for a model that does not think out of sight."""
     family = FAMILIES[row.family]
-    effort = target.effort or request.fields.get("reasoning_effort") or family.default_effort
-    return family.reasons and effort != "none"
+    if not family.reasons:
+        return "none"
+    sent = request.fields.get("reasoning_effort")
+    return target.effort or (sent if isinstance(sent, str) else "") or family.default_effort

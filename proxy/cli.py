@@ -17,6 +17,7 @@ from proxy.models.rowfile import CatalogueError
 from proxy.parent import Order, Parent
 from proxy.sandbox import server as sandbox_server
 from proxy.settings import SettingsError, schema
+from proxy.store.embedded import EmbeddedError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(given, rest)
     except (SettingsError, CatalogueError) as mistakes:
         print(mistakes, file=sys.stderr)
+        return 1
+    except EmbeddedError as error:
+        print(f"switchyard: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"switchyard: {error.strerror or error}", file=sys.stderr)

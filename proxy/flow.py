@@ -6,24 +6,29 @@
 
 * Nothing is retried once a byte has reached the client. The first event of a stream is looked at before that.
 * A `finally` after a stream has no `await`: the request may be cancelled there (the client left, the process drains), and
-  a cancelled await loses the bill. What remains to be done is handed over synchronously.
-* Every attempt that may have been billed is settled on its own hold.
+  a cancelled await loses the bill. What remains to be done is handed over synchronously (`_close`).
+* Every attempt that may have been billed is settled on its own hold, exactly once.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
+from proxy.models.bridge.memory import ReasoningMemory, Sealed
+from proxy.money import Money
 from proxy.nouns import Call, Caller, Candidate, LedgerRow, Plan
-from proxy.parse import Request, ask_usage, parse, splice
+from proxy.parse import Request, parse
 from proxy.plan import Planner
+from proxy.question import question_for
+from proxy.reshape import Stream
+from proxy.tasks import TaskOwner
 from proxy.trace import Trace, usd
 from proxy.upstreams import http
-from proxy.upstreams.attempt import Answer, Question, attempt
-from proxy.upstreams.meter import StreamMeter
+from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed, answer_for, error_frame
 from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, judge
@@ -59,12 +64,15 @@ class House:
 
     planner: Planner
     providers: Mapping[str, Provider]
+    money: Money
     record: Callable[[LedgerRow, bool], None]
+    tasks: TaskOwner
     wall_clock: Callable[[], float]
     clock: Callable[[], float]
     rng: Callable[[], float]
     passthrough: bool = False
     retries: RetryAllowance = field(default_factory=RetryAllowance)
+    reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
 
 
 async def serve(call: Call, caller: Caller, client: Client, house: House) -> None:
@@ -73,14 +81,30 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     try:
         request = trace.request = parse(call.endpoint, call.raw)
         plan = trace.plan = house.planner.plan(request, call.asks, caller, house.wall_clock())
-        outcome = await _ask_in_order(request, plan, trace, house)
-        if isinstance(outcome, Failed):
-            await _pass_on(outcome, trace, client, house)
-        elif outcome.meter is None:
-            await _relay_whole(outcome, trace, client, house)
-        else:
-            await _relay_stream(outcome, outcome.meter, trace, client, house)
     except ApiError as refusal:
+        trace.refused(refusal)
+        _close(trace, house)
+        await _refuse(refusal, trace, client, house)
+        return
+    if plan.drain_on_disconnect:
+        # The route wants exact bills: the call goes on without its client, in a task that outlives the request.
+        await asyncio.shield(house.tasks.start(_answer(request, plan, trace, client, house)))
+        return
+    await _answer(request, plan, trace, client, house)
+
+
+async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, house: House) -> None:
+    try:
+        outcome = await _ask_in_order(request, plan, trace, house)
+        match outcome:
+            case Failed():
+                await _pass_on(outcome, trace, client, house)
+            case Answered():
+                await _relay_whole(outcome, trace, client, house)
+            case Streaming():
+                await _relay_stream(outcome, request, trace, client, house)
+    except ApiError as refusal:
+        trace.refused(refusal)
         await _refuse(refusal, trace, client, house)
     except asyncio.CancelledError:
         if not client.cutting:
@@ -91,35 +115,44 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
         _close(trace, house)
 
 
-async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Answer | Failed:
+async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
     """Ask the candidates as the retry table allows, until one answers or none is left."""
     house.retries.earn()
-    for position, candidate in enumerate(plan.candidates):
-        outcome = await _ask(request, candidate, trace, house, fallback=position > 0)
+    for position, candidate in enumerate(house.money.preferred(request, plan, trace)):
+        trace.considering(candidate, fallback=position > 0)
+        outcome = await _ask(request, candidate, trace, house)
         if isinstance(outcome, Failed) and _advice(outcome, plan).same and house.retries.spend():
             await _back_off(outcome, trace, house)
-            outcome = await _ask(request, candidate, trace, house, fallback=position > 0)
-        if isinstance(outcome, Answer) or not _advice(outcome, plan).next:
+            outcome = await _ask(request, candidate, trace, house)
+        if not isinstance(outcome, Failed) or not _advice(outcome, plan).next:
             break
     return outcome
 
 
-async def _ask(
-    request: Request, candidate: Candidate, trace: Trace, house: House, *, fallback: bool
-) -> Answer | Failed:
-    """One attempt. The one before it, if it may have cost money, is closed first, on a row of its own."""
+async def _ask(request: Request, candidate: Candidate, trace: Trace, house: House) -> Outcome:
+    """One attempt on its own hold. The one before it, if it may have cost money, is closed first."""
     if trace.sent:
         _close(trace, house, final=False)
+    edits = await house.money.hold(request, candidate, trace)
     provider = house.providers[candidate.provider]
-    usage_edit = ask_usage(request) if provider.stream_usage else {}
-    body = splice(request.fields, {**candidate.edits, **usage_edit})
-    trace.sending(candidate, house.clock(), fallback=fallback)
-    outcome = await attempt(provider, Question(trace.call, body, strip_usage=bool(usage_edit)))
+    question = question_for(
+        trace,
+        candidate,
+        edits,
+        ask_for_usage=provider.stream_usage,
+        recall=partial(_recall, house, trace.caller.key_id, candidate.model),
+    )
+    trace.sending(house.clock())
+    outcome = await attempt(provider, question)
     trace.heard(house.clock())
-    if isinstance(outcome, Answer):
-        trace.seen, trace.status = outcome.seen, outcome.response.status
-        return outcome
-    trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+    match outcome:
+        case Answered(whole=whole):
+            trace.seen, trace.status = whole.seen, whole.status
+            _remember(whole.sealed, candidate, trace, house)
+        case Streaming(response=response, stream=stream):
+            trace.seen, trace.status = stream.seen, response.status
+        case Failed():
+            trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
     return outcome
 
 
@@ -133,42 +166,64 @@ async def _back_off(failed: Failed, trace: Trace, house: House) -> None:
     await asyncio.sleep(wait_s)
 
 
+def _recall(house: House, key_id: str, model: str, call_id: str) -> Sequence[Mapping[str, Any]]:
+    return house.reasoning.recall(key_id, model, call_id, house.wall_clock())
+
+
+def _remember(sealed: Sealed | None, candidate: Candidate, trace: Trace, house: House) -> None:
+    """Keep sealed reasoning for the next step of a tool loop."""
+    if sealed is not None:
+        house.reasoning.keep(trace.caller.key_id, candidate.model, sealed, house.wall_clock())
+
+
 def _close(trace: Trace, house: House, *, final: bool = True) -> None:
     """The bill and the row of the attempt under way, or of a request that never got to one. No await: see above."""
     trace.account()
-    house.record(trace.row(house.clock()), final)
+    row = trace.row(house.clock())
+    house.money.settle(trace, row)
+    house.record(row, final)
 
 
-async def _relay_whole(answer: Answer, trace: Trace, client: Client, house: House) -> None:
-    """Upstream's body as it came, with what we know of it in the headers."""
+async def _relay_whole(answer: Answered, trace: Trace, client: Client, house: House) -> None:
+    """Upstream's body as it came (or as it was reshaped), with what we know of it in the headers."""
     trace.account()
-    headers = _headers(answer.response.headers, trace, house)
+    headers = _headers(answer.headers, trace, house)
     headers.append((b"x-switchyard-cost-usd", usd(trace.cost_nano)))
-    await client.whole(answer.response.status, headers, answer.body)
+    await client.whole(answer.whole.status, headers, answer.whole.body)
 
 
 async def _relay_stream(
-    answer: Answer, meter: StreamMeter, trace: Trace, client: Client, house: House
+    answer: Streaming, request: Request, trace: Trace, client: Client, house: House
 ) -> None:
     """Upstream's bytes as they arrive. A stream that breaks shows it; it never ends as if it were whole."""
-    response = answer.response
+    response, stream = answer.response, answer.stream
     try:
         await client.start(response.status, _headers(response.headers, trace, house))
-        if answer.body:
-            await client.write(answer.body)
-        while block := await response.read_chunk():
-            if relayed := meter.feed(block):
+        if answer.first:
+            await client.write(answer.first)
+        while not stream.over and (block := await response.read_chunk()):
+            if relayed := stream.feed(block):
                 await client.write(relayed)
-        if rest := meter.finish():
-            await client.write(rest)
-        if not (meter.seen.complete or meter.seen.error):
-            raise http.ConnectionCut("the stream ended before it was complete", sent=True)
-        await client.end()
+        await _end_stream(stream, request, trace, client)
     except http.UpstreamError as error:
         trace.error = type(error).__name__
         await _break_off(_BROKEN_OFF, "error", trace, client, house)
     finally:
         response.close()
+        if trace.candidate is not None:
+            _remember(stream.sealed, trace.candidate, trace, house)
+
+
+async def _end_stream(stream: Stream, request: Request, trace: Trace, client: Client) -> None:
+    """The end that this stream has: its own, the one of a stop sequence, or none at all."""
+    if stream.over:
+        trace.account()
+        await client.write(stream.ending(trace.usage if request.asks_usage else None))
+    elif rest := stream.finish():
+        await client.write(rest)
+    if not (stream.over or stream.seen.complete or stream.seen.error):
+        raise http.ConnectionCut("the stream ended before it was complete", sent=True)
+    await client.end()
 
 
 async def _pass_on(failed: Failed, trace: Trace, client: Client, house: House) -> None:
@@ -179,27 +234,32 @@ async def _pass_on(failed: Failed, trace: Trace, client: Client, house: House) -
         raise UpstreamUnavailable("The provider could not be reached.", retry_after_s=1)
     status, headers, body = answer_for(failed, passthrough=house.passthrough)
     trace.status = status
-    await client.whole(status, _headers(headers, trace, house), body)
+    answer = _headers(headers, trace, house)
+    if not any(name == b"x-request-id" for name, _ in answer):
+        answer.append((b"x-request-id", trace.call.id.encode()))
+    await client.whole(status, answer, body)
 
 
 async def _refuse(refusal: ApiError, trace: Trace, client: Client, house: House) -> None:
-    trace.status, trace.finish = refusal.status, "refused"
-    trace.error = trace.error or refusal.code or type(refusal).__name__
-    await client.whole(refusal.status, _headers(refusal.headers(), trace, house), refusal.body())
+    headers = _headers(refusal.headers(), trace, house)
+    headers.append((b"x-request-id", trace.call.id.encode()))
+    await client.whole(refusal.status, headers, refusal.body())
 
 
 async def _break_off(message: str, finish: str, trace: Trace, client: Client, house: House) -> None:
     """End an answer that cannot be completed: an error frame in a stream, a 503 where nothing was sent yet."""
-    trace.finish = finish
-    trace.error = trace.error or finish
+    trace.finish, trace.error = finish, trace.error or finish
     if not client.started:
-        await _refuse(UpstreamUnavailable(message, retry_after_s=1), trace, client, house)
+        refusal = UpstreamUnavailable(message, retry_after_s=1)
+        trace.status = refusal.status
+        await _refuse(refusal, trace, client, house)
         return
     await client.write(error_frame(trace.call.endpoint, message))
     await client.end()
 
 
 def _headers(upstream: tuple[Header, ...] | list[Header], trace: Trace, house: House) -> list[Header]:
-    headers = downward(upstream, own_limits=False)
+    headers = downward(upstream, own_limits=bool(trace.rates))
+    headers += trace.rates
     headers += trace.headers(house.clock())
     return headers

@@ -87,7 +87,8 @@ class Candidate:
 
     `edits` (top-level field → JSON bytes, `b""` to remove) turn the caller's body into one for this model, the provider's
     name for it included; `changes` names each of them that a caller would want to know of. `price` None: not priced in
-    tokens. `reasons`: it may think out of sight before it answers. `stop` and `fan_out` are what must be emulated.
+    tokens. `reasons`: it may think out of sight before it answers; `allowance_tokens` is what that may take. `bridged`: a
+    chat call that goes over /v1/responses. `stop` and `fan_out` are what must be emulated.
     """
 
     model: str
@@ -96,8 +97,12 @@ class Candidate:
     edits: Mapping[str, bytes] = field(default_factory=dict, hash=False)
     changes: tuple[str, ...] = ()
     price: "PriceRow | None" = None
+    context_tokens: int = 0
     max_output_tokens: int = 0
     reasons: bool = False
+    allowance_tokens: int = 0
+    takes_tiers: bool = False
+    bridged: bool = False
     stop: tuple[str, ...] = ()
     fan_out: int = 1
 
@@ -113,6 +118,7 @@ class Plan:
     task: str = ""
     confidence: float = 0.0
     next_on_timeout: bool = False
+    default_max_output: int = 4096
     drain_on_disconnect: bool = False
     headers: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from proxy.api.server import DataServer
 from proxy.app import Blueprint, Configuration, Pools, build_vocabulary, read_configuration
 from proxy.banner import banner
 from proxy.control import WorkerProcess
+from proxy.keeper import StoreKeeper
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
@@ -60,6 +61,7 @@ class Parent:
         self._stopping = asyncio.Event()
         self._workers: dict[int, WorkerProcess] = {}
         self._sandbox_url = ""
+        self._store = StoreKeeper()
         self._announced = False
         self._failed = False
 
@@ -70,6 +72,7 @@ class Parent:
             loop.add_signal_handler(number, self._stopping.set)
         self._tried = self._read_text()
         self._blueprint, self._configuration = await self._first_configuration()
+        self._blueprint = replace(self._blueprint, redis_url=await self._store.start(self._configuration))
         server = self._configuration.settings.server
         with (
             bind(server.host, server.port) as listener,
@@ -98,6 +101,7 @@ class Parent:
             await self._stop_workers(keepers)
             watcher.cancel()
         await port.drain(0)
+        await self._store.stop()
         self._recorder.close()
         return 1 if self._failed else 0
 
@@ -129,7 +133,7 @@ class Parent:
             blueprint = Blueprint(path, text, {**self._order.flags, **simulated})
             configuration = read_configuration(blueprint, self._env)
         _check_origins(configuration)
-        return blueprint, configuration
+        return replace(blueprint, redis_url=self._store.url), configuration
 
     async def _start_sandbox(self) -> str:
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -22,6 +22,8 @@ NOT_JSON = (
     "correctly. The API expects a JSON payload, but what was sent was not valid JSON.)"
 )
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DEFAULT_MODELS: Final = {Endpoint.MODERATIONS: "omni-moderation-latest"}
+"""Where the API lets `model` be left out: the one it then takes."""
 _USAGE_ON_REQUEST: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _TYPE_NAMES = {
     str: "a string",
@@ -84,8 +86,8 @@ class Request:
 def parse(endpoint: Endpoint, body: bytes) -> Request:
     """Read what routing and relaying need. Raises BadRequest with OpenAI's wording for everything that is not a request."""
     fields = Fields(_decode_object(body))
-    model = fields.get("model")
-    if model is None or model == "":
+    model = fields.get("model") or _DEFAULT_MODELS.get(endpoint)
+    if model is None:
         raise BadRequest("you must provide a model parameter")
     if not isinstance(model, str):
         raise BadRequest(

@@ -42,6 +42,12 @@ class Planner:
         _check_allowed(caller, (asked, name), asked)
         return self._routed(request, asks, replace(plan, route=name), route, now)
 
+    def downgraded(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
+        """The candidates of the cheaper model a budget asks for; the plan's own when it cannot take the request."""
+        rules = self._settings.routes.get(plan.route) or self._settings.defaults
+        found = self._yard.find(self._read(name), Errand(request, rules, Reason.BUDGET, now, one=True))
+        return found.candidates or plan.candidates
+
     def _pinned(self, request: Request, caller: Caller, plan: Plan, name: str, now: float) -> Plan:
         target = self._read(name)
         row = self._yard.row(target.written)
@@ -79,7 +85,13 @@ def _planned(plan: Plan, found: list[Found], rules: CallRules) -> Plan:
     """The plan with every way found, each model at each provider once. Raises what the caller should be told if none."""
     candidates = tuple(_once_each(candidate for one in found for candidate in one.candidates))
     if candidates:
-        return replace(plan, candidates=candidates, next_on_timeout=rules.on_timeout == "next")
+        return replace(
+            plan,
+            candidates=candidates,
+            next_on_timeout=rules.on_timeout == "next",
+            drain_on_disconnect=rules.on_disconnect == "drain",
+            default_max_output=rules.default_max_output,
+        )
     reasons = [one.why for one in found if one.why]
     if not reasons:
         raise NotFound(

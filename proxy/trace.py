@@ -5,11 +5,13 @@ a provider: everything up to the answer's first byte, less the time between send
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from proxy.account import cost_nano, used
+from proxy.errors import ApiError, Headers
 from proxy.nouns import NANO_PER_USD, Call, Caller, Candidate, LedgerRow, Plan, Reason, Usage
 from proxy.parse import Request
+from proxy.store.ports import Grant
 from proxy.upstreams.meter import Seen
 
 _NO_USAGE = Usage(source="none")
@@ -28,6 +30,7 @@ class Trace:
     request: Request | None = None
     plan: Plan | None = None
     candidate: Candidate | None = None
+    grant: Grant | None = None
     seen: Seen | None = None
     sent: bool = False
     attempt: int = 0
@@ -40,26 +43,41 @@ class Trace:
     sent_s: float = 0.0
     first_byte_s: float = 0.0
     waited_s: float = 0.0
-    changes: tuple[str, ...] = field(default=())
+    changes: tuple[str, ...] = ()
+    rates: Headers = ()
 
-    def sending(self, candidate: Candidate, now_s: float, *, fallback: bool) -> None:
-        """An attempt with this candidate begins."""
-        self.candidate, self.changes, self.seen = candidate, candidate.changes, None
+    @property
+    def user_hash(self) -> str:
+        """The pseudonym of the request's user."""
+        return user_hash(self.caller.key_id, self.request.user if self.request else "")
+
+    def considering(self, candidate: Candidate, *, fallback: bool) -> None:
+        """Go on with a candidate."""
+        self.candidate, self.changes = candidate, candidate.changes
         self.reason = Reason.FALLBACK.value if fallback else candidate.reason.value
+
+    def sending(self, now_s: float) -> None:
+        """An attempt begins."""
         self.attempt += 1
-        self.sent, self.sent_s = True, now_s
+        self.seen, self.sent, self.sent_s = None, True, now_s
 
     def heard(self, now_s: float) -> None:
         """The attempt's answer has begun, or it has failed."""
         self.first_byte_s = now_s
         self.waited_s += now_s - self.sent_s
 
+    def refused(self, refusal: ApiError) -> None:
+        """We refuse it ourselves."""
+        self.status, self.finish = refusal.status, "refused"
+        self.error = self.error or refusal.code or type(refusal).__name__
+
     def account(self) -> None:
         """Usage and cost of the attempt under way, from what was seen of it so far."""
         if not self.sent or self.request is None or self.candidate is None:
             self.usage, self.cost_nano = _NO_USAGE, 0
             return
-        self.usage = used(self.request, self.candidate, self.seen)
+        held_output = self.grant.size.output_tokens if self.grant else 0
+        self.usage = used(self.request, self.candidate, self.seen, held_output)
         self.cost_nano = cost_nano(self.usage, self.candidate)
 
     def overhead_ms(self, now_s: float) -> float:
@@ -79,6 +97,8 @@ class Trace:
             if text:
                 out.append((name, _header_text(text)))
         out += self.plan.headers if self.plan else ()
+        if self.grant is not None and self.grant.remaining_nano is not None:
+            out.append((b"x-switchyard-budget-remaining-usd", usd(self.grant.remaining_nano)))
         spent_s = now_s - self.call.started_s - self.waited_s
         out.append((b"x-switchyard-overhead-ms", b"%.2f" % (max(0.0, spent_s) * 1000)))
         return out
@@ -95,7 +115,7 @@ class Trace:
             key_id=self.caller.key_id,
             key_name=self.caller.key_name,
             team=self.caller.team,
-            user_hash=user_hash(self.caller.key_id, request.user if request else ""),
+            user_hash=self.user_hash,
             asked=request.model if request else "",
             served=candidate.model if candidate else "",
             response_model=seen.model if seen else "",

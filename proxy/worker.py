@@ -22,9 +22,11 @@ from proxy.api.guard import Gate
 from proxy.api.server import DataServer
 from proxy.app import (
     Configuration,
+    Fixtures,
     Pools,
     build_house,
     build_keys,
+    build_ledger,
     build_listing,
     build_vocabulary,
     read_configuration,
@@ -36,6 +38,11 @@ from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.nouns import LedgerRow
 from proxy.routing.classifier import Classifier
 from proxy.settings import SettingsError
+from proxy.store.ledger import Ledger
+from proxy.tasks import TaskOwner
+
+_LAST_BILLS_S = 2.0
+"""How long a drained process waits for calls that go on without their client, and for holds still open."""
 
 BUFFERED_BODIES: Final = 8
 """Bodies of the largest size that may be held at once; smaller ones are counted by their bytes."""
@@ -46,16 +53,16 @@ _UNUSABLE = (SettingsError, OSError, ValueError)
 class Worker:
     """What lives as long as the process: the log, the numbers, the pools and the port whose fields a reload replaces."""
 
-    def __init__(self, configuration: Configuration, metrics: Path, log: Log) -> None:
+    def __init__(self, configuration: Configuration, ledger: Ledger | None, metrics: Path, log: Log) -> None:
         self.log = log
-        self.pools = Pools()
-        self.classifier = Classifier.load()
+        self.ledger = ledger
+        self.fixtures = Fixtures(Classifier.load(), Pools(), ledger, TaskOwner(), self._record)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self.recorder: Recorder = open_recorder(metrics, vocabulary)
         self.grace_s = configuration.settings.server.drain_seconds
         server = configuration.settings.server
         self.port = DataPort(
-            house=build_house(configuration, self.classifier, self.pools, self._record),
+            house=build_house(configuration, self.fixtures),
             keys=build_keys(configuration.settings),
             gate=Gate(server.max_in_flight, BUFFERED_BODIES * server.max_json_bytes),
             max_json_bytes=server.max_json_bytes,
@@ -71,7 +78,7 @@ class Worker:
         """Run another configuration from the next request on."""
         settings = configuration.settings
         port = self.port
-        port.house = build_house(configuration, self.classifier, self.pools, self._record)
+        port.house = build_house(configuration, self.fixtures)
         port.keys = build_keys(settings)
         port.listing = build_listing(settings, configuration.catalogue)
         port.max_json_bytes = settings.server.max_json_bytes
@@ -83,7 +90,11 @@ class Worker:
     async def drain(self) -> None:
         """Finish what is running, cut what does not finish, and let go of everything."""
         report = await self.server.drain(self.grace_s)
-        self.pools.close()
+        await self.fixtures.tasks.idle(_LAST_BILLS_S)
+        self.fixtures.pools.close()
+        if self.ledger is not None:
+            await self.ledger.drain(_LAST_BILLS_S)
+            await self.ledger.close()
         self.recorder.close()
         self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
         self.log.close()
@@ -111,18 +122,24 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     first = await control.receive()
     if first is None:
         return 1
-    configuration = read_configuration(unpack(first["run"]), os.environ)
-    worker = Worker(configuration, metrics, Log(sys.stdout.fileno(), time.time))
+    blueprint = unpack(first["run"])
+    configuration = read_configuration(blueprint, os.environ)
+    ledger = build_ledger(blueprint.redis_url)
+    worker = Worker(configuration, ledger, metrics, Log(sys.stdout.fileno(), time.time))
+    background = TaskOwner()
+    if ledger is not None:
+        await ledger.start()
+        background.start(ledger.run())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await worker.server.start(listener)
     control.send(ready=os.getpid())
-    following = asyncio.get_running_loop().create_task(_follow(control, worker))
+    following = background.start(_follow(control, worker))
     # Also when it fails: a worker that no longer hears its parent must not go on with what may have been revoked.
     following.add_done_callback(lambda _: stop.set())
     await stop.wait()
     await worker.drain()
-    following.cancel()
+    background.cancel()
     return 0
 
 

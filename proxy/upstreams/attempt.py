@@ -6,9 +6,10 @@ Until then a failure is nobody's but ours, and the retry table says what may fol
 
 from dataclasses import dataclass
 
+from proxy.headers import Header
 from proxy.nouns import Call, Endpoint
+from proxy.reshape import Shape, Stream, Whole
 from proxy.upstreams import http
-from proxy.upstreams.meter import Seen, StreamMeter, read_whole
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed, error_code, retry_after_s
 from proxy.upstreams.retry import Failure, classify
@@ -18,76 +19,89 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is sent: the body for this candidate, and whether usage was asked for only by us."""
+    """What is sent for one candidate, and how its answer has to look. `target` is the path behind the API's root."""
 
     call: Call
+    target: bytes
     body: bytes
-    strip_usage: bool
+    shape: Shape
 
 
-@dataclass(slots=True)
-class Answer:
-    """An attempt that will be relayed. A stream carries its meter; `body` is what was read to look at its first event."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A whole answer, read and understood."""
+
+    headers: list[Header]
+    whole: Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """A stream that goes on being read. `first` is what was read to look at its first event, ready to be sent on."""
 
     response: http.Response
-    seen: Seen
-    body: bytes
-    meter: StreamMeter | None
+    stream: Stream
+    first: bytes
 
 
-async def attempt(provider: Provider, question: Question) -> Answer | Failed:
+Outcome = Answered | Streaming | Failed
+
+
+async def attempt(provider: Provider, question: Question) -> Outcome:
     """Send once. The response is closed unless a stream goes on being read; cancellation closes it too."""
     response: http.Response | None = None
-    streaming = False
+    outcome: Outcome | None = None
     try:
-        response = await provider.send(question.call, question.body)
+        response = await provider.send(question.call, question.target, question.body)
         outcome = await _first_look(response, question)
-        streaming = isinstance(outcome, Answer) and outcome.meter is not None
     except http.UpstreamError as error:
         outcome = _transport_failure(error)
     finally:
-        if response is not None and not streaming:
+        if response is not None and not isinstance(outcome, Streaming):
             response.close()
     return outcome
 
 
-async def _first_look(response: http.Response, question: Question) -> Answer | Failed:
+async def _first_look(response: http.Response, question: Question) -> Outcome:
+    shape = question.shape
     if response.status >= 400:
-        return await _read_refusal(response)
+        return await _read_refusal(response, shape)
     if _is_stream(response):
-        return await _peek(response, StreamMeter(question.call.endpoint, strip_usage=question.strip_usage))
+        return await _peek(response, shape)
     body = await response.read_all(MAX_ANSWER_BYTES)
-    seen = read_whole(body)
-    if seen is None:
+    whole = shape.whole(response.status, body)
+    if whole is None:
         return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)
-    if seen.error and question.call.endpoint is not Endpoint.RESPONSES:
-        return Failed(Failure.OVERLOADED, 500, tuple(response.headers), body, detail="error_in_200")
-    return Answer(response, seen, body, None)
+    if whole.seen.error and shape.endpoint is not Endpoint.RESPONSES:
+        headers = tuple(response.headers)
+        return Failed(Failure.OVERLOADED, 500, headers, whole.body, detail="error_in_200")
+    return Answered(response.headers, whole)
 
 
-async def _read_refusal(response: http.Response) -> Failed:
+async def _read_refusal(response: http.Response, shape: Shape) -> Failed:
     headers = tuple(response.headers)
-    body = await response.read_all(MAX_ANSWER_BYTES)
+    body = shape.refusal(await response.read_all(MAX_ANSWER_BYTES))
     code = error_code(body) or ""
     failure = classify(response.status, code)
     return Failed(failure, response.status, headers, body, code, retry_after_s(headers))
 
 
-async def _peek(response: http.Response, meter: StreamMeter) -> Answer | Failed:
+async def _peek(response: http.Response, shape: Shape) -> Streaming | Failed:
     """Read until the first event: an error there, or an end without any, is a failure nobody has seen yet."""
-    first = []
-    while not meter.seen.started:
+    stream, first = shape.stream(), []
+    while not stream.seen.started:
         block = await response.read_chunk()
         if not block:
-            first.append(meter.finish())
+            first.append(stream.finish())
             break
-        first.append(meter.feed(block))
-    if not meter.seen.started:
+        first.append(stream.feed(block))
+    seen = stream.seen
+    if not seen.started:
         return Failed(Failure.OVERLOADED, detail="empty_stream")
-    if meter.seen.error and not meter.seen.text_bytes:
-        body = b'{"error":%b}' % meter.seen.error
+    if seen.error and not seen.text_bytes:
+        body = b'{"error":%b}' % seen.error
         return Failed(Failure.OVERLOADED, 500, tuple(response.headers), body, detail="error_in_200")
-    return Answer(response, meter.seen, b"".join(first), meter)
+    return Streaming(response, stream, b"".join(first))
 
 
 def _is_stream(response: http.Response) -> bool:

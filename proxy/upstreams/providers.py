@@ -24,10 +24,10 @@ class Provider:
     stream_usage: bool = True
     own_headers: tuple[Header, ...] = field(default=(), repr=False)
 
-    async def send(self, call: Call, body: bytes) -> Response:
-        """POST `body` to the endpoint the caller used. Raises the errors of `http`."""
+    async def send(self, call: Call, target: bytes, body: bytes) -> Response:
+        """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
         headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
-        return await self.pool.send(b"POST", call.target, headers, body, self._timeouts(call))
+        return await self.pool.send(b"POST", target, headers, body, self._timeouts(call))
 
     def _timeouts(self, call: Call) -> Timeouts:
         """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer

@@ -1,0 +1,110 @@
+"""What an answer passes through on its way to the client: bridge → meter → stop cutter. Pure machines, one per attempt.
+
+Most answers need the meter alone and pass byte for byte. A call that went over /v1/responses comes back as chat first; a
+stop sequence that no living model takes is cut here, and the upstream call can then be closed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.models.bridge.answer import Asked, to_chat
+from proxy.models.bridge.memory import Sealed
+from proxy.models.bridge.refusal import to_chat_error
+from proxy.models.bridge.stream import ChatStream
+from proxy.models.emulate import StopCutter, cut_whole
+from proxy.nouns import Endpoint, Usage
+from proxy.upstreams.meter import Seen, StreamMeter, read_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the answer of one attempt has to look. `bridged`: what of the chat request shapes it, None for a plain relay."""
+
+    endpoint: Endpoint
+    strip_usage: bool = False
+    stop: tuple[str, ...] = ()
+    choices: int = 1
+    bridged: Asked | None = None
+
+    def refusal(self, body: bytes) -> bytes:
+        """An upstream error in the words of the endpoint the client used."""
+        return to_chat_error(body) if self.bridged else body
+
+    def whole(self, status: int, body: bytes) -> "Whole | None":
+        """A whole answer as the client gets it; None when it cannot be read."""
+        sealed = None
+        if self.bridged is not None:
+            try:
+                came = to_chat(body, self.bridged)
+            except ValueError:
+                return None
+            status, body, sealed = came.status, came.body, came.sealed
+        seen = read_whole(body)
+        if seen is None:
+            return None
+        return Whole(status, cut_whole(body, self.stop) if self.stop else body, seen, sealed)
+
+    def stream(self) -> "Stream":
+        """The machines for one stream."""
+        return Stream(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole answer after reshaping; `seen` is what it said before a stop sequence cut it (that was paid for)."""
+
+    status: int
+    body: bytes
+    seen: Seen
+    sealed: Sealed | None
+
+
+class Stream:
+    """One stream's machines in a row. `over` says that no more is wanted from upstream."""
+
+    __slots__ = ("_bridge", "_cutter", "_meter")
+
+    def __init__(self, shape: Shape) -> None:
+        self._bridge = ChatStream(shape.bridged) if shape.bridged else None
+        self._meter = StreamMeter(shape.endpoint, strip_usage=shape.strip_usage)
+        self._cutter = StopCutter(shape.stop, shape.choices) if shape.stop else None
+
+    @property
+    def seen(self) -> Seen:
+        return self._meter.seen
+
+    @property
+    def sealed(self) -> Sealed | None:
+        return self._bridge.sealed if self._bridge else None
+
+    @property
+    def over(self) -> bool:
+        return self._cutter is not None and self._cutter.done
+
+    def feed(self, block: bytes) -> bytes:
+        """What of this block may be sent on."""
+        if self._bridge is not None:
+            block = self._bridge.feed(block)
+        kept = self._meter.feed(block) if block else b""
+        return self._cutter.feed(kept) if self._cutter is not None and kept else kept
+
+    def finish(self) -> bytes:
+        """What is left when upstream has ended."""
+        rest = self._meter.finish()
+        if self._cutter is None:
+            return rest
+        return self._cutter.feed(rest) + self._cutter.finish()
+
+    def ending(self, usage: Usage | None) -> bytes:
+        """What closes a stream that was cut at a stop sequence; `usage` for a client that asked for it."""
+        assert self._cutter is not None
+        return self._cutter.ending(_as_openai(usage) if usage else None)
+
+
+def _as_openai(usage: Usage) -> Mapping[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }

@@ -1,0 +1,140 @@
+"""A translated request as money sees it: what it can cost at most, and what must be edited so that this holds. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from proxy.budgets.holds import Ask, HoldSize, Rule, hold_size
+from proxy.budgets.scopes import Budget
+from proxy.errors import NotAllowed
+from proxy.nouns import Candidate, Endpoint, PriceRow
+from proxy.parse import Request
+
+_TEXT: Final = (
+    *("messages", "input", "prompt", "instructions", "tools", "functions", "response_format", "text"),
+    *("prediction", "tool_choice", "suffix"),
+)
+_CAPS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
+    Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),
+    Endpoint.RESPONSES: ("max_output_tokens",),
+    Endpoint.COMPLETIONS: ("max_tokens",),
+}
+_STORED: Final = ("previous_response_id", "conversation")
+_IMAGE_TOKENS: Final = 50_000
+"""More than any family charges for one image (high detail, largest size, the mini models' multipliers included)."""
+_FREE_TOOLS: Final = frozenset({"function", "custom"})
+_PAGES_PER_FILE: Final = 10
+
+
+def bounded(
+    request: Request, candidate: Candidate, budgets: Sequence[Budget], default_max_output: int
+) -> HoldSize:
+    """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
+    hosted = _hosted_tools(request)
+    unbounded = candidate.price is None or _costs_without_end(request, hosted)
+    if unbounded and not all(budget.allow_unpriced for budget in budgets):
+        raise NotAllowed(
+            "The cost of this request has no upper bound, and this key spends from a hard budget.",
+            code="endpoint_not_budgeted",
+        )
+    if candidate.price is None:
+        return HoldSize(0, None, 0)
+    rule = Rule(
+        hard=bool(budgets),
+        default_max_output=default_max_output,
+        shrink_always=any(budget.shrink_always for budget in budgets),
+    )
+    return hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule)
+
+
+def edits_for(request: Request, candidate: Candidate, size: HoldSize) -> dict[str, bytes]:
+    """What the hold requires of the body: the cap it pays for, and a service tier whose price is known."""
+    edits: dict[str, bytes] = {}
+    if size.cap_to_set is not None:
+        edits[_cap_field(request, candidate)] = msgspec.json.encode(size.cap_to_set)
+    if candidate.takes_tiers and request.fields.get("service_tier") is None and request.endpoint in _CAPS:
+        edits["service_tier"] = b'"default"'
+    return edits
+
+
+def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mapping[str, int]) -> Ask:
+    fields = request.fields
+    text_bytes = sum([len(fields.raw(name)) for name in _TEXT])
+    images, inlined_bytes = _images(request)
+    n = fields.get("n")
+    return Ask(
+        text_bytes=text_bytes - inlined_bytes,
+        context_tokens=candidate.context_tokens,
+        max_output=candidate.max_output_tokens,
+        cap=_cap(request, candidate),
+        n=n if isinstance(n, int) and n > 0 else 1,
+        image_tokens=images * _IMAGE_TOKENS,
+        whole_window=any(fields.get(name) is not None for name in _STORED) or bool(hosted),
+        has_schema=b'"json_schema"' in fields.raw("response_format") + fields.raw("text"),
+        reasoning_allowance=candidate.allowance_tokens,
+        tier=_tier(request),
+        tool_calls={name: count for name, count in hosted.items() if name in price.tool_calls},
+        generates=request.endpoint in _CAPS,
+    )
+
+
+def _cap(request: Request, candidate: Candidate) -> int | None:
+    """The output cap as it will be sent: the candidate's edit, else the caller's."""
+    for name in _CAPS.get(request.endpoint, ()):
+        edited = candidate.edits.get(name)
+        value: Any = msgspec.json.decode(edited) if edited else None
+        if value is None and edited is None:
+            value = request.fields.get(name)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def _cap_field(request: Request, candidate: Candidate) -> str:
+    """Where a cap is written: where the caller wrote one, else in the spelling every chat family takes."""
+    names = _CAPS[request.endpoint]
+    for name in names:
+        if candidate.edits.get(name) or (
+            name not in candidate.edits and request.fields.get(name) is not None
+        ):
+            return name
+    return names[0]
+
+
+def _images(request: Request) -> tuple[int, int]:
+    """How many images there are, and how many bytes of the text are images inlined as data."""
+    fields = request.fields
+    chat, responses = fields.raw("messages"), fields.raw("input")
+    # A chat image says "image_url" twice: as its type and as its key. A file may hold a few pages of pictures.
+    count = -(-chat.count(b'"image_url"') // 2) + responses.count(b'"input_image"')
+    count += (chat.count(b'"file"') + responses.count(b'"input_file"')) * _PAGES_PER_FILE
+    if not count:
+        return 0, 0
+    raw = chat or responses
+    inlined, start = 0, raw.find(b'"data:')
+    while start >= 0:
+        end = raw.find(b'"', start + 1)
+        inlined += end - start
+        start = raw.find(b'"data:', end)
+    return count, inlined
+
+
+def _hosted_tools(request: Request) -> dict[str, int]:
+    """Hosted tools by name with the most calls each may make; 0 where nothing bounds them."""
+    tools = request.fields.get("tools") if b'"type"' in request.fields.raw("tools") else None
+    if not isinstance(tools, list):
+        return {}
+    most = request.fields.get("max_tool_calls")
+    calls = most if isinstance(most, int) and most > 0 else 0
+    kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)]
+    return {str(kind): calls for kind in kinds if kind not in _FREE_TOOLS}
+
+
+def _costs_without_end(request: Request, hosted: Mapping[str, int]) -> bool:
+    return request.fields.get("background") is True or any(calls == 0 for calls in hosted.values())
+
+
+def _tier(request: Request) -> str:
+    tier = request.fields.get("service_tier")
+    return tier if isinstance(tier, str) else "default"
