@@ -80,10 +80,11 @@ async def roll_up(pipe: Pipe) -> int:
 
 async def spend(pipe: Pipe, since: float, until: float, by: Iterable[str]) -> list[SpendLine]:
     """Usage in the whole hours that [since, until) touches, added up by some of key, team, model, task, route; or by
-    `user` (with key, in whole days). Dearest first. Raises StoreAway."""
+    `user` (with key, in whole days). Reaches back 400 days. Dearest first. Raises StoreAway."""
     wanted = tuple(by)
     if "user" in wanted:
         return await _spend_by_user(pipe, since, until)
+    since = max(since, until - _KEPT_S)
     hours = range(int(since // 3600), int(-(-until // 3600)))
     counts, entries = await _read(pipe, [keys.rollup(hour) for hour in hours])
     fresh = add_up(entries).hours
@@ -120,6 +121,7 @@ async def latest_rows(pipe: Pipe, count: int) -> list[Entry]:
 
 
 async def _spend_by_user(pipe: Pipe, since: float, until: float) -> list[SpendLine]:
+    since = max(since, until - _KEPT_S)
     days = range(int(since // 86_400), int(-(-until // 86_400)))
     counts, entries = await _read(pipe, [keys.users_rollup(day) for day in days])
     fresh = add_up(entries).days

@@ -62,23 +62,26 @@ def test_deny_refuses_with_503_and_nothing_is_held_afterwards(server, url, direc
     """R11, R13: refused calls leave no phantom charge, even when their holds arrive late."""
 
     async def scenario():
-        async with Toxic(socket_of(server)) as link, connected(url) as pipe:
-            async with running(make_ledger(link.url, directory, hold_timeout_s=0.1)) as ledger:
-                budget = money(DOLLAR)
-                grant = await ledger.hold(request([budget], 10))
-                ledger.settle(grant.hold, 10, row(10))
-                await ledger.close()
-                link.latency_s = 0.3
-                for _ in range(FAILURES_TO_OPEN + 2):
-                    with pytest.raises(UpstreamUnavailable) as refused:
-                        await ledger.hold(request([budget], 10))
-                    assert refused.value.retry_after_s
-                assert not ledger.healthy
-                link.heal()
-                while not ledger.healthy or ledger._open.releases:
-                    await asyncio.sleep(0.02)
-                assert await totals(pipe, grant.hold.counters[0]) == (10, 0, 0)
-                await ledger.hold(request([budget], 10))
+        async with (
+            Toxic(socket_of(server)) as link,
+            connected(url) as pipe,
+            running(make_ledger(link.url, directory, hold_timeout_s=0.1)) as ledger,
+        ):
+            budget = money(DOLLAR)
+            grant = await ledger.hold(request([budget], 10))
+            ledger.settle(grant.hold, 10, row(10))
+            await ledger.close()
+            link.latency_s = 0.3
+            for _ in range(FAILURES_TO_OPEN + 2):
+                with pytest.raises(UpstreamUnavailable) as refused:
+                    await ledger.hold(request([budget], 10))
+                assert refused.value.retry_after_s
+            assert not ledger.healthy
+            link.heal()
+            while not ledger.healthy or ledger._open.releases:
+                await asyncio.sleep(0.02)
+            assert await totals(pipe, grant.hold.counters[0]) == (10, 0, 0)
+            await ledger.hold(request([budget], 10))
 
     asyncio.run(scenario())
 
@@ -119,14 +122,16 @@ def test_what_only_rates_count_goes_on_without_redis(server, url, directory):
     """Rates protect providers, not money: no 503 for them."""
 
     async def scenario():
-        async with Toxic(socket_of(server)) as link:
-            async with running(make_ledger(link.url, directory, hold_timeout_s=0.1)) as ledger:
-                link.refusing = True
-                link.reset_all()
-                counter = Counter("r:web", "requests", 5, "minute")
-                for _ in range(10):
-                    grant = await ledger.hold(request([counter]))
-                    ledger.settle(grant.hold, 0, row())
+        async with (
+            Toxic(socket_of(server)) as link,
+            running(make_ledger(link.url, directory, hold_timeout_s=0.1)) as ledger,
+        ):
+            link.refusing = True
+            link.reset_all()
+            counter = Counter("r:web", "requests", 5, "minute")
+            for _ in range(10):
+                grant = await ledger.hold(request([counter]))
+                ledger.settle(grant.hold, 0, row())
 
     asyncio.run(scenario())
 
@@ -135,19 +140,22 @@ def test_a_bill_whose_answer_was_lost_is_entered_once(server, url, directory):
     """R3 over a broken line: the batch is journalled, replayed by id, counted once."""
 
     async def scenario():
-        async with Toxic(socket_of(server)) as link, connected(url) as pipe:
-            async with running(make_ledger(link.url, directory)) as ledger:
-                budget = money(DOLLAR)
-                grants = [await ledger.hold(request([budget], 100, number=i)) for i in range(20)]
-                link.cut_after_bytes = 0
-                for number, grant in enumerate(grants):
-                    ledger.settle(grant.hold, 60, row(60, number))
-                await ledger._writer.flush()
-                link.heal()
-                while ledger.journalled:
-                    await asyncio.sleep(0.02)
-                assert await totals(pipe, grants[0].hold.counters[0]) == (1200, 0, 0)
-                assert await pipe.call("XLEN", keys.TAIL) == 20
+        async with (
+            Toxic(socket_of(server)) as link,
+            connected(url) as pipe,
+            running(make_ledger(link.url, directory)) as ledger,
+        ):
+            budget = money(DOLLAR)
+            grants = [await ledger.hold(request([budget], 100, number=i)) for i in range(20)]
+            link.cut_after_bytes = 0
+            for number, grant in enumerate(grants):
+                ledger.settle(grant.hold, 60, row(60, number))
+            await ledger._writer.flush()
+            link.heal()
+            while ledger.journalled:
+                await asyncio.sleep(0.02)
+            assert await totals(pipe, grants[0].hold.counters[0]) == (1200, 0, 0)
+            assert await pipe.call("XLEN", keys.TAIL) == 20
 
     asyncio.run(scenario())
 
@@ -156,11 +164,10 @@ def test_a_journal_survives_its_process_on_disk(server, url, directory):
     """What Redis could not be told when the process ended is a line of JSON that somebody else can enter."""
 
     async def scenario():
-        async with Toxic(socket_of(server)) as link:
-            async with running(make_ledger(link.url, directory)) as ledger:
-                link.refusing = True
-                link.reset_all()
-                ledger.settle(None, 5, row(5))
+        async with Toxic(socket_of(server)) as link, running(make_ledger(link.url, directory)) as ledger:
+            link.refusing = True
+            link.reset_all()
+            ledger.settle(None, 5, row(5))
         (path,) = directory.glob(PATTERN)
         assert json.loads(path.read_text())["cost_nano"] == 5
         assert path.stat().st_mode & 0o077 == 0
