@@ -14,7 +14,7 @@ from proxy.sandbox.billing import Bill
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call. `outcome` is running, answered, refused, cut, hung or client_closed; `bill` is what was charged."""
+    """One call. `outcome` is running, answered, refused, cut, client_closed or aborted; `bill` is what was charged."""
 
     n: int
     request_id: str
@@ -77,7 +77,7 @@ class CallLog:
     def open(self, record: CallRecord) -> None:
         self._ring.append(record)
         self.totals["calls"] += 1
-        self.totals["running"] += 1
+        self.totals["open"] += 1
 
     def next_number(self) -> int:
         self.made += 1
@@ -85,7 +85,9 @@ class CallLog:
 
     def close(self, record: CallRecord) -> None:
         """Count a finished call in the totals."""
-        self.totals["running"] -= 1
+        self.totals["open"] -= 1
+        if record.outcome == "running":
+            record.outcome = "aborted"  # the sandbox itself was stopped
         self.totals[record.outcome] += 1
         self.totals[f"status_{record.status}"] += 1
         self.totals["bytes_sent"] += record.bytes_sent
@@ -112,11 +114,11 @@ class CallLog:
         return self._ring[-1]
 
     def clear(self) -> None:
-        running = self.totals["running"]
+        running = self.totals["open"]
         self._ring.clear()
         self.totals.clear()
         self.by_model.clear()
-        self.totals["running"] = running
+        self.totals["open"] = running
 
     def told_totals(self) -> dict[str, Any]:
         return {**self.totals, "by_model": {name: dict(counter) for name, counter in self.by_model.items()}}

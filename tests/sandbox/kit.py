@@ -107,6 +107,19 @@ def flat_tool(name="get_weather", **properties):
     return {"type": "function", **tool(name, **properties)["function"]}
 
 
+def form(*parts, kind="multipart/form-data; boundary=XYZ"):
+    """(name, filename or None, content) parts."""
+    out = b""
+    for name, filename, content in parts:
+        named = f'; filename="{filename}"' if filename else ""
+        out += (
+            f'--XYZ\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode()
+            + content
+            + b"\r\n"
+        )
+    return out + b"--XYZ--\r\n", {**KEY, "content-type": kind}
+
+
 @dataclass
 class Live:
     app: object

@@ -30,7 +30,7 @@ def post(live, order="", model="gpt-4.1", **fields):
 def settled(live):
     """The record once the server has closed it."""
     deadline = time.monotonic() + 5
-    while live.app.log.totals["running"] and time.monotonic() < deadline:
+    while live.app.log.totals["open"] and time.monotonic() < deadline:
         time.sleep(0.005)
     return live.app.log.last()
 

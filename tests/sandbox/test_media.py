@@ -1,11 +1,10 @@
-"""Speech, transcription, images, moderations and the older completions endpoint."""
+"""Speech, transcription and images."""
 
 import base64
 
 import pytest
 
-from tests.sandbox.kit import Caller
-from tests.sandbox.test_files_and_batches import form
+from tests.sandbox.kit import Caller, form
 
 
 @pytest.fixture
@@ -71,44 +70,3 @@ def test_images_are_png_and_counted(api):
     assert out["usage"]["total_tokens"] == out["usage"]["input_tokens"] + out["usage"]["output_tokens"]
     assert api.post("/v1/images/generations", {"prompt": None}).status == 400
     assert api.post("/v1/images/generations", {"prompt": "x", "n": 11}).status == 400
-
-
-def test_moderation_flags_by_plain_words(api):
-    """Each text on its own; parts together."""
-    out = api.post("/v1/moderations", {"input": ["I will kill you", "hello"]}).json
-    assert [result["flagged"] for result in out["results"]] == [True, False]
-    parts = [{"type": "text", "text": "gore"}, {"type": "image_url", "image_url": {"url": "https://x"}}]
-    (result,) = api.post("/v1/moderations", {"input": parts}).json["results"]
-    assert result["category_applied_input_types"]["violence/graphic"] == ["text", "image"]
-    assert api.post("/v1/moderations", {}).status == 400
-    assert api.post("/v1/moderations", {"input": 5}).status == 400
-
-
-def completion(api, **fields):
-    return api.post(
-        "/v1/completions",
-        {"model": "gpt-3.5-turbo-instruct", "prompt": "[[sandbox:say=one two three]]", **fields},
-    )
-
-
-def test_the_older_completions_endpoint_still_answers(api):
-    """Whole, streamed, several prompts, stop and cap."""
-    out = completion(api).json
-    assert (out["object"], out["choices"][0]["text"]) == ("text_completion", "one two three")
-    assert completion(api, stop=" two").json["choices"][0]["text"] == "one"
-    assert completion(api, max_tokens=1).json["choices"][0]["finish_reason"] == "length"
-    assert len(completion(api, prompt=["a", "b"], n=2).json["choices"]) == 4
-    assert completion(api, prompt=[1, 2]).status == completion(api, prompt=None).status == 200
-    events = completion(api, stream=True, stream_options={"include_usage": True}).events
-    assert "".join(event["choices"][0]["text"] for event in events[:-2]) == "one two three"
-    assert events[-2]["usage"]["completion_tokens"] == 3
-    assert events[-1] == "[DONE]"
-
-
-def test_the_older_completions_endpoint_turns_chat_models_away(api):
-    """404 that names the right endpoint."""
-    answer = completion(api, model="gpt-4.1")
-    assert answer.status == 404
-    assert "v1/chat/completions" in answer.error["message"]
-    for wrong in ({"foo": 1}, {"prompt": 5}, {"prompt": "x" * 40_000}, {"stream_options": {}}):
-        assert completion(api, **wrong).status == 400

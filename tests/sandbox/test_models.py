@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from proxy.sandbox.catalogue import MODELS, find
+from proxy.sandbox.catalogue import MODELS
 from tests.sandbox.kit import Caller
 
 GONE = "The model `{}` has been deprecated, learn more here: https://platform.openai.com/docs/deprecations"
@@ -86,23 +86,6 @@ def test_an_unknown_model_is_a_404_with_its_name():
     answer = Caller().chat("gpt-99")
     assert answer.status == 404
     assert answer.error["message"] == "The model `gpt-99` does not exist or you do not have access to it."
-
-
-@pytest.mark.parametrize(
-    ("name", "base"),
-    [
-        ("o4-mini-2025-04-16", "o4-mini"),
-        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),
-        ("gpt-5.6", "gpt-5.6-sol"),
-        ("ft:gpt-4o-mini-2024-07-18:acme:name:id", "gpt-4o-mini"),
-        ("ft:gpt-5.4:acme::id", None),
-        ("ft:gpt-4.1", None),
-    ],
-)
-def test_names_lead_to_their_model(name, base):
-    """Snapshots, aliases and fine-tunes of models that can be tuned."""
-    found = find(name)
-    assert (found and found.name) == base
 
 
 @pytest.mark.parametrize(

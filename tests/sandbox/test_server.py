@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -49,7 +50,9 @@ def test_the_command_prints_one_line_serves_and_stops():
         body = json.dumps(chat_body("o1", "[[sandbox:hang]]")).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\napi-key: k\r\ncontent-length: {len(body)}\r\n\r\n"
         hanging.sendall(head.encode() + body)
-        assert get(url.replace("/v1", "/sandbox/totals"))["calls"] == 2
+        deadline = time.monotonic() + 5
+        while get(url.replace("/v1", "/sandbox/totals"))["calls"] < 2:
+            assert time.monotonic() < deadline
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=10)

@@ -1,10 +1,10 @@
-"""Files and batches: multipart in, bytes out, one answer per line."""
+"""Batches: one answer per line, refusals apart, and an end that stays."""
 
 import json
 
 import pytest
 
-from tests.sandbox.kit import KEY, Caller, chat_body
+from tests.sandbox.kit import Caller, chat_body, form
 
 
 @pytest.fixture
@@ -12,61 +12,8 @@ def api():
     return Caller()
 
 
-def form(*parts, kind="multipart/form-data; boundary=XYZ"):
-    """(name, filename or None, content) parts."""
-    out = b""
-    for name, filename, content in parts:
-        named = f'; filename="{filename}"' if filename else ""
-        out += (
-            f'--XYZ\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode()
-            + content
-            + b"\r\n"
-        )
-    return out + b"--XYZ--\r\n", {**KEY, "content-type": kind}
-
-
 def upload(api, content, purpose=b"batch"):
     return api.send("POST", "/v1/files", *form(("purpose", None, purpose), ("file", "in.jsonl", content)))
-
-
-def test_a_file_comes_back_as_it_went(api):
-    """Bytes that look like boundaries and newlines included."""
-    content = b"line\r\n--XY\r\n\x00\xff"
-    about = upload(api, content).json
-    assert about["bytes"] == len(content)
-    assert about["filename"] == "in.jsonl"
-    answer = api.send("GET", f"/v1/files/{about['id']}/content")
-    assert answer.body == content
-    assert answer.header("content-type") == "application/octet-stream"
-    assert api.send("GET", f"/v1/files/{about['id']}").json == about
-
-
-def test_files_are_listed_newest_first_and_can_be_deleted(api):
-    """With purpose, limit and after."""
-    ids = [upload(api, name).json["id"] for name in (b"a", b"b", b"c")]
-    listed = api.send("GET", "/v1/files?limit=2").json
-    assert ([item["id"] for item in listed["data"]], listed["has_more"]) == ([ids[2], ids[1]], True)
-    assert [item["id"] for item in api.send("GET", f"/v1/files?after={ids[1]}").json["data"]] == [ids[0]]
-    assert api.send("GET", "/v1/files?purpose=vision").json["data"] == []
-    assert api.send("DELETE", f"/v1/files/{ids[0]}").json["deleted"] is True
-    assert api.send("GET", f"/v1/files/{ids[0]}").status == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
-        (b"{}", {**KEY, "content-type": "application/json"}),
-        (b"nothing", {**KEY, "content-type": "multipart/form-data; boundary=XYZ"}),
-        (b"--XYZ\r\nbroken\r\n--XYZ--\r\n", {**KEY, "content-type": "multipart/form-data; boundary=XYZ"}),
-        form(("purpose", None, b"batch")),
-        form(("file", "a", b"x")),
-        form(("purpose", None, b"fun"), ("file", "a", b"x")),
-    ],
-    ids=["json", "no parts", "broken part", "no file", "no purpose", "odd purpose"],
-)
-def test_a_broken_upload_is_a_400(api, body, headers):
-    """Never a crash."""
-    assert api.send("POST", "/v1/files", body, headers).status == 400
 
 
 def batch(api, *lines, endpoint="/v1/chat/completions"):
