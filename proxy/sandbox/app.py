@@ -13,10 +13,11 @@ from proxy.sandbox.answers import Answer, json_answer
 from proxy.sandbox.calls import CallLog, CallRecord
 from proxy.sandbox.catalogue import served_name
 from proxy.sandbox.config import Clock, SandboxConfig
-from proxy.sandbox.deliver import Delivery, Line, Pace, Receive, Send
+from proxy.sandbox.deliver import Delivery, Pace
 from proxy.sandbox.desk import Desk, Request
 from proxy.sandbox.doorway import json_of, lifespan, provider_headers, read_body, read_request, sight_of
 from proxy.sandbox.faults import Fault, FaultBook, quirks
+from proxy.sandbox.line import Line, Receive, Send
 from proxy.sandbox.refusals import Refusal, invalid_url, no_key, wrong_key, wrong_method
 from proxy.sandbox.routes import other_methods, route
 from proxy.sandbox.tokens import digest

@@ -8,9 +8,10 @@ import msgspec
 
 from proxy.sandbox.answers import Answer
 from proxy.sandbox.catalogue import MODELS
-from proxy.sandbox.deliver import Pace, Receive, Send
+from proxy.sandbox.deliver import Pace
 from proxy.sandbox.desk import Request
 from proxy.sandbox.faults import Sight
+from proxy.sandbox.line import Receive, Send
 from proxy.sandbox.refusals import Refusal, bad
 
 _AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.sandbox.app import Sandbox, create_app
 from proxy.sandbox.config import SandboxConfig
-from proxy.sandbox.deliver import TRANSPORT
+from proxy.sandbox.line import TRANSPORT
 
 Ready = Callable[[str], None]
 """Called once with the base URL (`http://host:port`) when the port is bound and answering."""
@@ -82,6 +82,11 @@ async def serve(
         waiting = group.create_task(_stop_with(stop, server, served)) if stop is not None else None
         try:
             await server.serve(sockets=[sock])
+        except asyncio.CancelledError:
+            served.hang_up()
+            if server.started:
+                await server.shutdown([sock])
+            raise
         finally:
             sock.close()
             if waiting is not None:

@@ -1,5 +1,6 @@
 """The sandbox as a process: one line with its URL, an answer, and a clean end on SIGTERM."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -10,6 +11,7 @@ import urllib.request
 
 import pytest
 
+from proxy.sandbox import SandboxConfig, serve
 from proxy.sandbox.server import main
 from tests.sandbox.kit import KEY, chat_body, running
 
@@ -58,6 +60,28 @@ def test_the_command_prints_one_line_serves_and_stops():
         out, err = process.communicate(timeout=10)
     hanging.close()
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_cancelled_sandbox_closes_its_port_and_its_connections():
+    """As when the process that embeds it shuts down."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        up = loop.create_future()
+        task = loop.create_task(serve("127.0.0.1", 0, SandboxConfig(), ready=up.set_result))
+        port = int((await up).rsplit(":", 1)[1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /sandbox/totals HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    asyncio.run(main())
 
 
 def test_a_taken_port_is_said_in_one_line(capsys):
