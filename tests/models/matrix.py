@@ -88,7 +88,12 @@ def unlisted(shape: dict, source: str, target: str, sent: dict, translation: Tra
                 lost.append(name)
     if shape.get("stop") and not sent.get("stop") and not translation.emulate.stop:
         lost.append("stop is not emulated")
-    if translation.endpoint == "chat":
+    if translation.endpoint == "responses":
+        if (shape.get("n") or 1) != translation.emulate.fan_out:
+            lost.append("n is not fanned out")
+        if shape.get("store") and "store:dropped" not in tokens:
+            lost.append("store")
+    else:
         before, after = _effort({"model": source, **shape}, source), _effort(sent, target)
         if before != after and not any(token.startswith("reasoning") for token in tokens):
             lost.append(f"effort {before} became {after}")
@@ -107,7 +112,6 @@ def cell(shape: dict, source: str, target: str, effort: str | None = None) -> tu
     sent, translation = moved(shape, source, target, effort=effort)
     if translation.excluded:
         return "x", _wrongly_excluded(shape, translation)
-    faults = unlisted(shape, source, target, sent, translation)
     over = translation.endpoint == "responses"
     try:
         if over:
@@ -115,7 +119,8 @@ def cell(shape: dict, source: str, target: str, effort: str | None = None) -> tu
         else:
             strictly(sent, target)
     except Refusal as refusal:
-        return "!", [*faults, refusal.message]
+        return "!", [refusal.message]
+    faults = unlisted(shape, source, target, sent, translation)
     return "r" if over else "~" if translation.changes else ".", faults
 
 

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.models.catalogue import SHIPPED_PATH, Catalogue, load
-from proxy.models.price_map import price_from_entry, read_price_map, rows_from_price_map
-from proxy.models.prices import blend, nano_per_million, ratio
 from proxy.models.rowfile import CatalogueError
 from proxy.models.rowreader import split_effort
 
@@ -94,54 +92,6 @@ def test_an_effort_is_split_off_only_when_it_is_one(name, split):
     assert split_effort(name) == split
 
 
-def test_prices_follow_the_day():
-    """gpt-5.6-luna was cut by 80 % on 2026-07-30; a bill of the day before uses the old price."""
-    row = SHIPPED.get("gpt-5.6-luna")
-    before = datetime(2026, 7, 29, 23, 59, tzinfo=UTC).timestamp()
-    assert row.price_at(before).output == 6_000_000_000
-    assert row.price_at(before + 60).output == 1_200_000_000
-
-
-def test_a_long_prompt_and_a_tier_have_complete_rows():
-    """Above 272k input tokens everything doubles, output costs half more; priority doubles that again."""
-    price = SHIPPED.get("gpt-6.1-terra").price_at(NOW)
-    assert (price.long_threshold_tokens, price.long.input, price.long.output) == (
-        272_000,
-        2_000_000_000,
-        7_500_000_000,
-    )
-    assert price.tiers["priority"].long.input == 4_000_000_000
-    assert price.cache_write_extended == 2_500_000_000
-    assert price.long.tool_calls == price.tool_calls == price.tiers["flex"].tool_calls
-
-
-def test_what_is_not_listed_costs_what_plain_tokens_cost():
-    """No rate is zero by accident, except output of models that have none."""
-    for row in SHIPPED:
-        price = row.price_at(NOW)
-        if price is None:
-            assert row.unpriced
-        elif "moderations" not in row.endpoints:
-            assert (
-                min(price.input, price.cached_input, price.cache_write, price.audio_input, price.image_input)
-                > 0
-            )
-            assert price.output > 0 or row.family == "embedding"
-
-
-def test_the_shipped_prices_are_those_of_the_price_map():
-    """Two readings of the same list agree for every chat model both describe."""
-    raw = read_price_map()
-    for row in SHIPPED:
-        for other in rows_from_price_map(raw, [row.name] if "chat" in row.endpoints else []):
-            ours, theirs = row.price_at(NOW), other.price_at(NOW)
-            if row.provider_kind == "openai" and other.provider_kind == "openai":
-                assert (ours.input, ours.cached_input, ours.cache_write, ours.output) == (
-                    theirs.input, theirs.cached_input, theirs.cache_write, theirs.output), row.name  # fmt: skip
-                if theirs.long is not None:
-                    assert (ours.long.input, ours.long.output) == (theirs.long.input, theirs.long.output)
-
-
 def test_every_retired_model_of_the_shipped_file_leads_to_a_living_one():
     """Following any chain ends at a chat model without a shutdown date."""
     for row in SHIPPED:
@@ -149,21 +99,6 @@ def test_every_retired_model_of_the_shipped_file_leads_to_a_living_one():
             assert any(SHIPPED.get(successor.model).shutdown is None for successor in row.successors), (
                 row.name
             )
-
-
-def test_models_nobody_describes_come_from_the_price_map_only_when_wanted():
-    """litellm's providers are priced as data, without importing litellm."""
-    catalogue = load(wanted=["anthropic/claude-sonnet-4-5", "o4-mini", "no/such-model"])
-    row = catalogue.resolve("anthropic/claude-sonnet-4-5")
-    assert row.family == "foreign"
-    assert row.price_at(NOW).input == 3_000_000_000
-    assert catalogue.resolve("no/such-model") is None
-    assert len(catalogue) == len(SHIPPED) + 1
-
-
-def test_an_entry_without_a_price_is_no_price():
-    """Unknown is refused, not zero."""
-    assert price_from_entry({"input_cost_per_token": 1e-6}) is None
 
 
 def test_an_override_changes_only_what_it_says():
@@ -265,23 +200,6 @@ def test_the_mistakes_of_an_override_name_their_key():
         "models.a.usd_per_m.input",
         "models.a.usd_per_m.output",
     }
-
-
-@given(st.decimals(min_value=0, max_value=999_999, places=9))
-def test_a_decimal_price_is_exact(usd):
-    """Reading a price loses nothing."""
-    assert nano_per_million(str(usd)) == int(usd * 10**9)
-
-
-def test_price_ratios_weigh_three_parts_input_to_one_part_output():
-    """o4-mini to gpt-6.1-terra is 8/7.7; to gpt-5.6-terra 18/7.7."""
-    price = {name: SHIPPED.get(name).price_at(NOW) for name in ("o4-mini", "gpt-6.1-terra", "gpt-5.6-terra")}
-    assert blend(price["o4-mini"]) == 7_700_000_000
-    assert round(ratio(price["gpt-6.1-terra"], price["o4-mini"]), 3) == 1.039
-    assert round(ratio(price["gpt-5.6-terra"], price["o4-mini"]), 3) == 2.338
-    free = SHIPPED.get("omni-moderation-latest").price_at(NOW)
-    assert ratio(free, free) == 1.0
-    assert ratio(price["o4-mini"], free) == float("inf")
 
 
 @pytest.mark.parametrize(

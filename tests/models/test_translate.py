@@ -11,6 +11,7 @@ from proxy.models.families import FAMILIES, nearest_effort
 from proxy.models.rows import KNOWN_EFFORTS
 from proxy.models.translate import UNCHANGED, translate
 from tests.models import matrix
+from tests.models.bridge import kit
 from tests.models.shapes import ASK, IMAGE, PICTURE, SHAPES, WEATHER
 
 ROW = matrix.CATALOGUE.get
@@ -40,6 +41,17 @@ def test_the_judge_refuses_what_is_not_translated():
         for target in ("o4-mini", "gpt-6-luna"):
             refused += not matrix.valid(body, target)
     assert refused >= 12
+
+
+@pytest.mark.parametrize("target", [name for name in matrix.NAMES if ROW(name).family != "gpt-4.1"])
+@pytest.mark.parametrize("shape", ["cap_tiny", "cap_50", "cap_tiny_new", "tools_cap"])
+def test_a_small_cap_still_gets_an_answer_from_a_model_that_reasons(shape, target):
+    """50 tokens written for gpt-4.1-mini pay for words, not for hidden thoughts."""
+    sent, translation = matrix.moved(SHAPES[shape], "gpt-4.1-mini", target)
+    at = kit.desk()
+    at.control.revive = frozenset("*")
+    answer = kit.bridged(sent, at) if translation.endpoint == "responses" else kit.directly(sent, at)
+    assert answer["choices"][0]["message"]["content"]
 
 
 class Untouchable(dict):
