@@ -177,9 +177,15 @@ def _spawn(directory: Path) -> subprocess.Popen[bytes]:
     }
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     executable = binary()
-    # Its own session: Ctrl-C at the terminal must stop the proxy first, which then stops the server.
+    # Its own session: Ctrl-C at the terminal must stop the proxy first, which then stops the server. No pipes of ours: who
+    # waits for our output to end would wait for the server. It writes to valkey.log.
     return subprocess.Popen(  # noqa: S603 - our own binary, fixed arguments
-        [str(executable), *arguments], cwd=directory, stdin=subprocess.DEVNULL, start_new_session=True
+        [str(executable), *arguments],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
