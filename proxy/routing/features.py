@@ -16,10 +16,11 @@ from proxy.routing.wording import SETS_TASK, steps, system_wording, wording
 SYSTEM_TASK_CHARS = 700
 SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
 TOOL_ASK_CHARS = 400
+BARE_SUM_CHARS = 60
 _CODE = ("fence", "py", "c", "js", "html", "sql", "trace", "shell", "file", "call", "dotcall", "sig", "semi", "bigo", "assert")
 _CODE_WEAK = ("snake", "camel", "path", "named", "assign")
 _MATH = ("dollar", "tex", "power", "equals", "letter", "op")
-_SHARED = frozenset(("A.", "1.", "F.", "le", "se", "en", "sy", "ba"))
+_SHARED = frozenset(("A.", "1.", "F.", "S.", "le", "se", "en", "sy", "ba"))
 _CODE_WORDS = frozenset(("A.codeobj", "A.codeverb", "A.lang", "A.lib"))
 _MATH_WORDS = frozenset(("A.mathverb", "A.quantity", "A.mathnoun"))
 _TASK_WORDS = _CODE_WORDS | frozenset((
@@ -74,11 +75,12 @@ def _schema(view: TaskView) -> list[str]:
 def _tools(view: TaskView, lexicon: Lexicon) -> list[str]:
     """How the request relates to the tools it carries; offering tools decides nothing by itself."""
     ask = view.ask[:TOOL_ASK_CHARS]
-    asked = {word[:5] for word in tokens(ask) if len(word) > 2}
+    said, offered = tokens(ask), tokens(view.tool_words.replace("_", " "))
+    asked = {word[:5] for word in said if len(word) > 2}
     names = [{word[:5] for word in _split_name(name) if len(word) > 2} for name in view.tools]
     overlap = len(asked & set().union(*names)) if names else 0
-    about = len(asked & {word[:5] for word in tokens(view.tool_words) if len(word) > 3})
-    topics = len(_topics(view.tool_words, lexicon) & _topics(ask, lexicon))
+    about = len(asked & {word[:5] for word in offered if len(word) > 3})
+    topics = len(_topics(offered, view.tool_words, lexicon) & _topics(said, ask, lexicon))
     out = ["toolcount:" + str(min(view.tool_count.bit_length(), 5))]
     out.append("related" if overlap or topics else "related:loosely" if about else "unrelated")
     out += steps("topics", topics)
@@ -88,8 +90,7 @@ def _tools(view: TaskView, lexicon: Lexicon) -> list[str]:
     return out + steps("sentences", sum(ask.count(mark) for mark in (". ", "? ", "! ", "\n", "。")))
 
 
-def _topics(text: str, lexicon: Lexicon) -> set[str]:
-    words = [word for name in tokens(text) for word in name.split("_")]
+def _topics(words: list[str], text: str, lexicon: Lexicon) -> set[str]:
     found = lexicon.of_tokens(words) + lexicon.of_unspaced(text)
     return {c for _, classes in found for c in classes if c.startswith("t_")}
 
@@ -121,8 +122,14 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
     words = wording(said, lexicon)
     known = set(words)
     out += words
-    out += _absent(seen, known)
+    out += _absent(seen, known, settled=bool(said.prose) or view.answer_form == "schema" or "S:context" in system)
     out += [f"{fact}|{ending}" for fact in words if fact[:2] == "F." and ">" not in fact]
+    if seen["digits"] > 1 and ("op" in seen or "equals" in seen) and view.length < BARE_SUM_CHARS:
+        out.append("bare-sum")
+    if said.prose and "A.docnoun" in known:
+        out.append("prose:spoken-of")
+    if "A.translate" in known and "A.langto" not in known and ("code-shapes>=2" in out or "A.lang" in known):
+        out.append("translate:code")
     if "option" in seen:
         out += _options(view, seen, not known.isdisjoint(_PUZZLING))
     return out + system
@@ -192,14 +199,14 @@ def _gathered(seen: dict[str, int]) -> list[str]:
     return steps("code-shapes", code) + steps("code-weak", weak) + steps("math-shapes", maths)
 
 
-def _absent(seen: dict[str, int], known: set[str]) -> list[str]:
+def _absent(seen: dict[str, int], known: set[str], *, settled: bool) -> list[str]:
     """Nothing of code, nothing of numbers: said only when no word speaks for them either."""
     out = []
     if not known & _CODE_WORDS and not any(name in seen for name in _CODE + _CODE_WEAK):
         out.append("no-code")
     if not seen["digits"] and not known & _MATH_WORDS:
         out.append("no-digits")
-    if not known & _TASK_WORDS:
+    if not settled and not known & _TASK_WORDS and not any(name in seen for name in _MATH):
         out.append("no-task-words")
     return out
 

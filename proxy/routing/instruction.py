@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from proxy.routing.lexicon import Lexicon, tokens
+from proxy.routing.lexicon import Lexicon, is_unspaced, tokens
 from proxy.routing.view import TaskView
 
 LINE_CHARS = 240
@@ -76,8 +76,8 @@ def _prose(lines: list[str]) -> str:
     if len(lines) < 2:
         return ""
     block = max(lines, key=len)
-    wide = len(block) * (1 if block.isascii() else 2)
-    if wide < PROSE_CHARS:
+    wide = len(block) * (3 if is_unspaced(block[:40]) else 1)
+    if wide < PROSE_CHARS or block.count("(") > 3 + wide // 200:
         return ""
     return block if wide >= 3 * PROSE_CHARS or sum(block.count(mark) for mark in _STOPS) >= 2 else ""
 

@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from importlib import resources
 
 STEM = 4
-_TOKEN = re.compile(r"[\w\u0300-\u036f\u0900-\u0dff\u064b-\u0652]+")
+# Letters, marks and digits of the scripts that space their words, without their punctuation (¿ « × ، ؟ ।).
+_TOKEN = re.compile(
+    r"[0-9a-z_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0300-\u060b\u0610-\u061a\u0620-\u0963\u0966-\u0dff\u1e00-\u1fff]+"
+)
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+")
 
 Classes = tuple[str, ...]
@@ -21,6 +24,11 @@ Classes = tuple[str, ...]
 def tokens(text: str) -> list[str]:
     """Lower-cased words, numbers and identifiers of a text, in order."""
     return _TOKEN.findall(text.lower())
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a text is (partly) in a script that does not space its words."""
+    return not text.isascii() and _UNSPACED.search(text) is not None
 
 
 class Lexicon:
@@ -58,7 +66,7 @@ class Lexicon:
             classes = exact.get(word)
             if classes is not None:
                 found.append((position, classes))
-            elif (group := stems.get(word[:STEM])) is not None:
+            if (group := stems.get(word[:STEM])) is not None:
                 found.extend((position, c) for stem, c in group if word.startswith(stem))
             if word in opens and position + 1 < end:
                 pair = f"{word}_{words[position + 1]}"

@@ -38,8 +38,10 @@ _EQUALS = re.compile(r"=\s?(?:-?[\d(]|[?？]|[a-z]\b|$)", re.MULTILINE)
 _OPERATION = re.compile(r"\d\s?[+*×÷]\s?[(-]?\s?\d|\d \s?[-−–/] \s?\d|\)\s?[-+*/]\s?\(")
 _COEFFICIENT = re.compile(r"\b\d{1,4}[xyzn]\b")
 _FRACTION = re.compile(r"\b\d{1,3}/\d{1,3}\b")
-_MONEY = re.compile(r"[$€£¥₹]\s?\d|\d\s?(?:€|₽|元|円|원|zł)")
+_MONEY_BEFORE = re.compile(r"[$€£¥₹]\s?\d")
+_MONEY_AFTER = re.compile(r"\d\s?(?:€|₽|元|円|원|zł)")
 _UNIT = re.compile(r"\d\s?(?:km|kg|cm|mm|ml|mph|m/s|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|颗|本|支|个|只|人|天|岁|時間|分|円|個|枚|歳|개|명|시간|분|살|권)")
+_FROM_NUMBER = re.compile(r"\d[^\n]{0,14}")
 NUMBER = re.compile(r"(?<![A-Za-z_\d.,])\d[\d.,]*")
 _WORDS_WANTED = re.compile(r"\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)")
 _DATE = re.compile(r"\b(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
@@ -69,6 +71,7 @@ _MARKED: dict[str, str] = {
 }
 _BEFORE_COLON = re.compile(r"([^\W\d_]+)\s?\d{0,2}[\])]?\s?$")
 _EITHER = re.compile(r" (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$)", re.MULTILINE)
+_OR = (" or ", " oder ", " ou ", " o ", " of ", " или ", " lub ", " veya ", " أو ", " या ")
 _TRIPLE = re.compile(r", [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w")
 _SLASHES = re.compile(r"/ ?\w{2,16} ?/ ?\w{2,16}\b|[(（]\w{2,16} ?[/|、] ?\w{2,16}[)）]")
 _ONLY = (
@@ -78,6 +81,7 @@ _ONLY = (
 )  # fmt: skip
 _BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")
 _QUOTE = re.compile(r"[\"“«「『‘][^\"”»」』’\n]{12}")
+_CONTEST = re.compile(r"^[ \t]*-*(?:Sample |Standard )?(?:Input|Output|Constraints|Examples?|Note|Explanation)(?: ?\d| Format)?-*:?[ \t]*$", re.MULTILINE)
 _COLONS = 24
 
 
@@ -86,8 +90,10 @@ def counts(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     _code(text, found)
     digits = len(NUMBER.findall(text))
-    _maths(text, found, digits > 0)
-    _layout(text, found, digits > 0)
+    _maths(text, found)
+    if digits:
+        _numbers(text, found)
+    _layout(text, found)
     for match in _LINES.finditer(text):
         name = match.lastgroup or ""
         found[name] = found.get(name, 0) + 1
@@ -136,7 +142,7 @@ def _calls(text: str, found: dict[str, int]) -> None:
         before = piece
 
 
-def _maths(text: str, found: dict[str, int], numbers: bool) -> None:
+def _maths(text: str, found: dict[str, int]) -> None:
     if "$" in text:
         _note(found, "dollar", len(_DOLLARS.findall(text)))
     if "\\" in text:
@@ -147,26 +153,33 @@ def _maths(text: str, found: dict[str, int], numbers: bool) -> None:
         _note(found, "power", text.count("**"))
     if "^" in text or not text.isascii():
         _note(found, "power", len(_POWER.findall(text)))
-    if numbers:
-        _note(found, "op", len(_OPERATION.findall(text)))
-        _note(found, "letter", len(_COEFFICIENT.findall(text)))
-        _note(found, "money", len(_MONEY.findall(text)))
-        _note(found, "percent", text.count("%") + text.count("％"))
-        _note(found, "unitnum", len(_UNIT.findall(text)))
 
 
-def _layout(text: str, found: dict[str, int], numbers: bool) -> None:
-    if numbers:
-        _note(found, "words", len(_WORDS_WANTED.findall(text)))
-        if "-" in text or "/" in text or "." in text:
-            _note(found, "date", len(_DATE.findall(text)))
+def _numbers(text: str, found: dict[str, int]) -> None:
+    """What stands after numbers: operators, units, currencies. Only those stretches are looked at."""
+    near = "\n".join(_FROM_NUMBER.findall(text))
+    _note(found, "op", len(_OPERATION.findall(near)))
+    _note(found, "letter", len(_COEFFICIENT.findall(near)))
+    _note(found, "money", len(_MONEY_AFTER.findall(near)) + len(_MONEY_BEFORE.findall(text)))
+    _note(found, "percent", near.count("%") + near.count("％"))
+    _note(found, "unitnum", len(_UNIT.findall(near)))
+    _note(found, "words", len(_WORDS_WANTED.findall(near)))
+    if "/" in near:
+        _note(found, "fraction", len(_FRACTION.findall(near)))
+    if "-" in near or "/" in near or "." in near:
+        _note(found, "date", len(_DATE.findall(near)))
+
+
+def _layout(text: str, found: dict[str, int]) -> None:
     _marks(text, found)
-    _note(found, "either", len(_EITHER.findall(text)))
+    if "put" in text or "Constraints" in text:
+        _note(found, "contest", len(_CONTEST.findall(text)))
+    if any(word in text for word in _OR):
+        _note(found, "either", len(_EITHER.findall(text)))
     if ", " in text:
         _note(found, "triple", len(_TRIPLE.findall(text)))
     if "/" in text:
         _note(found, "slashes", len(_SLASHES.findall(text)))
-        _note(found, "fraction", len(_FRACTION.findall(text)) if numbers else 0)
     _note(found, "blank", sum(literal in text for literal in _BLANKS))
     _note(found, "quote", len(_QUOTE.findall(text)))
     _note(found, "mail", text.count("@"))

@@ -15,7 +15,8 @@ SYSTEM_HEAD_CHARS, SYSTEM_TAIL_CHARS = 300, 100
 EARLIER_CHARS = 400
 WINDOW = 24
 PARTS = 8
-TOOLS_READ = 12
+TOOLS_READ = 10
+TOOL_CHARS = 80
 
 _IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
@@ -187,7 +188,7 @@ def _tools(request: Mapping[str, object]) -> tuple[tuple[str, ...], str, int]:
             names.append(name[:64])
             words.append(name[:64])
         if isinstance(about, str):
-            words.append(about[:120])
+            words.append(about[:TOOL_CHARS])
     return tuple(names), " ".join(words), len(raw)
 
 

@@ -1,8 +1,8 @@
 """Facts about the words of an instruction: which classes they belong to, where they stand, what comes first, what goes together.
 
 Zones: `H` first line, `G` second line, `L` last line, `A` anywhere in the three, `B` in the material, `1` the very first word,
-`F` the first kind of content word ("a poem about recursion" is a poem, "a script that translates" a script), `FL` the first
-in the last line, `S` in the system prompt, `SF` the task a system prompt sets.
+`F` the first kind of content word ("a poem about recursion" is a poem, "a script that translates" a script), `E` the last in
+that line (where verbs come last), `FL` the first in the last line, `S` in the system prompt, `SF` the task a system prompt sets.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _SET_BY_SYSTEM = frozenset(
 )
 _CONTENT = frozenset((
     "translate", "summarise", "extract", "classify", "rewrite", "writingobj", "roleplay", "brainstorm", "codeverb", "codeobj",
-    "lang", "lib", "mathverb", "mathnoun", "quantity", "puzzle", "plan", "docnoun", "imageword", "figword", "seeverb", "callverb",
+    "lang", "lib", "mathverb", "mathnoun", "quantity", "puzzle", "plan", "figword", "seeverb", "callverb",
 ))  # fmt: skip
-_INTO = frozenset(
-    ("to", "into", "in", "ins", "auf", "en", "al", "em", "para", "nel", "naar", "na", "po", "по", "на", "till", "ke", "sang")
-)
+_INTO = frozenset(("to", "into", "ins", "auf", "al", "para", "naar", "na", "на", "till", "ke", "sang"))
+_IN = frozenset(("in", "en", "em", "w", "po", "по", "på"))
 _THE = frozenset(("the", "o", "l", "het", "el"))
+_UNSAID = frozenset(("followup", ""))
 
 
 def steps(name: str, count: int) -> list[str]:
@@ -46,13 +46,13 @@ def wording(said: Instruction, lexicon: Lexicon) -> list[str]:
         (("H", head, said.first), ("G", tokens(said.second), said.second), ("L", last, said.last))
     ):
         found = lexicon.of_tokens(words)
-        found = [(at, (*c, "langto") if "language" in c and _aims_at(words, at) else c) for at, c in found]
+        found = [(at, (*c, _aim(words, at)) if "language" in c else c) for at, c in found]
         if not text.isascii():
             unspaced = lexicon.of_unspaced(text)
             found += [(at, (*c, "langto") if "language" in c else c) for at, c in unspaced]
         for at, classes in found:
             for c in classes:
-                if c == "followup":
+                if c in _UNSAID:
                     continue
                 seen[c] = seen.get(c, 0) + 1
                 if c in _CONTENT:
@@ -81,16 +81,17 @@ def _order(placed: list[tuple[int, int, str]]) -> list[str]:
     out = [f"F.{kinds[0]}"]
     if len(kinds) > 1:
         out.append(f"F.{kinds[0]}>{kinds[1]}")
+    out.append(f"E.{[c for row, _, c in placed if row == placed[0][0]][-1]}")
     out += [f"FL.{c}" for row, _, c in placed if row == 2][:1]
     return out
 
 
-def _aims_at(words: list[str], position: int) -> bool:
-    """Whether the language named here is one to put something into ("to French"), not merely spoken of ("the French")."""
-    if not position:
-        return False
-    before = words[position - 1]
-    return before in _INTO or (before in _THE and position > 1 and words[position - 2] in _INTO)
+def _aim(words: list[str], position: int) -> str:
+    """A language to put something into ("to French"), to be used ("in French"), or merely spoken of ("the French")."""
+    before = words[position - 1] if position else ""
+    if before in _THE and position > 1:
+        before = words[position - 2]
+    return "langto" if before in _INTO else "langin" if before in _IN else ""
 
 
 def _material(body: str, lexicon: Lexicon) -> list[str]:
