@@ -74,7 +74,9 @@ class Classifier:
         own = self._weights.logits(facts(view, self._lexicon))
         if not follows_up(view, self._lexicon):
             return own
-        before = replace(view, ask=view.earlier, length=len(view.earlier), images=view.earlier_images, earlier="")
+        before = replace(
+            view, ask=view.earlier, length=len(view.earlier), images=view.earlier_images, earlier=""
+        )
         theirs = self._weights.logits(facts(before, self._lexicon))
         return [EARLIER_SHARE * t + (1 - EARLIER_SHARE) * o for o, t in zip(own, theirs, strict=True)]
 

@@ -54,7 +54,9 @@ def run(classifier: Classifier, rows: Iterable[dict[str, Any]]) -> list[Timed]:
         cpu_s = (time.process_time_ns() - started) / 1e9
         source = str(row.get("source", "?")).split(":")[0]
         lang = str(row.get("lang", "?"))
-        out.append(Timed(Scored(row["label"], verdict.task, source, lang, verdict.confidence), verdict, cpu_s))
+        out.append(
+            Timed(Scored(row["label"], verdict.task, source, lang, verdict.confidence), verdict, cpu_s)
+        )
     return out
 
 
@@ -74,6 +76,14 @@ def routing_cost(rows: Sequence[Scored], ratio: float) -> str:
     )
 
 
+def prices(reasoning: Sequence[float], fast: Sequence[float], ratio: float) -> str:
+    """The prices and the ratio the cost figures rest on."""
+    return (
+        f"\nlist prices $/M: reasoning mini {reasoning[0]:.2f}/{reasoning[1]:.2f}, fast mini {fast[0]:.2f}/{fast[1]:.2f} "
+        f"({reasoning[1] / fast[1]:.2f} times per token); assumed {ratio:.0f}:1 per call, hidden reasoning tokens included"
+    )
+
+
 def effort(rows: Sequence[Timed]) -> str:
     """How much of code and maths looks easy enough to leave to low effort or the fast mini."""
     lines = ["\ndifficulty     easy medium   hard"]
@@ -86,7 +96,9 @@ def effort(rows: Sequence[Timed]) -> str:
 def latency(rows: Sequence[Timed]) -> str:
     times = sorted(t.cpu_s for t in rows)
     p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
-    return f"\nCPU per verdict: p50 {p50 * 1e6:.0f} us, p99 {p99 * 1e6:.0f} us, max {times[-1] * 1e6:.0f} us\n"
+    return (
+        f"\nCPU per verdict: p50 {p50 * 1e6:.0f} us, p99 {p99 * 1e6:.0f} us, max {times[-1] * 1e6:.0f} us\n"
+    )
 
 
 def unsure(rows: Sequence[Timed]) -> str:
@@ -96,23 +108,26 @@ def unsure(rows: Sequence[Timed]) -> str:
 
 def report(rows: Sequence[Timed], ratio: float, reasoning: Sequence[float], fast: Sequence[float]) -> str:
     scored = [t.scored for t in rows]
-    return "".join((
-        headline(scored),
-        confusion(scored),
-        calibration(scored),
-        unsure(rows),
-        by(scored, "language", lambda r: r.lang),
-        by(scored, "source", lambda r: r.source),
-        f"\nlist prices $/M: reasoning mini {reasoning[0]:.2f}/{reasoning[1]:.2f}, fast mini {fast[0]:.2f}/{fast[1]:.2f} "
-        f"({reasoning[1] / fast[1]:.2f} times per token); assumed {ratio:.0f}:1 per call, hidden reasoning tokens included",
-        routing_cost(scored, ratio),
-        effort(rows),
-        latency(rows),
-    ))
+    return "".join(
+        (
+            headline(scored),
+            confusion(scored),
+            calibration(scored),
+            unsure(rows),
+            by(scored, "language", lambda r: r.lang),
+            by(scored, "source", lambda r: r.source),
+            prices(reasoning, fast, ratio),
+            routing_cost(scored, ratio),
+            effort(rows),
+            latency(rows),
+        )
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cost-ratio", type=float, default=COST_RATIO)
     parser.add_argument("--reasoning-prices", type=float, nargs=2, default=REASONING_PRICES)

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 from proxy.routing.view import TaskView
 
 STRONGEST = 4
-_WHERE = {"1": "first word", "H": "first line", "G": "second line", "L": "last line", "A": "instruction", "B": "body", "S": "system prompt"}
+_WHERE = {
+    "1": "first word",
+    "H": "first line",
+    "G": "second line",
+    "L": "last line",
+    "A": "instruction",
+    "B": "body",
+    "S": "system prompt",
+}
 _SHAPES = {
     "code-shapes": "looks like code",
     "math-shapes": "looks like a formula",
@@ -24,7 +32,9 @@ _SHAPES = {
 }
 
 
-def phrases(view: TaskView, seen: Iterable[str], pulls: Sequence[tuple[float, str]], *, unsure: bool) -> tuple[str, ...]:
+def phrases(
+    view: TaskView, seen: Iterable[str], pulls: Sequence[tuple[float, str]], *, unsure: bool
+) -> tuple[str, ...]:
     """What was seen of the request's structure, then the facts (`pulls`, strongest first) that spoke for the task."""
     out = ["below the confidence floor: unsure"] if unsure else []
     out += _structure(view)

@@ -17,7 +17,23 @@ SYSTEM_TASK_CHARS = 700
 SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
 TOOL_ASK_CHARS = 400
 BARE_SUM_CHARS = 60
-_CODE = ("fence", "py", "c", "js", "html", "sql", "trace", "shell", "file", "call", "dotcall", "sig", "semi", "bigo", "assert")
+_CODE = (
+    "fence",
+    "py",
+    "c",
+    "js",
+    "html",
+    "sql",
+    "trace",
+    "shell",
+    "file",
+    "call",
+    "dotcall",
+    "sig",
+    "semi",
+    "bigo",
+    "assert",
+)
 _CODE_WEAK = ("snake", "camel", "path", "named", "assign")
 _MATH = ("dollar", "tex", "power", "equals", "letter", "op")
 _SHARED = frozenset(("A.", "1.", "F.", "S.", "le", "se", "en", "sy", "ba"))
@@ -122,7 +138,9 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
     words = wording(said, lexicon)
     known = set(words)
     out += words
-    out += _absent(seen, known, settled=bool(said.prose) or view.answer_form == "schema" or "S:context" in system)
+    out += _absent(
+        seen, known, settled=bool(said.prose) or view.answer_form == "schema" or "S:context" in system
+    )
     out += [f"{fact}|{ending}" for fact in words if fact[:2] == "F." and ">" not in fact]
     if seen["digits"] > 1 and ("op" in seen or "equals" in seen) and view.length < BARE_SUM_CHARS:
         out.append("bare-sum")
@@ -137,7 +155,17 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
 
 def _ending(text: str) -> str:
     last = text[-1:]
-    return "none" if not last else "?" if last in ASKS else ":" if last in ":：" else "." if last in ".。!！" else "x"
+    return (
+        "none"
+        if not last
+        else "?"
+        if last in ASKS
+        else ":"
+        if last in ":："
+        else "."
+        if last in ".。!！"
+        else "x"
+    )
 
 
 def _layout(view: TaskView, said: Instruction) -> list[str]:
@@ -214,7 +242,10 @@ def _absent(seen: dict[str, int], known: set[str], *, settled: bool) -> list[str
 def _options(view: TaskView, seen: dict[str, int], puzzling: bool) -> list[str]:
     """Lettered answers to choose from stand under sums, puzzles and passages alike."""
     maths = seen["digits"] > 5 or any(name in seen for name in _MATH)
-    out = [f"options:len{min(view.length.bit_length(), 12)}", f"options:digits{min(seen['digits'].bit_length(), 4)}"]
+    out = [
+        f"options:len{min(view.length.bit_length(), 12)}",
+        f"options:digits{min(seen['digits'].bit_length(), 4)}",
+    ]
     out.append("options:maths" if maths else "options:words")
     if view.length > LONG_OPTIONS_CHARS and not maths:
         out.append("options:puzzle" if puzzling else "options:passage")

@@ -24,9 +24,23 @@ _CUE = re.compile(
 )
 _QUOTED = re.compile(r"[\"“«「『„][^\"”»」』“\n]{16,400}[\"”»」』“]")
 _COLON = re.compile(r"[:：]\s*|\s->\s|\s=>\s")
-_ASKED_OF = frozenset(("translate", "langto", "summarise", "extract", "classify", "rewrite", "language", "create"))
+_ASKED_OF = frozenset(
+    ("translate", "langto", "summarise", "extract", "classify", "rewrite", "language", "create")
+)
 _OWN_TASK = frozenset(
-    ("translate", "summarise", "extract", "classify", "codeverb", "codeobj", "lang", "lib", "writingobj", "smalltalk", "puzzle")
+    (
+        "translate",
+        "summarise",
+        "extract",
+        "classify",
+        "codeverb",
+        "codeobj",
+        "lang",
+        "lib",
+        "writingobj",
+        "smalltalk",
+        "puzzle",
+    )
 )
 
 
@@ -61,11 +75,14 @@ def split(text: str, lexicon: Lexicon) -> Instruction:
 
 
 def _zones(lines: list[str]) -> tuple[str, str, str]:
-    """First, second and last line; a long single line gives its head, nothing and its tail."""
+    """First, second and last line; a single line gives its head, nothing and its last sentence."""
     if not lines:
         return "", "", ""
     first = lines[0]
     if len(lines) == 1:
+        cut = max(first.rfind(mark, 0, len(first) - 8) for mark in _STOPS)
+        if cut > 0:
+            return first[: min(cut + 1, LINE_CHARS)], "", first[cut + 1 :].strip()[-LINE_CHARS:]
         return (first, "", "") if len(first) <= LINE_CHARS else (first[:160], "", first[-160:])
     second = lines[1][:LINE_CHARS] if len(lines) > 2 else ""
     return first[:LINE_CHARS], second, lines[-1][-LINE_CHARS:]

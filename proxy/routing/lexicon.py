@@ -72,7 +72,11 @@ class Lexicon:
                 pair = f"{word}_{words[position + 1]}"
                 if (classes := exact.get(pair)) is not None:
                     found.append((position, classes))
-                if pair in goes_on and position + 2 < end and (classes := exact.get(f"{pair}_{words[position + 2]}")) is not None:
+                if (
+                    pair in goes_on
+                    and position + 2 < end
+                    and (classes := exact.get(f"{pair}_{words[position + 2]}")) is not None
+                ):
                     found.append((position, classes))
         return found
 

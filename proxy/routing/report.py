@@ -89,17 +89,21 @@ def calibration(rows: Sequence[Scored]) -> str:
         if inside:
             said = sum(r.confidence for r in inside) / len(inside)
             error += abs(said - accuracy(inside)) * len(inside) / len(rows)
-            lines.append(f"{index / BINS:.1f}-{(index + 1) / BINS:.1f}{len(inside):>10}{said:>7.2f}{accuracy(inside):>7.2f}")
+            lines.append(
+                f"{index / BINS:.1f}-{(index + 1) / BINS:.1f}{len(inside):>10}{said:>7.2f}{accuracy(inside):>7.2f}"
+            )
     return "\n".join(lines) + f"\nexpected calibration error {error:.3f}\n"
 
 
 def held_out_report(rows: Sequence[Scored]) -> str:
     """Everything worth knowing about out-of-fold verdicts, whole sources held out."""
-    return "".join((
-        "held-out sources: ",
-        headline(rows),
-        confusion(rows),
-        calibration(rows),
-        by(rows, "source", lambda r: r.source),
-        by(rows, "language", lambda r: r.lang),
-    ))
+    return "".join(
+        (
+            "held-out sources: ",
+            headline(rows),
+            confusion(rows),
+            calibration(rows),
+            by(rows, "source", lambda r: r.source),
+            by(rows, "language", lambda r: r.lang),
+        )
+    )

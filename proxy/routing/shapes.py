@@ -19,12 +19,16 @@ _LITERALS: tuple[tuple[str, str], ...] = (
     ("npm ERR", "trace"), ("undefined reference", "trace"), ("core dumped", "trace"), ("exit code", "trace"),
     ("sudo ", "shell"), ("pip install", "shell"), ("npm ", "shell"), ("docker ", "shell"), ("git ", "shell"), ("kubectl ", "shell"),
     ("\n$ ", "shell"), ("apt ", "shell"), ("chmod ", "shell"), (" --", "shell"), ("/usr/", "path"), ("/etc/", "path"), ("/var/", "path"),
-    ("/home/", "path"), ("/tmp/", "path"), ("C:\\", "path"), (";\n", "semi"), ("{\n", "semi"), ("}\n", "semi"), ("C++", "named"), ("c++", "named"),
+    ("/home/", "path"), ("C:\\", "path"), (";\n", "semi"), ("{\n", "semi"), ("}\n", "semi"), ("C++", "named"), ("c++", "named"),
     ("C#", "named"), ("c#", "named"), (".NET", "named"), (".js ", "named"), ("assert ", "assert"), (">>> ", "assert"), ("return ", "assert"),
     (" == ", "assert"), (" != ", "assert"), ("O(n", "bigo"), ("O(1)", "bigo"), ("O(log", "bigo"),
 )  # fmt: skip
-_FILE = re.compile(r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b")
-_TAG = re.compile(r"</?(?:div|html|head|body|p|a|span|script|style|table|tr|td|ul|li|h\d|img|button|form|input|title|mask)\b")
+_FILE = re.compile(
+    r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b"
+)
+_TAG = re.compile(
+    r"</?(?:div|html|head|body|p|a|span|script|style|table|tr|td|ul|li|h\d|img|button|form|input|title|mask)\b"
+)
 _SPECIAL = re.compile(r"<\|?[A-Za-z_]{3,20}\|?>")
 _SNAKE = re.compile(r"[a-z]_[a-z0-9]{2}")
 _HUMP = re.compile(r"[a-z][A-Z][a-z]")
@@ -32,7 +36,9 @@ _ASSIGN = re.compile(r"^[ \t]{0,8}[a-z_]\w{0,20} = ", re.MULTILINE)
 _SELECT = re.compile(r"\bselect\b.{1,160}\bfrom\b", re.DOTALL)
 
 _DOLLARS = re.compile(r"\$[^$\n]{1,80}\$")
-_TEX = re.compile(r"\\(?:frac|sqrt|int|sum|lim|pi|theta|alpha|cdot|times|math|text|left|begin|angle|triangle|over|leq|geq|le|ge|circ|log|sin|cos|infty|partial|\[|\()")
+_TEX = re.compile(
+    r"\\(?:frac|sqrt|int|sum|lim|pi|theta|alpha|cdot|times|math|text|left|begin|angle|triangle|over|leq|geq|le|ge|circ|log|sin|cos|infty|partial|\[|\()"
+)
 _POWER = re.compile(r"[\^√∫∑π≤≥×÷∞±∠°²³]")
 _EQUALS = re.compile(r"=\s?(?:-?[\d(]|[?？]|[a-z]\b|$)", re.MULTILINE)
 _OPERATION = re.compile(r"\d\s?[+*×÷]\s?[(-]?\s?\d|\d \s?[-−–/] \s?\d|\)\s?[-+*/]\s?\(")
@@ -40,10 +46,15 @@ _COEFFICIENT = re.compile(r"\b\d{1,4}[xyzn]\b")
 _FRACTION = re.compile(r"\b\d{1,3}/\d{1,3}\b")
 _MONEY_BEFORE = re.compile(r"[$€£¥₹]\s?\d")
 _MONEY_AFTER = re.compile(r"\d\s?(?:€|₽|元|円|원|zł)")
-_UNIT = re.compile(r"\d\s?(?:km|kg|cm|mm|ml|mph|m/s|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|颗|本|支|个|只|人|天|岁|時間|分|円|個|枚|歳|개|명|시간|분|살|권)")
+_UNIT = re.compile(
+    r"\d\s?(?:km|kg|cm|mm|ml|mph|m/s|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|颗|本|支|个|只|人|天|岁|時間|分|円|個|枚|歳|개|명|시간|분|살|권)"
+)
+_NAME = re.compile(r"\b[A-ZÀ-ÖØ-ÞА-Я][a-zà-öø-ÿа-яё]{1,14}\b")
 _FROM_NUMBER = re.compile(r"\d[^\n]{0,14}")
 NUMBER = re.compile(r"(?<![A-Za-z_\d.,])\d[\d.,]*")
-_WORDS_WANTED = re.compile(r"\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)")
+_WORDS_WANTED = re.compile(
+    r"\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)"
+)
 _DATE = re.compile(r"\b(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
 
 _LINES = re.compile(
@@ -70,9 +81,14 @@ _MARKED: dict[str, str] = {
     for word in words.split()
 }
 _BEFORE_COLON = re.compile(r"([^\W\d_]+)\s?\d{0,2}[\])]?\s?$")
-_EITHER = re.compile(r" (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$)", re.MULTILINE)
+_EITHER = re.compile(
+    r" (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$)",
+    re.MULTILINE,
+)
 _OR = (" or ", " oder ", " ou ", " o ", " of ", " или ", " lub ", " veya ", " أو ", " या ")
-_TRIPLE = re.compile(r", [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w")
+_TRIPLE = re.compile(
+    r", [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w"
+)
 _SLASHES = re.compile(r"/ ?\w{2,16} ?/ ?\w{2,16}\b|[(（]\w{2,16} ?[/|、] ?\w{2,16}[)）]")
 _ONLY = (
     "only the", "only with", "only output", "only answer", "only json", "just the", "with only", "with just", "with exactly", "either ", "one word",
@@ -81,7 +97,10 @@ _ONLY = (
 )  # fmt: skip
 _BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")
 _QUOTE = re.compile(r"[\"“«「『‘][^\"”»」』’\n]{12}")
-_CONTEST = re.compile(r"^[ \t]*-*(?:Sample |Standard )?(?:Input|Output|Constraints|Examples?|Note|Explanation)(?: ?\d| Format)?-*:?[ \t]*$", re.MULTILINE)
+_CONTEST = re.compile(
+    r"^[ \t]*-*(?:Sample |Standard )?(?:Input|Output|Constraints|Examples?|Note|Explanation)(?: ?\d| Format)?-*:?[ \t]*$",
+    re.MULTILINE,
+)
 _COLONS = 24
 
 
@@ -97,6 +116,9 @@ def counts(text: str) -> dict[str, int]:
     for match in _LINES.finditer(text):
         name = match.lastgroup or ""
         found[name] = found.get(name, 0) + 1
+    names = _NAME.findall(text)
+    if len(names) > 3:
+        _note(found, "names-again", sum(names.count(name) > 1 for name in set(names[:60])))
     found["digits"] = digits
     return found
 
@@ -135,7 +157,15 @@ def _calls(text: str, found: dict[str, int]) -> None:
         last = before[-1:]
         if last.isalnum() or last == "_":
             name = before[-24:].split()[-1]
-            kind = "dotcall" if "." in name else "call" if piece[:1] == ")" else "sig" if "_" in name or piece[:1].islower() else ""
+            kind = (
+                "dotcall"
+                if "." in name
+                else "call"
+                if piece[:1] == ")"
+                else "sig"
+                if "_" in name or piece[:1].islower()
+                else ""
+            )
             kind = _CALL_NAMES.get(name, kind)
             if kind:
                 found[kind] = found.get(kind, 0) + 1

@@ -18,9 +18,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.optimize import minimize
-from scipy.sparse import csr_matrix, diags
+import numpy as np  # type: ignore[import-not-found,unused-ignore]
+from scipy.optimize import minimize  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from scipy.sparse import csr_matrix, diags  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from proxy.routing.features import facts
 from proxy.routing.lexicon import Lexicon
@@ -30,7 +30,7 @@ from proxy.routing.tasks import REASONING_TASKS, TASKS
 from proxy.routing.view import read
 from proxy.routing.weights import OFFSET, VALUE_BYTES, Calibration, dump
 
-RIDGE = 12.0
+RIDGE = 15.0
 PRIOR_SCALE = 1.7
 SMOOTHING = 0.03
 WORD_SCALE, PAIR_SCALE = 0.4, 0.5
@@ -142,7 +142,9 @@ def fit(rows: Sequence[Row]) -> Model:
         slope = weight * (p / total - target)
         return float(cost), np.concatenate([(turned @ slope + RIDGE * table).ravel(), slope.sum(0)])
 
-    best = minimize(loss, np.zeros((tall + 1) * wide), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    best = minimize(
+        loss, np.zeros((tall + 1) * wide), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}
+    ).x
     learned = best[: tall * wide].reshape(tall, wide) * scale[:, None]
     return Model(names, before + learned, best[tall * wide :])
 
@@ -151,7 +153,9 @@ def _folds(rows: Sequence[Row], count: int) -> Iterator[set[str]]:
     """Whole sources, dealt largest first to the emptiest fold."""
     held: list[set[str]] = [set() for _ in range(count)]
     size = [0] * count
-    for source, number in sorted(Counter(r.source for r in rows).items(), key=lambda item: (-item[1], item[0])):
+    for source, number in sorted(
+        Counter(r.source for r in rows).items(), key=lambda item: (-item[1], item[0])
+    ):
         smallest = size.index(min(size))
         held[smallest].add(source)
         size[smallest] += number
@@ -195,11 +199,14 @@ def pack(model: Model, calibration: Calibration, lexicon: str) -> bytes:
     steps = np.clip(np.rint(model.table / STEP), 1 - OFFSET, OFFSET - 1).astype(int)
     kept = [i for i in range(len(model.names)) if steps[i].any()]
     rows = [b"".join(int(v + OFFSET).to_bytes(VALUE_BYTES, "big") for v in steps[i]) for i in kept]
-    return dump([model.names[i] for i in kept], rows, [float(b) for b in model.bias], STEP, calibration, lexicon)
+    names = [model.names[i] for i in kept]
+    return dump(names, rows, [float(b) for b in model.bias], STEP, fit=calibration, lexicon=lexicon)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("weights.bin"))

@@ -146,7 +146,9 @@ def _content(content: object) -> tuple[str, int, int]:
         elif isinstance(part, Mapping):
             kind = part.get("type")
             images += isinstance(kind, str) and kind in _IMAGE_TYPES
-            text = part.get("text") if kind is None or (isinstance(kind, str) and kind in _TEXT_TYPES) else None
+            text = (
+                part.get("text") if kind is None or (isinstance(kind, str) and kind in _TEXT_TYPES) else None
+            )
         else:
             continue
         if isinstance(text, str):

@@ -48,7 +48,8 @@ class Weights:
         total, offset = sum(found), OFFSET * len(found)
         scale = self.scale
         return [
-            bias + scale * ((total >> lane * LANE_BITS & _LANE) - offset) for lane, bias in enumerate(self.bias)
+            bias + scale * ((total >> lane * LANE_BITS & _LANE) - offset)
+            for lane, bias in enumerate(self.bias)
         ]
 
     def says(self, fact: str) -> tuple[float, ...] | None:
@@ -56,7 +57,9 @@ class Weights:
         packed = self.table.get(fact)
         if packed is None:
             return None
-        return tuple(self.scale * ((packed >> lane * LANE_BITS & _LANE) - OFFSET) for lane in range(len(TASKS)))
+        return tuple(
+            self.scale * ((packed >> lane * LANE_BITS & _LANE) - OFFSET) for lane in range(len(TASKS))
+        )
 
 
 def digest(text: str) -> str:
@@ -65,7 +68,13 @@ def digest(text: str) -> str:
 
 
 def dump(
-    names: Sequence[str], rows: Sequence[bytes], bias: Sequence[float], scale: float, fit: Calibration, lexicon: str
+    names: Sequence[str],
+    rows: Sequence[bytes],
+    bias: Sequence[float],
+    scale: float,
+    *,
+    fit: Calibration,
+    lexicon: str,
 ) -> bytes:
     """The file's bytes; `rows` holds `VALUE_BYTES` big-endian bytes per task for each name, offset by `OFFSET`. Same input, same bytes."""
     head = {
@@ -87,7 +96,9 @@ def parse(data: bytes, lexicon: str) -> Weights:
     line, _, body = data.partition(b"\n")
     try:
         head = json.loads(line)
-        names, _, rows = zlib.decompress(body).partition(b"\0") if head["version"] == VERSION else (b"", b"", b"")
+        names, _, rows = (
+            zlib.decompress(body).partition(b"\0") if head["version"] == VERSION else (b"", b"", b"")
+        )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"task weights are not a {FORMAT} file: {error}") from error
     _same("version", head["version"], VERSION)
@@ -107,7 +118,9 @@ def parse(data: bytes, lexicon: str) -> Weights:
 
 def _same(what: str, found: object, wanted: object) -> None:
     if found != wanted:
-        raise ValueError(f"task weights have {what} {found!r}, this program needs {wanted!r}; retrain them with proxy.routing.train")
+        raise ValueError(
+            f"task weights have {what} {found!r}, this program needs {wanted!r}; retrain them with proxy.routing.train"
+        )
 
 
 def _pack(row: bytes) -> int:

@@ -7,6 +7,8 @@ that line (where verbs come last), `FL` the first in the last line, `S` in the s
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from proxy.routing.instruction import Instruction
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import TaskView
@@ -107,7 +109,7 @@ def _grams(words: list[str]) -> list[str]:
     if not words:
         return []
     words = ["#" if w[0].isdigit() else w for w in words[:GRAM_WORDS]]
-    pairs = [f"w.{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    pairs = [f"w.{a} {b}" for a, b in pairwise(words)]
     return [f"w.{w}" for w in words] + pairs + [f"1w.{words[0]}", f"1w.{' '.join(words[:2])}"]
 
 

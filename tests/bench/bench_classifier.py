@@ -65,12 +65,18 @@ def main() -> None:
     gc.collect()
     times.sort()
     p50, p99 = times[len(times) // 2] / 1e3, times[int(len(times) * 0.99)] / 1e3
-    sys.stdout.write(f"{len(times)} verdicts: CPU p50 {p50:.0f} us, p99 {p99:.0f} us, max {times[-1] / 1e3:.0f} us\n")
-    sys.stdout.write(f"memory: {(loaded - before) / 1024:.1f} MB to load, {(_rss_kb() - before) / 1024:.1f} MB after use\n")
+    sys.stdout.write(
+        f"{len(times)} verdicts: CPU p50 {p50:.0f} us, p99 {p99:.0f} us, max {times[-1] / 1e3:.0f} us\n"
+    )
+    sys.stdout.write(
+        f"memory: {(loaded - before) / 1024:.1f} MB to load, {(_rss_kb() - before) / 1024:.1f} MB after use\n"
+    )
     for body in long:
         started = time.process_time_ns()
         classifier.classify(body)
-        sys.stdout.write(f"  240k characters or 4,001 messages: {(time.process_time_ns() - started) / 1e3:.0f} us\n")
+        sys.stdout.write(
+            f"  240k characters or 4,001 messages: {(time.process_time_ns() - started) / 1e3:.0f} us\n"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ REQUESTS = 10_000
 SLOWEST_S = 0.05
 """Fifty times the allowed 99th percentile: a request that blows up misses it by orders of magnitude, a busy machine does not."""
 
-_spec = importlib.util.spec_from_file_location("hostile", Path(__file__).parent.parent / "routing" / "hostile.py")
+_spec = importlib.util.spec_from_file_location(
+    "hostile", Path(__file__).parent.parent / "routing" / "hostile.py"
+)
 assert _spec is not None and _spec.loader is not None
 hostile = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(hostile)
@@ -38,13 +40,38 @@ def test_ten_thousand_hostile_requests_are_answered_in_time():
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("unit", ["a", "(", "$", "\\", '"', "1", " ", "\n", "a_", "汉", "or ", ", a and ", ": ", "<a", "1/", "x = ", "：", "٣"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a",
+        "(",
+        "$",
+        "\\",
+        '"',
+        "1",
+        " ",
+        "\n",
+        "a_",
+        "汉",
+        "or ",
+        ", a and ",
+        ": ",
+        "<a",
+        "1/",
+        "x = ",
+        "：",
+        "٣",
+    ],
+)
 def test_a_quarter_million_of_anything_is_answered_in_time(unit: str):
     """240,000 characters of one unit, in the user's turn, the system prompt and a tool's description."""
     classifier = Classifier.load()
     text = (unit * 240_000)[:240_000]
     tool = {"type": "function", "function": {"name": text, "description": text}}
-    body = {"messages": [{"role": "system", "content": text}, {"role": "user", "content": text}], "tools": [tool] * 100}
+    body = {
+        "messages": [{"role": "system", "content": text}, {"role": "user", "content": text}],
+        "tools": [tool] * 100,
+    }
     classifier.classify(body)
     started = time.process_time()
     classifier.classify(body)

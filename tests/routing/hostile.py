@@ -13,8 +13,34 @@ _ALPHABETS = (
     "\ud800\udfff\x00\x07\u200b\u202e🙂",
     "A) B) 1. - * | : ",
 )
-_BOMBS = ("a" * 50, "((((", "$$$$", "\\\\\\\\", "\"\"\"\"", "or or or ", "a_b", "1/", "1 + ", "</div", "：", "“", ", and a", "select ", "x = ")
-_KEYS = ("messages", "input", "instructions", "tools", "functions", "response_format", "text", "prompt", "tool_choice")
+_BOMBS = (
+    "a" * 50,
+    "((((",
+    "$$$$",
+    "\\\\\\\\",
+    '""""',
+    "or or or ",
+    "a_b",
+    "1/",
+    "1 + ",
+    "</div",
+    "：",
+    "“",
+    ", and a",
+    "select ",
+    "x = ",
+)
+_KEYS = (
+    "messages",
+    "input",
+    "instructions",
+    "tools",
+    "functions",
+    "response_format",
+    "text",
+    "prompt",
+    "tool_choice",
+)
 _ROLES = ("user", "assistant", "system", "tool", "developer", "function", "", "☃")
 
 
@@ -31,7 +57,20 @@ def anything(rng: random.Random, depth: int = 0) -> Any:
     if kind == 6:
         return [anything(rng, depth + 1) for _ in range(rng.randrange(4))]
     if kind in (7, 8):
-        names = ("type", "text", "content", "role", "name", "function", "schema", "properties", "json_schema", "format", "enum", "tool_calls")
+        names = (
+            "type",
+            "text",
+            "content",
+            "role",
+            "name",
+            "function",
+            "schema",
+            "properties",
+            "json_schema",
+            "format",
+            "enum",
+            "tool_calls",
+        )
         return {rng.choice(names): anything(rng, depth + 1) for _ in range(rng.randrange(5))}
     return (None, True, rng.randrange(-9, 9), 1.5, text(rng), rng.choice(_ROLES))[kind]
 
@@ -48,7 +87,11 @@ def message(rng: random.Random) -> Any:
         ] + [anything(rng)]
     if rng.random() < 0.1:
         content = anything(rng)
-    return {"role": rng.choice(_ROLES), "content": content, "tool_calls": rng.choice((None, [], [1], {}, "x", 5))}
+    return {
+        "role": rng.choice(_ROLES),
+        "content": content,
+        "tool_calls": rng.choice((None, [], [1], {}, "x", 5)),
+    }
 
 
 def body(rng: random.Random) -> dict[str, Any]:

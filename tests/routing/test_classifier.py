@@ -19,7 +19,10 @@ from proxy.routing.tasks import REASONING_TASKS, TASKS
 from proxy.routing.view import TaskView, read
 from proxy.routing.weights import VERSION, Calibration, dump, parse
 
-WEATHER = {"type": "function", "function": {"name": "get_weather", "description": "Weather of a city", "parameters": {}}}
+WEATHER = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "Weather of a city", "parameters": {}},
+}
 WORDS = resources.files("proxy.routing").joinpath("lexicon.txt").read_text(encoding="utf-8")
 
 
@@ -31,7 +34,7 @@ def _beside(name: str) -> Any:
     return module
 
 
-handmade, hostile = _beside("handmade"), _beside("hostile")
+handmade, hostile, unseen = _beside("handmade"), _beside("hostile"), _beside("unseen")
 
 
 @cache
@@ -68,6 +71,16 @@ def test_the_hand_written_set_is_labelled_well_enough():
     assert accuracy(rows) >= 0.86
     assert macro_f1(rows) >= 0.86
     assert two_class(rows) >= 0.91
+
+
+def test_the_second_hand_written_set_is_labelled_well_enough():
+    """Rows written after the lexicon and scored before anybody looked at errors: the less flattering floor."""
+    rows = []
+    for label, lang, body in unseen.rows():
+        verdict = classifier().classify(body)
+        rows.append(Scored(label, verdict.task, "unseen", lang, verdict.confidence))
+    assert accuracy(rows) >= 0.82
+    assert two_class(rows) >= 0.87
 
 
 def test_other_languages_are_labelled_about_as_well_as_english():
@@ -130,15 +143,23 @@ def test_an_earlier_turn_about_something_else_decides_nothing():
     """A complete request is judged by itself, whatever was talked about before."""
     before = (("user", "Write a Python script that renames files"), ("assistant", "import os"))
     assert asked("Why is the sky blue?", *before).task == "chat"
-    assert asked("Solve 3x - 7 = 2x + 5", ("user", "Tell me a joke"), ("assistant", "Why did …")).task == "math"
+    assert (
+        asked("Solve 3x - 7 = 2x + 5", ("user", "Tell me a joke"), ("assistant", "Why did …")).task == "math"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "task"),
     [
         ("Write a poem about a Python function that never returns", "writing"),
-        ("Summarise this bug thread:\n\n> a: it crashes since 2.3\n> b: same here\n> dev: fixed in 2.3.1", "document"),
-        ("Summarize what this does, then make this O(n):\n\ndef f(a):\n    return [x for x in a if a.count(x) > 1]", "code"),
+        (
+            "Summarise this bug thread:\n\n> a: it crashes since 2.3\n> b: same here\n> dev: fixed in 2.3.1",
+            "document",
+        ),
+        (
+            "Summarize what this does, then make this O(n):\n\ndef f(a):\n    return [x for x in a if a.count(x) > 1]",
+            "code",
+        ),
     ],
 )
 def test_what_is_asked_for_beats_what_it_is_about(text: str, task: str):
@@ -155,7 +176,11 @@ def test_translating_code_into_another_programming_language_is_code():
     ("system", "text", "task"),
     [
         ("Translate everything the user writes into Danish.", "How many apples are left?", "translation"),
-        ("Classify the message as question, complaint or praise. Answer with the label only.", "it broke again", "classification"),
+        (
+            "Classify the message as question, complaint or praise. Answer with the label only.",
+            "it broke again",
+            "classification",
+        ),
     ],
 )
 def test_a_system_prompt_that_sets_the_task_makes_the_message_its_material(system: str, text: str, task: str):
@@ -166,7 +191,9 @@ def test_a_system_prompt_that_sets_the_task_makes_the_message_its_material(syste
 def test_chat_and_responses_bodies_of_one_request_get_one_verdict():
     """`input` and `instructions` are read like `messages` and a system turn."""
     chat = asked("Translate to French: good night", ("system", "Be brief."))
-    responses = classifier().classify({"instructions": "Be brief.", "input": "Translate to French: good night"})
+    responses = classifier().classify(
+        {"instructions": "Be brief.", "input": "Translate to French: good night"}
+    )
     parts = [{"role": "user", "content": [{"type": "input_text", "text": "Translate to French: good night"}]}]
     assert chat == responses == classifier().classify({"instructions": "Be brief.", "input": parts})
 
@@ -205,7 +232,10 @@ def test_the_side_probability_agrees_with_confident_labels():
     [
         ("Write a function that reverses a string", "easy"),
         ("What is 17 + 25?", "easy"),
-        ("Prove that there are infinitely many primes p with p \\equiv 3 \\pmod 4 for positive integers", "hard"),
+        (
+            "Prove that there are infinitely many primes p with p \\equiv 3 \\pmod 4 for positive integers",
+            "hard",
+        ),
     ],
 )
 def test_difficulty_follows_size_and_signs_of_contest_work(text: str, level: str):
@@ -238,7 +268,9 @@ def test_hostile_bodies_never_raise(seed: int):
 
 def test_huge_requests_are_read_only_at_their_ends():
     """Two requests that differ only in the middle of 240,000 characters, or of 5,000 messages, look the same."""
-    long = [{"role": "user", "content": "Summarize:\n" + middle * 120_000 + "\nend"} for middle in ("ab", "c(")]
+    long = [
+        {"role": "user", "content": "Summarize:\n" + middle * 120_000 + "\nend"} for middle in ("ab", "c(")
+    ]
     views = [read({"messages": [message]}) for message in long]
     assert views[0].length == views[1].length
     assert len(views[0].ask) < 2_000
@@ -248,7 +280,9 @@ def test_huge_requests_are_read_only_at_their_ends():
 
 def test_weights_of_another_version_are_refused_by_name():
     """A weights file of another version stops the start and says which version it has and which is needed."""
-    packed = dump(["fact"], [b"\x80\x00" * len(TASKS)], [0.0] * len(TASKS), 0.01, Calibration(), WORDS)
+    packed = dump(
+        ["fact"], [b"\x80\x00" * len(TASKS)], [0.0] * len(TASKS), 0.01, fit=Calibration(), lexicon=WORDS
+    )
     head, _, body = packed.partition(b"\n")
     other = json.dumps(json.loads(head) | {"version": VERSION + 1}).encode() + b"\n" + body
     with pytest.raises(ValueError, match=rf"version {VERSION + 1}.*needs {VERSION}"):
@@ -264,7 +298,14 @@ def test_a_spoilt_weights_file_is_refused(spoilt: bytes):
 
 def test_weights_trained_with_another_lexicon_are_refused():
     """Word classes and weights belong together; editing one without retraining is noticed at start."""
-    packed = dump(["fact"], [b"\x80\x00" * len(TASKS)], [0.0] * len(TASKS), 0.01, Calibration(), WORDS + "\n[new]\nword\n")
+    packed = dump(
+        ["fact"],
+        [b"\x80\x00" * len(TASKS)],
+        [0.0] * len(TASKS),
+        0.01,
+        fit=Calibration(),
+        lexicon=WORDS + "\n[new]\nword\n",
+    )
     with pytest.raises(ValueError, match="lexicon"):
         parse(packed, WORDS)
 
@@ -272,8 +313,12 @@ def test_weights_trained_with_another_lexicon_are_refused():
 def test_what_is_packed_comes_back():
     """A fact's weights survive the file to within one step."""
     row = b"".join((32768 + step).to_bytes(2, "big") for step in range(-6, 7))
-    weights = parse(dump(["a", "b"], [row, row], [0.5] * 13, 0.01, Calibration(1.5, 2.0, 0.1), WORDS), WORDS)
-    assert weights.logits(["a", "b", "unknown"]) == pytest.approx([0.5 + 0.02 * step for step in range(-6, 7)])
+    weights = parse(
+        dump(["a", "b"], [row, row], [0.5] * 13, 0.01, fit=Calibration(1.5, 2.0, 0.1), lexicon=WORDS), WORDS
+    )
+    assert weights.logits(["a", "b", "unknown"]) == pytest.approx(
+        [0.5 + 0.02 * step for step in range(-6, 7)]
+    )
     assert weights.says("a") == pytest.approx([0.01 * step for step in range(-6, 7)])
     assert weights.says("unknown") is None
 
@@ -281,7 +326,12 @@ def test_what_is_packed_comes_back():
 def test_the_lexicon_matches_words_phrases_stems_and_unspaced_scripts():
     """The four ways an entry can match, and what must not."""
     lexicon = Lexicon("[verb]\nübersetz* show_me write\n[noun]\n翻译 show_me_how\n")
-    found = {c for text in (["übersetze"], ["show", "me"], ["write"]) for _, cs in lexicon.of_tokens(text) for c in cs}
+    found = {
+        c
+        for text in (["übersetze"], ["show", "me"], ["write"])
+        for _, cs in lexicon.of_tokens(text)
+        for c in cs
+    }
     assert found == {"verb"}
     assert lexicon.of_tokens(["show", "me", "how"]) == [(0, ("verb",)), (0, ("noun",))]
     assert lexicon.of_unspaced("请翻译一下") == [(1, ("noun",))]
@@ -290,4 +340,7 @@ def test_the_lexicon_matches_words_phrases_stems_and_unspaced_scripts():
 
 def test_a_view_can_be_classified_directly():
     """Callers that already hold a view need no body."""
-    assert classifier().classify(TaskView(ask="Translate to German: good morning", length=33)).task == "translation"
+    assert (
+        classifier().classify(TaskView(ask="Translate to German: good morning", length=33)).task
+        == "translation"
+    )
