@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.aftercare import Aftercare
 from proxy.api.auth import Key, KeyRing
 from proxy.api.listing import Listed, Listing
 from proxy.budgets.scopes import Book, Limits, budget
@@ -15,6 +16,7 @@ from proxy.flow import House
 from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
+from proxy.models.learned import Learned
 from proxy.money import Money
 from proxy.nouns import Caller, LedgerRow
 from proxy.plan import Planner
@@ -26,6 +28,7 @@ from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.tasks import TaskOwner
 from proxy.upstreams.http import HttpPool, Origin, Timeouts
 from proxy.upstreams.providers import Provider
+from proxy.watch import ModelWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Fixtures:
     pools: Pools
     ledger: Ledger | None
     tasks: TaskOwner
+    learned: Learned
+    watch: ModelWatch
     record: Callable[[LedgerRow, bool], None]
 
 
@@ -117,14 +122,18 @@ def build_house(configuration: Configuration, fixtures: Fixtures) -> House:
     """The rooms of one snapshot of the settings."""
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
-    planner = Planner(settings, Yard(settings, configuration.catalogue, {}), fixtures.classifier)
+    catalogue, watch = configuration.catalogue, fixtures.watch
+    planner = Planner(settings, Yard(settings, catalogue, watch.published, watch.gone), fixtures.classifier)
+    providers = {
+        name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
+        for name, pool in fixtures.pools.fitting(settings.providers).items()
+    }
+    watch.take_up(providers, {row.name: row for row in catalogue})
     return House(
         planner=planner,
-        providers={
-            name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
-            for name, pool in fixtures.pools.fitting(settings.providers).items()
-        },
+        providers=providers,
         money=Money(fixtures.ledger, build_book(settings), planner),
+        aftercare=Aftercare(planner, fixtures.learned, watch),
         record=fixtures.record,
         tasks=fixtures.tasks,
         wall_clock=time.time,

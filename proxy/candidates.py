@@ -6,7 +6,7 @@ What the caller sent is turned into what each candidate takes; a request for the
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -67,11 +67,19 @@ class Found:
 
 
 class Yard:
-    """Which models there are, where they are served, and which of them have ended. One snapshot, immutable."""
+    """Which models there are, where they are served, and which of them have ended. One snapshot; `gone` is asked anew
+    each time (provider, model): what was found missing is forgotten again."""
 
-    __slots__ = ("_allowed", "_catalogue", "_kinds", "_lifecycle", "_places", "_published")
+    __slots__ = ("_allowed", "_catalogue", "_gone", "_kinds", "_lifecycle", "_places", "_published")
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, published: Published) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        published: Published,
+        gone: Callable[[str, str], bool],
+    ) -> None:
+        self._gone = gone
         self._catalogue = catalogue
         self._lifecycle = settings.lifecycle
         self._published = published
@@ -146,6 +154,7 @@ class Yard:
             price=row.price_at(errand.now),
             context_tokens=row.max_input or row.context,
             max_output_tokens=row.max_output,
+            effort=effort,
             reasons=effort != "none",
             allowance_tokens=ALLOWANCE_TOKENS.get(effort, 0),
             takes_tiers=row.provider_kind == "openai" and row.family != "open",
@@ -153,7 +162,10 @@ class Yard:
             stop=translation.emulate.stop,
             fan_out=translation.emulate.fan_out,
         )
-        places = _by_weight(self._at(row, target.provider), request)
+        living = [
+            place for place in self._at(row, target.provider) if not self._ended_at(place, row, errand.now)
+        ]
+        places = _by_weight(tuple(living), request)
         edits = translation.edits
         return Found(
             tuple(
@@ -184,18 +196,19 @@ class Yard:
 
     def _ended(self, row: ModelRow, now: float) -> bool:
         """Retired wherever it could be served."""
-        places = self._places.get(row.name, ())
-        return all(
-            is_retired(
-                row,
-                place.provider,
-                now,
-                margin_hours=self._lifecycle.margin_hours,
-                published=self._published,
-                kind=self._kinds[place.provider],
-            )
-            for place in places
+        return all(self._ended_at(place, row, now) for place in self._places.get(row.name, ()))
+
+    def _ended_at(self, place: Place, row: ModelRow, now: float) -> bool:
+        """Past its end at this provider, or found to be gone there before it."""
+        retired = is_retired(
+            row,
+            place.provider,
+            now,
+            margin_hours=self._lifecycle.margin_hours,
+            published=self._published,
+            kind=self._kinds[place.provider],
         )
+        return retired or self._gone(place.provider, row.name)
 
 
 def _places(settings: Settings, catalogue: Catalogue) -> Mapping[str, tuple[Place, ...]]:
@@ -231,7 +244,7 @@ def _by_weight(places: tuple[Place, ...], request: Request) -> tuple[Place, ...]
     Weighted rendezvous hashing: each place scores -weight / ln(h) with h drawn from (place, conversation), the highest
     comes first; a conversation stays where its prompt cache is, and changing one weight moves only that place's share.
     """
-    if len(places) == 1:
+    if len(places) <= 1:
         return places
     opening = _opening(request)
     return tuple(sorted(places, key=lambda place: _score(place, opening), reverse=True))

@@ -11,11 +11,13 @@
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from proxy.aftercare import Aftercare
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
@@ -65,6 +67,7 @@ class House:
     planner: Planner
     providers: Mapping[str, Provider]
     money: Money
+    aftercare: Aftercare
     record: Callable[[LedgerRow, bool], None]
     tasks: TaskOwner
     wall_clock: Callable[[], float]
@@ -118,15 +121,22 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
 async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
     """Ask the candidates as the retry table allows, until one answers or none is left."""
     house.retries.earn()
-    for position, candidate in enumerate(house.money.preferred(request, plan, trace)):
-        trace.considering(candidate, fallback=position > 0)
+    queue = deque(house.money.preferred(request, plan, trace))
+    asked = 0
+    while True:
+        candidate = house.aftercare.prepared(request, queue.popleft(), trace.call.at)
+        trace.considering(candidate, fallback=asked > 0)
         outcome = await _ask(request, candidate, trace, house)
         if isinstance(outcome, Failed) and _advice(outcome, plan).same and house.retries.spend():
             await _back_off(outcome, trace, house)
             outcome = await _ask(request, candidate, trace, house)
-        if not isinstance(outcome, Failed) or not _advice(outcome, plan).next:
-            break
-    return outcome
+        if not isinstance(outcome, Failed):
+            return outcome
+        better = await house.aftercare.candidates(outcome, candidate, request, plan, trace)
+        queue.extendleft(reversed(better))
+        asked += 1
+        if not queue or not (better or _advice(outcome, plan).next):
+            return outcome
 
 
 async def _ask(request: Request, candidate: Candidate, trace: Trace, house: House) -> Outcome:

@@ -87,7 +87,7 @@ class Candidate:
 
     `edits` (top-level field → JSON bytes, `b""` to remove) turn the caller's body into one for this model, the provider's
     name for it included; `changes` names each of them that a caller would want to know of. `price` None: not priced in
-    tokens. `reasons`: it may think out of sight before it answers; `allowance_tokens` is what that may take. `bridged`: a
+    tokens. `effort` is the one in force ("none" for a model that does not reason). `reasons`: it may think out of sight before it answers; `allowance_tokens` is what that may take. `bridged`: a
     chat call that goes over /v1/responses. `stop` and `fan_out` are what must be emulated.
     """
 
@@ -99,6 +99,7 @@ class Candidate:
     price: "PriceRow | None" = None
     context_tokens: int = 0
     max_output_tokens: int = 0
+    effort: str = ""
     reasons: bool = False
     allowance_tokens: int = 0
     takes_tiers: bool = False
@@ -118,6 +119,7 @@ class Plan:
     task: str = ""
     confidence: float = 0.0
     next_on_timeout: bool = False
+    rejects_loss: bool = False
     default_max_output: int = 4096
     drain_on_disconnect: bool = False
     headers: tuple[tuple[bytes, bytes], ...] = ()

@@ -90,6 +90,7 @@ def _planned(plan: Plan, found: list[Found], rules: CallRules) -> Plan:
             candidates=candidates,
             next_on_timeout=rules.on_timeout == "next",
             drain_on_disconnect=rules.on_disconnect == "drain",
+            rejects_loss=rules.on_loss == "reject",
             default_max_output=rules.default_max_output,
         )
     reasons = [one.why for one in found if one.why]

@@ -54,7 +54,8 @@ class Trace:
     def considering(self, candidate: Candidate, *, fallback: bool) -> None:
         """Go on with a candidate."""
         self.candidate, self.changes = candidate, candidate.changes
-        self.reason = Reason.FALLBACK.value if fallback else candidate.reason.value
+        told = candidate.reason in (Reason.LEARNED, Reason.SUCCESSOR) or not fallback
+        self.reason = candidate.reason.value if told else Reason.FALLBACK.value
 
     def sending(self, now_s: float) -> None:
         """An attempt begins."""

@@ -30,7 +30,8 @@ class Sandbox:
     process: subprocess.Popen
 
     def calls(self) -> list[dict]:
-        return self._ask("GET", "calls")
+        """Every call so far but the polls of the model list."""
+        return [call for call in self._ask("GET", "calls") if call["path"] != "/v1/models"]
 
     def totals(self) -> dict:
         return self._ask("GET", "totals")

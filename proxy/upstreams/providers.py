@@ -9,6 +9,8 @@ from proxy.headers import Header, upward
 from proxy.nouns import Call
 from proxy.upstreams.http import HttpPool, Response, Timeouts
 
+_MOST_LIST_BYTES = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -28,6 +30,18 @@ class Provider:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
         headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
         return await self.pool.send(b"POST", target, headers, body, self._timeouts(call))
+
+    async def list_models(self, timeout_s: float) -> bytes:
+        """The body of its `GET /models`. Raises the errors of `http`, ValueError for an answer that is none."""
+        waits = Timeouts(connect_s=timeout_s, first_byte_s=timeout_s, idle_s=timeout_s)
+        response = await self.pool.send(b"GET", b"/models", self.own_headers, b"", waits)
+        try:
+            body = await response.read_all(_MOST_LIST_BYTES)
+        finally:
+            response.close()
+        if response.status != 200:
+            raise ValueError(f"the model list was answered with {response.status}")
+        return body
 
     def _timeouts(self, call: Call) -> Timeouts:
         """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer

@@ -1,0 +1,97 @@
+"""What providers say about their models while we run: published shutdown dates, and which 404s are to be believed.
+
+Every worker reads `GET /v1/models` of each provider whose key is ours, at start and every `lifecycle.poll_minutes`, and
+once more, at most every 15 s, when a live model is answered with `model_not_found`. In passthrough mode nothing is polled:
+a caller's key may not have access to what others have.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from proxy.models.lifecycle import published_dates, read_model_list
+from proxy.models.missing import UNSUSPECTED, Event, Sighting, Verdict, is_gone, step
+from proxy.models.rows import ModelRow
+from proxy.nouns import Candidate
+from proxy.upstreams.http import UpstreamError
+from proxy.upstreams.providers import Provider
+
+_LIST_TIMEOUT_S: Final = 10.0
+
+
+class ModelWatch:
+    """One per worker; mutable. `published` and `gone` are what the yard plans with."""
+
+    def __init__(self, clock: Callable[[], float], changed: Callable[[], None]) -> None:
+        """`clock` is monotonic; `changed` hears of new dates, so that plans are made anew."""
+        self._clock = clock
+        self._changed = changed
+        self._providers: Mapping[str, Provider] = {}
+        self._rows: Mapping[str, ModelRow] = {}
+        self._sightings: dict[tuple[str, str], Sighting] = {}
+        self._by_provider: dict[str, dict[tuple[str, str], float | None]] = {}
+        self.published: Mapping[tuple[str, str], float | None] = {}
+
+    def take_up(self, providers: Mapping[str, Provider], rows: Mapping[str, ModelRow]) -> None:
+        """Watch these providers and models from now on."""
+        self._providers, self._rows = providers, rows
+        self._by_provider = {name: dates for name, dates in self._by_provider.items() if name in providers}
+
+    def gone(self, provider: str, model: str) -> bool:
+        """Whether the provider was found to have no such model, against what its dates say."""
+        sighting = self._sightings.get((provider, model))
+        return sighting is not None and is_gone(sighting, self._clock())
+
+    async def run(self, poll_minutes: Callable[[], int]) -> None:
+        """Poll until cancelled; 0 minutes: never."""
+        while True:
+            minutes = poll_minutes()
+            if minutes:
+                await self.poll()
+            await asyncio.sleep(max(minutes, 1) * 60)
+
+    async def poll(self) -> None:
+        """Ask every provider once."""
+        for provider in tuple(self._providers.values()):
+            if not provider.passthrough:
+                await self._look(provider)
+
+    async def believed(self, candidate: Candidate, credential: str) -> bool:
+        """Whether a 404 for a live model means that it is gone: by a fresh list, or because a second key got it too."""
+        provider = self._providers.get(candidate.provider)
+        if provider is None:
+            return False
+        key = (candidate.provider, candidate.model)
+        verdict = self._step(key, Event.NOT_FOUND, credential, passthrough=provider.passthrough)
+        if verdict is not Verdict.CHECK:
+            return verdict is Verdict.SUCCEED
+        listed = await self._look(provider)
+        if listed is None:
+            return False
+        named = any(name in listed for name in self._names(candidate.model))
+        return self._step(key, Event.LISTED if named else Event.UNLISTED, credential) is Verdict.SUCCEED
+
+    def _names(self, model: str) -> tuple[str, ...]:
+        row = self._rows.get(model)
+        return row.names if row is not None else (model,)
+
+    def _step(
+        self, key: tuple[str, str], event: Event, credential: str, *, passthrough: bool = False
+    ) -> Verdict:
+        before = self._sightings.get(key, UNSUSPECTED)
+        after, verdict = step(before, event, self._clock(), credential, passthrough=passthrough)
+        self._sightings[key] = after
+        return verdict
+
+    async def _look(self, provider: Provider) -> Mapping[str, float | None] | None:
+        """One provider's list; None when it could not be had, which says nothing about its models."""
+        try:
+            listed = read_model_list(await provider.list_models(_LIST_TIMEOUT_S))
+        except (UpstreamError, ValueError):
+            return None
+        dates = published_dates(provider.name, listed, self._rows)
+        if dates != self._by_provider.get(provider.name, {}):
+            self._by_provider[provider.name] = dates
+            self.published = {key: end for found in self._by_provider.values() for key, end in found.items()}
+            self._changed()
+        return listed
