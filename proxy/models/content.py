@@ -21,32 +21,45 @@ _ALL_INPUTS = frozenset(_PART_NEEDS.values())
 
 
 def check(draft: Draft) -> None:
-    """Exclude the target when a message has content it cannot read; drop and list what only decorates one."""
+    """Exclude the target when a message has content it cannot read; drop and list what it cannot take besides."""
     had = draft.source.modalities_in if draft.source else _ALL_INPUTS
-    lacking = (had & _ALL_INPUTS) - draft.target.modalities_in
-    breakpoints = not draft.family.cache_options and (
-        draft.source is None or FAMILIES[draft.source.family].cache_options
-    )
-    if lacking or breakpoints:
-        _check_parts(draft, lacking, breakpoints=breakpoints)
+    _check_modalities(draft, (had & _ALL_INPUTS) - draft.target.modalities_in)
+    source = FAMILIES[draft.source.family] if draft.source else None
+    if not draft.family.cache_options and (source is None or source.cache_options):
+        _drop_breakpoints(draft)
+    if draft.wire == "responses" and not draft.family.reasons and (source is None or source.reasons):
+        _drop_reasoning(draft)
     if draft.endpoint != draft.wire and any(
         _named(message) for message in _messages(draft.fields, "messages")
     ):
         draft.note("messages.name:dropped", loss=True)
 
 
-def _check_parts(draft: Draft, lacking: frozenset[str], *, breakpoints: bool) -> None:
-    marked = False
-    for part in _parts(draft.fields):
+def _check_modalities(draft: Draft, lacking: frozenset[str]) -> None:
+    for part in _parts(draft.fields) if lacking else ():
         need = _PART_NEEDS.get(str(part.get("type")))
         if need in lacking:
             draft.exclude(f"{need}s" if need != "audio" else need)
             return
-        marked = marked or _BREAKPOINT in part
-    if marked and breakpoints:
+
+
+def _drop_breakpoints(draft: Draft) -> None:
+    if any(_BREAKPOINT in part for part in _parts(draft.fields)):
         name = "messages" if draft.wire == "chat" else "input"
         draft.set_quietly(name, [_without_breakpoints(message) for message in draft.fields[name]])
         draft.note(f"{name}.{_BREAKPOINT}:dropped")
+
+
+def _drop_reasoning(draft: Draft) -> None:
+    """Earlier reasoning is refused by models that do not reason; what it led to stays."""
+    if any(item.get("type") == "reasoning" for item in _messages(draft.fields, "input")):
+        kept = [
+            item
+            for item in draft.fields["input"]
+            if not (isinstance(item, dict) and item.get("type") == "reasoning")
+        ]
+        draft.set_quietly("input", [_without_breakpoints(item) for item in kept])
+        draft.note("input.reasoning:dropped")
 
 
 def _without_breakpoints(message: Any) -> Any:

@@ -8,11 +8,12 @@ and endpoint in reasoning.py. A value of the wrong type is left alone: the provi
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from proxy.models.bridge.request import CARRIED
+from proxy.models.bridge.request import CARRIED, SEALED
 from proxy.models.draft import Draft
 
 Rule = Callable[[Draft, str, Any], None]
 
+_LOGPROBS = "message.output_text.logprobs"
 _BILLED_TIERS = {"flex": "flex", "priority": "priority", "fast": "priority"}
 
 
@@ -173,11 +174,19 @@ def _text(draft: Draft, name: str, value: Any) -> None:
 
 
 def _include(draft: Draft, name: str, value: Any) -> None:
-    wanted = "message.output_text.logprobs"
-    if isinstance(value, list) and wanted in value and not draft.takes(draft.family.logprobs):
+    if not isinstance(value, list):
+        return
+    kept = list(value)
+    if _LOGPROBS in kept and not draft.takes(draft.family.logprobs):
         if not draft.last_resort:
             draft.exclude("logprobs")
-        draft.put(name, [item for item in value if item != wanted], "logprobs:dropped", loss=True)
+        kept.remove(_LOGPROBS)
+        draft.note("logprobs:dropped", loss=True)
+    if SEALED in kept and not draft.family.reasons:
+        kept.remove(SEALED)
+        draft.note(f"include:{SEALED} dropped")
+    if kept != value:
+        draft.set_quietly(name, kept)
 
 
 def _responses_top_logprobs(draft: Draft, name: str, value: Any) -> None:

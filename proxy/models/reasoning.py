@@ -82,12 +82,14 @@ def _say(draft: Draft, sent: str) -> None:
     final = draft.effort
     before = sent or (_caller_effort(draft) if draft.source else "")
     if not draft.family.reasons:
-        if sent or _raw_effort(draft):
-            _write(draft, "")
+        field = "reasoning_effort" if draft.wire == "chat" else "reasoning"
+        given = draft.fields.get(field) is not None
+        if given:
+            draft.set_quietly(field, None)
         if before not in ("", "none"):
             draft.note(f"reasoning:{before}->none", loss=True)
-        elif sent:
-            draft.note("reasoning_effort:dropped")
+        elif given:
+            draft.note(f"{field}:dropped")
         return
     edited = sent != final and (bool(sent) or final != draft.family.default_effort)
     if edited:
@@ -98,18 +100,10 @@ def _say(draft: Draft, sent: str) -> None:
         draft.note(f"reasoning_effort:{final}")
 
 
-def _raw_effort(draft: Draft) -> bool:
-    return draft.wire == "chat" and draft.fields.get("reasoning_effort") is not None
-
-
 def _write(draft: Draft, effort: str) -> None:
-    """Put the effort where the caller's endpoint has it; "" takes it out."""
+    """Put the effort where the caller's endpoint has it."""
     if draft.wire == "chat":
-        draft.set_quietly("reasoning_effort", effort or None)
+        draft.set_quietly("reasoning_effort", effort)
         return
     reasoning = draft.fields.get("reasoning")
-    merged = dict(reasoning) if isinstance(reasoning, dict) else {}
-    merged.pop("effort", None)
-    if effort:
-        merged["effort"] = effort
-    draft.set_quietly("reasoning", merged or None)
+    draft.set_quietly("reasoning", {**(reasoning if isinstance(reasoning, dict) else {}), "effort": effort})

@@ -44,6 +44,9 @@ _SAID_AS = {
 }
 
 
+_DEFAULTS = {"n": 1}
+
+
 def strictly(body: dict, model: str):
     """What the strict API makes of a body; raises Refusal."""
     return read_chat(body, STRICT_MODELS[model], DOUBTS)
@@ -51,9 +54,13 @@ def strictly(body: dict, model: str):
 
 def strictly_bridged(body: dict, model: str):
     """What the strict API makes of a body carried over /v1/responses; raises Refusal."""
-    sent = json.loads(to_responses(body, reasons=True))
-    check_shape(sent)
-    return read_responses(sent, read_input(sent["input"]), STRICT_MODELS[model])
+    return strictly_responses(json.loads(to_responses(body, reasons=True)), model)
+
+
+def strictly_responses(body: dict, model: str):
+    """What the strict API makes of a Responses body; raises Refusal."""
+    check_shape(body)
+    return read_responses(body, read_input(body["input"]), STRICT_MODELS[model])
 
 
 def valid(shape: dict, model: str) -> bool:
@@ -82,7 +89,7 @@ def unlisted(shape: dict, source: str, target: str, sent: dict, translation: Tra
     tokens = translation.tokens
     lost = []
     for name in shape.keys() | sent.keys() - {"model"}:
-        if shape.get(name) != sent.get(name):
+        if shape.get(name, _DEFAULTS.get(name)) != sent.get(name, _DEFAULTS.get(name)):
             starts = _SAID_AS.get(name, (f"{name}:",))
             if not any(token.startswith(starts) for token in tokens):
                 lost.append(name)

@@ -166,12 +166,30 @@ def test_a_full_row_can_be_added():
         (("    prices:", "    unknown_prices:"), 3, "missing"),
         (("  a:", "  a b:"), 3, "a model name is"),
         (("models:", "models: ["), 0, "not YAML"),
+        (("    context: 1000\n", ""), 3, "needs its window"),
+        (("family: gpt-4.1", "family: gpt-4.1\n    modalities: {in: [smell]}"), 5, "unknown modality"),
+        (("family: gpt-4.1", "family: gpt-4.1\n    latency: {ttft_s: soon}"), 5, "not a positive number"),
+        (('input: "1"', 'input: "1000001"'), 7, "is the unit USD per 1,000,000 tokens?"),
+        (('input: "1"', 'input: "1", tiers: {flex: half}'), 7, "not a positive factor"),
+        (('input: "1"', 'input: "0.000000001", tiers: {flex: "0.5"}'), 7, "write the rate out"),
+        (('input: "1"', 'input: "1", tool_calls: {web_search: "-1"}'), 7, "must be finite and not negative"),
+        (('{input: "1", output: "2"}', "cheap"), 7, "a price is a mapping"),
+        (('{input: "1", output: "2"}',
+          "\n      - {from: 2026-02-01, input: 1, output: 1}\n      - {from: 2026-01-01, input: 1, output: 1}"), 9, "from the oldest to the newest"),
     ],
 )  # fmt: skip
 def test_a_contradiction_is_refused_with_its_line(change, line, says):
     """Every fault of a row is said with the file and the line a person must open."""
     found = mistakes(ROW.replace(*change))
     assert any(says in text and (not line or text.startswith(f"m.yaml:{line}:")) for text in found), found
+
+
+def test_rows_that_are_no_rows_and_nulls_are_understood():
+    """A name with nothing behind it is a mistake; an override with null takes the shipped value away."""
+    assert any("a row is a mapping" in text for text in mistakes("models:\n  a: 3\n"))
+    assert Catalogue.build("").names() == ()
+    row = Catalogue.build(ROW, {"a": {"shutdown": None, "unpriced": None}}).get("a")
+    assert row.shutdown is None
 
 
 def test_successor_loops_and_dying_successors_are_refused():

@@ -215,3 +215,18 @@ def test_what_is_not_held_back_can_never_be_part_of_a_match(text, stops, more):
     if find_stop(text, stops) < 0:
         at = find_stop(text + more, stops)
         assert at < 0 or at >= len(text) - held_back(text, stops)
+
+
+def test_text_and_finish_in_one_event_are_released_together():
+    """Some servers end with a last piece of text."""
+    whole = chunk("E") + chunk("N", finish="stop") + DONE
+    cutter, sent = play([whole], ["END"])
+    assert sent == whole
+    assert cutter.finish() == b""
+
+
+def test_nothing_more_comes_after_a_cut():
+    """The stream was closed by us."""
+    cutter, _ = play([chunk("aEND")], ["END"])
+    assert cutter.finish() == b""
+    assert cutter.ending() == DONE

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.models.families import FAMILIES, nearest_effort
@@ -52,6 +52,54 @@ def test_a_small_cap_still_gets_an_answer_from_a_model_that_reasons(shape, targe
     at.control.revive = frozenset("*")
     answer = kit.bridged(sent, at) if translation.endpoint == "responses" else kit.directly(sent, at)
     assert answer["choices"][0]["message"]["content"]
+
+
+PIECES = {
+    "max_tokens": st.sampled_from([1, 50, 40_000, 128_000]),
+    "max_completion_tokens": st.sampled_from([1, 20, 30_000, 100_000]),
+    "temperature": st.sampled_from([0, 0.5, 1, 2]),
+    "top_p": st.sampled_from([0.1, 1]),
+    "presence_penalty": st.sampled_from([0, 1.5]),
+    "logit_bias": st.sampled_from([{}, {"5": 1}]),
+    "logprobs": st.booleans(),
+    "top_logprobs": st.sampled_from([0, 3, 20]),
+    "stop": st.sampled_from(["x", ["a", "b"]]),
+    "n": st.sampled_from([1, 2]),
+    "seed": st.just(7),
+    "store": st.booleans(),
+    "tools": st.sampled_from([[WEATHER], [{"type": "custom", "custom": {"name": "shell"}}]]),
+    "tool_choice": st.sampled_from(["auto", "required"]),
+    "parallel_tool_calls": st.booleans(),
+    "reasoning_effort": st.sampled_from(KNOWN_EFFORTS),
+    "verbosity": st.sampled_from(["low", "medium", "high"]),
+    "service_tier": st.sampled_from(["auto", "default", "flex", "priority"]),
+    "prediction": st.just({"type": "content", "content": "x"}),
+    "prompt_cache_options": st.just({"mode": "explicit"}),
+    "response_format": st.sampled_from([{"type": "text"}, SHAPES["schema"]["response_format"]]),
+    "stream": st.booleans(),
+    "user": st.just("u"),
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(matrix.NAMES),
+    st.sampled_from(matrix.NAMES),
+    st.sampled_from([None, "none", "low", "medium"]),
+    st.sampled_from([ASK, PICTURE, SHAPES["tool_loop_over"]["messages"], SHAPES["turns"]["messages"]]),
+    st.fixed_dictionaries({}, optional=PIECES),
+)
+def test_any_mixture_of_parameters_a_model_takes_is_taken_by_any_other(
+    source, target, effort, messages, fields
+):
+    """Not only the shapes we thought of: rules must not get in each other's way."""
+    shape = {"messages": messages}
+    for name, value in fields.items():
+        if matrix.valid({**shape, name: value}, source):
+            shape[name] = value
+    letter, faults = matrix.cell(shape, source, target, effort)
+    assert letter != "!", faults
+    assert not faults
 
 
 class Untouchable(dict):
@@ -201,7 +249,7 @@ RESPONSES = {"input": "hello", "max_output_tokens": 50, "temperature": 0.2}
         (RESPONSES, "gpt-4.1-mini", "o3", None,
          {"reasoning": {"effort": "low"}, "temperature": None, "max_output_tokens": 1074}),
         ({"input": "x", "reasoning": {"effort": "high", "summary": "auto"}}, "o4-mini", "gpt-4.1", None,
-         {"reasoning": {"summary": "auto"}}),
+         {"reasoning": None}),
         ({"input": "x", "reasoning": {"effort": "max"}}, "gpt-6-luna", "gpt-5.2", None, {"reasoning": {"effort": "xhigh"}}),
         ({"input": "x", "tools": [{"type": "function"}]}, "o4-mini", "gpt-6-astra", None, {}),
         ({"input": "x", "text": {"verbosity": "low", "format": {}}}, "gpt-5", "gpt-4.1", None, {"text": {"format": {}}}),
@@ -214,6 +262,72 @@ def test_a_responses_request_is_moved_by_the_same_rules(fields, source, target, 
     translation = go(fields, source, target, effort, wire="responses")
     assert edits(translation) == expected
     assert translation.endpoint == "responses"
+
+
+RESPONSES_PIECES = {
+    "max_output_tokens": st.sampled_from([16, 50, 40_000, 128_000]),
+    "temperature": st.sampled_from([0, 1]),
+    "top_p": st.sampled_from([0.1, 1]),
+    "reasoning": st.fixed_dictionaries(
+        {}, optional={"effort": st.sampled_from(KNOWN_EFFORTS), "summary": st.just("auto")}
+    ),
+    "include": st.lists(
+        st.sampled_from(["message.output_text.logprobs", "reasoning.encrypted_content"]), unique=True
+    ),
+    "top_logprobs": st.sampled_from([0, 3, 20]),
+    "text": st.fixed_dictionaries(
+        {}, optional={"verbosity": st.sampled_from(["low", "medium"]), "format": st.just({"type": "text"})}
+    ),
+    "tools": st.sampled_from(
+        [[{"type": "function", "name": "f", "parameters": {}}], [{"type": "web_search"}]]
+    ),
+    "parallel_tool_calls": st.booleans(),
+    "service_tier": st.sampled_from(["auto", "flex"]),
+    "prompt_cache_options": st.just({"mode": "explicit"}),
+    "store": st.booleans(),
+}
+THOUGHT = [
+    {"role": "user", "content": "x"},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-sandbox-1"},
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "1"},
+]
+
+
+def taken(body, model):
+    try:
+        matrix.strictly_responses(body, model)
+    except matrix.Refusal as refusal:
+        return refusal.message
+    return ""
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(matrix.NAMES),
+    st.sampled_from([name for name in matrix.NAMES if name != "gpt-oss-120b"]),
+    st.sampled_from([None, "none", "low", "medium"]),
+    st.sampled_from(["hello", THOUGHT]),
+    st.fixed_dictionaries({}, optional=RESPONSES_PIECES),
+)
+def test_any_responses_request_a_model_takes_is_taken_by_any_other(
+    source, target, effort, given_input, fields
+):
+    """The same promise on the other endpoint; what changed is listed."""
+    body = {"input": given_input}
+    for name, value in fields.items():
+        if not taken({**body, name: value}, source):
+            body[name] = value
+    translation = go(body, source, target, effort, wire="responses")
+    if translation.excluded:
+        assert translation.excluded in {"logprobs", "custom_tools"}
+        return
+    sent = {**body, **edits(translation)}
+    sent = {name: value for name, value in sent.items() if value is not None}
+    assert not taken(sent, target)
+    assert translation.changes or sent == body
+    if FAMILIES[ROW(source).family].reasons and not FAMILIES[ROW(target).family].reasons:
+        assert "encrypted_content" not in json.dumps(sent)
 
 
 def test_a_responses_request_cannot_move_to_a_model_without_that_endpoint():
@@ -254,3 +368,43 @@ def test_reasoning_never_turns_off_by_mapping_efforts(name):
             assert mapped == accepted[0]
         else:
             assert mapped != "none"
+
+
+MARKED = [{"type": "text", "text": "long", "prompt_cache_breakpoint": {"mode": "explicit"}}, "odd"]
+
+
+def test_cache_breakpoints_are_taken_out_for_models_that_do_not_know_them():
+    """Inside messages, where the new families allow them; everything around them stays."""
+    messages = [{"role": "system", "content": "x"}, {"role": "user", "content": MARKED}]
+    translation = go({"messages": messages}, "gpt-6-luna", "gpt-5.2")
+    sent = edits(translation)["messages"]
+    assert sent == [messages[0], {"role": "user", "content": [{"type": "text", "text": "long"}, "odd"]}]
+    assert "messages.prompt_cache_breakpoint:dropped" in translation.tokens
+    assert "messages" not in go({"messages": messages}, "gpt-6-luna", "gpt-6.1-terra").edits
+    moved = go({"input": messages}, None, "gpt-5.2", wire="responses")
+    assert "input.prompt_cache_breakpoint:dropped" in moved.tokens
+
+
+def test_log_probabilities_of_a_responses_request_follow_the_same_rule():
+    """Excluded first, dropped and listed as the last resort, clamped where they are taken."""
+    fields = {"input": "x", "include": ["message.output_text.logprobs"], "top_logprobs": 9}
+    assert go(fields, "gpt-4.1", "o3", wire="responses").excluded == "logprobs"
+    last = go(fields, "gpt-4.1", "o3", wire="responses", last_resort=True)
+    assert {"logprobs:dropped", "top_logprobs:dropped"} <= set(last.tokens)
+    assert go(fields, "gpt-4.1", "gpt-5.2", wire="responses").tokens == ("top_logprobs:9->5",)
+
+
+def test_an_effort_of_none_means_nothing_to_a_model_that_never_reasons():
+    """It is taken out, and nothing is lost."""
+    translation = go({"messages": ASK, "reasoning_effort": "none"}, "gpt-5.4-mini", "gpt-4.1-mini")
+    assert [(change.token, change.loss) for change in translation.changes] == [
+        ("reasoning_effort:dropped", False)
+    ]
+    assert translation.effort == "none"
+    assert str(translation.changes[0]) == "reasoning_effort:dropped"
+
+
+def test_an_emulation_is_true_when_there_is_something_to_do():
+    """Planners ask `if translation.emulate`."""
+    assert not go({"messages": ASK}, "o4-mini", "gpt-6-luna").emulate
+    assert go({"messages": ASK, "stop": ["x"]}, "gpt-4.1", "gpt-6-luna", "none").emulate

@@ -415,3 +415,24 @@ def test_an_event_of_any_shape_does_not_stop_the_machine(kind, fields):
     with contextlib.suppress(ValueError):
         to_chat(answer, Asked())
     to_chat_error(answer)
+
+
+def test_custom_tools_and_refusals_of_earlier_turns_go_back_as_what_they_were():
+    """The history of a conversation keeps its kinds."""
+    call = {"id": "c1", "type": "custom", "custom": {"name": "shell", "input": "ls"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "refusal": "no"},
+        {"role": "user", "content": "call shell"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "a.txt"},
+        "odd",
+    ]
+    sent = json.loads(to_responses(says("", messages=messages[:5], tools=[SHELL]), reasons=True))["input"]
+    assert sent[1]["content"] == [{"type": "refusal", "refusal": "no"}]
+    assert [item["type"] for item in sent[3:]] == ["custom_tool_call", "custom_tool_call_output"]
+    assert (
+        "a.txt"
+        in kit.bridged(says("", messages=messages[:5], tools=[SHELL]))["choices"][0]["message"]["content"]
+    )
+    assert json.loads(to_responses(says("", messages=messages), reasons=True))["input"][-1] == "odd"
