@@ -35,13 +35,11 @@ from proxy.control import Control, unpack
 from proxy.errors import ApiError
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder, open_recorder
-from proxy.models.learned import Learned
 from proxy.nouns import LedgerRow
 from proxy.routing.classifier import Classifier
 from proxy.settings import SettingsError
 from proxy.store.ledger import Ledger
 from proxy.tasks import TaskOwner
-from proxy.watch import ModelWatch
 
 _LAST_BILLS_S = 2.0
 """How long a drained process waits for calls that go on without their client, and for holds still open."""
@@ -58,16 +56,7 @@ class Worker:
     def __init__(self, configuration: Configuration, ledger: Ledger | None, metrics: Path, log: Log) -> None:
         self.log = log
         self.ledger = ledger
-        self.fixtures = Fixtures(
-            classifier=Classifier.load(),
-            pools=Pools(),
-            ledger=ledger,
-            tasks=TaskOwner(),
-            learned=Learned(),
-            watch=ModelWatch(time.monotonic, self._plan_anew),
-            record=self._record,
-        )
-        self.configuration = configuration
+        self.fixtures = Fixtures(Classifier.load(), Pools(), ledger, TaskOwner(), self._record)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self.recorder: Recorder = open_recorder(metrics, vocabulary)
         self.grace_s = configuration.settings.server.drain_seconds
@@ -87,7 +76,6 @@ class Worker:
 
     def take_up(self, configuration: Configuration) -> None:
         """Run another configuration from the next request on."""
-        self.configuration = configuration
         settings = configuration.settings
         port = self.port
         port.house = build_house(configuration, self.fixtures)
@@ -98,14 +86,6 @@ class Worker:
         port.gate.max_bytes = BUFFERED_BODIES * settings.server.max_json_bytes
         self.grace_s = settings.server.drain_seconds
         self.recorder.learn(build_vocabulary(settings, configuration.catalogue))
-
-    def poll_minutes(self) -> int:
-        """How often providers are asked for their models."""
-        return self.configuration.settings.lifecycle.poll_minutes
-
-    def _plan_anew(self) -> None:
-        """New shutdown dates: what is planned from now on knows them."""
-        self.port.house = build_house(self.configuration, self.fixtures)
 
     async def drain(self) -> None:
         """Finish what is running, cut what does not finish, and let go of everything."""
@@ -154,7 +134,6 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await worker.server.start(listener)
     control.send(ready=os.getpid())
-    background.start(worker.fixtures.watch.run(worker.poll_minutes))
     following = background.start(_follow(control, worker))
     # Also when it fails: a worker that no longer hears its parent must not go on with what may have been revoked.
     following.add_done_callback(lambda _: stop.set())
