@@ -147,14 +147,12 @@ FAMILIES: dict[str, Family] = {
         _OPEN,
         replace(_FAST, name="gpt-4", json_schema=False, prediction=False),
         replace(_FAST, name="gpt-audio", prediction=False),
-        # Other providers through litellm, which translates for them: everything OpenAI's classic API takes.
-        replace(
-            _OPEN,
-            name="foreign",
-            efforts=("none", "minimal", *_O_EFFORTS),
-            default_effort="",
-            prediction=True,
-        ),
+        # Open weights that do not reason: an effort would be refused, and a cap needs no allowance.
+        replace(_FAST, name="open-fast", prediction=False),
+        # Other providers through litellm, which translates for them: everything OpenAI's classic API takes, and an
+        # effort where the price map says the model reasons (none unless asked).
+        replace(_FAST, name="foreign"),
+        replace(_OPEN, name="foreign-reasoning", efforts=("none", *_O_EFFORTS), default_effort="none"),
         *(
             Family(name=name, chat=False)
             for name in ("embedding", "moderation", "audio", "image", "completion")

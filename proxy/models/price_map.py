@@ -119,7 +119,7 @@ def _row(name: str, entry: Mapping[str, Any]) -> ModelRow | None:
     ends = entry.get("deprecation_date")
     return ModelRow(
         name=name,
-        family=_family(mode, provider, name),
+        family=_family(mode, provider, name, reasons=bool(entry.get("supports_reasoning"))),
         provider_kind=provider,
         context=max_input,
         max_input=max_input,
@@ -144,11 +144,12 @@ def _row(name: str, entry: Mapping[str, Any]) -> ModelRow | None:
     )
 
 
-def _family(mode: str, provider: str, name: str) -> str:
+def _family(mode: str, provider: str, name: str, *, reasons: bool) -> str:
     """OpenAI's own models by what their name says they accept; everybody else's parameters are litellm's to translate."""
     if mode in ("embedding", "completion", "moderation"):
         return mode
-    return next(
-        (family for start, family in _OPENAI_NAMES if provider == "openai" and name.startswith(start)),
-        "foreign",
-    )
+    if provider == "openai":
+        known = next((family for start, family in _OPENAI_NAMES if name.startswith(start)), "")
+        if known:
+            return known
+    return "foreign-reasoning" if reasons else "foreign"

@@ -29,7 +29,7 @@ def test_models_nobody_describes_come_from_the_price_map_only_when_wanted():
     """litellm's providers are priced as data, without importing litellm."""
     catalogue = load(wanted=["anthropic/claude-sonnet-4-5", "o4-mini", "no/such-model"])
     row = catalogue.resolve("anthropic/claude-sonnet-4-5")
-    assert row.family == "foreign"
+    assert row.family == "foreign-reasoning"
     assert row.price_at(NOW).input == 3_000_000_000
     assert catalogue.resolve("no/such-model") is None
     assert len(catalogue) == len(SHIPPED) + 1

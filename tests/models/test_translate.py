@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.models.catalogue import load
 from proxy.models.families import FAMILIES, nearest_effort
 from proxy.models.rows import KNOWN_EFFORTS
 from proxy.models.translate import UNCHANGED, translate
@@ -408,3 +409,29 @@ def test_an_emulation_is_true_when_there_is_something_to_do():
     """Planners ask `if translation.emulate`."""
     assert not go({"messages": ASK}, "o4-mini", "gpt-6-luna").emulate
     assert go({"messages": ASK, "stop": ["x"]}, "gpt-4.1", "gpt-6-luna", "none").emulate
+
+
+def test_models_of_other_providers_keep_the_effort_when_they_reason():
+    """litellm passes it on; a model that does not reason never sees one."""
+    catalogue = load(wanted=["claude-sonnet-4-5", "mistral/mistral-small-latest"])
+    claude, mistral = (
+        catalogue.resolve("claude-sonnet-4-5"),
+        catalogue.resolve("mistral/mistral-small-latest"),
+    )
+    fields = {"messages": ASK, "stop": "x", "temperature": 1, "max_completion_tokens": 900}
+    assert edits(translate(fields, ROW("o4-mini"), claude)) == {"reasoning_effort": "medium"}
+    assert translate(fields, ROW("gpt-4.1-mini"), claude).edits == {}
+    assert translate(fields, ROW("gpt-4.1-mini"), mistral).edits == {}
+
+
+def test_open_weights_that_do_not_reason_are_asked_for_nothing_new():
+    """A plain model behind vLLM takes what gpt-4.1-mini takes, byte for byte."""
+    row = {
+        "family": "open-fast",
+        "context": 9000,
+        "max_output": 900,
+        "usd_per_m": {"input": "0.1", "output": "0.1"},
+    }
+    llama = load({"llama": row}).get("llama")
+    fields = {"messages": ASK, "max_tokens": 50, "stop": "x", "temperature": 0.1, "logit_bias": {"1": 1}}
+    assert translate(fields, ROW("gpt-4.1-mini"), llama).edits == {}
