@@ -17,6 +17,11 @@ SYSTEM_TASK_CHARS = 700
 SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
 TOOL_ASK_CHARS = 400
 BARE_SUM_CHARS = 60
+_ENVIRONMENT = frozenset((
+    "click", "scroll", "browse", "navigate", "screenshot", "url", "type", "press", "bash", "shell", "exec", "execute", "run", "terminal",
+    "command", "edit", "file", "files", "grep", "kubectl", "logs", "promql", "sql", "query", "python", "repo", "git", "commit", "patch",
+    "submit", "finish", "answer", "think", "note", "notes", "page", "fill", "str", "ls", "cat", "pytest", "tests", "deploy", "view",
+))  # fmt: skip
 _CODE = (
     "fence",
     "py",
@@ -43,6 +48,7 @@ _TASK_WORDS = _CODE_WORDS | frozenset((
     "A.translate", "A.langto", "A.summarise", "A.extract", "A.classify", "A.rewrite", "A.writingobj", "A.roleplay", "A.brainstorm",
     "A.mathverb", "A.puzzle", "A.plan", "A.create", "A.docnoun",
 ))  # fmt: skip
+_TARGETS = frozenset(("A.langto", "A.langin"))
 _PUZZLING = frozenset(("B.puzzle>=2", "A.puzzle", "A.puzzle>=2", "A.plan", "B.plan>=2"))
 
 
@@ -98,7 +104,11 @@ def _tools(view: TaskView, lexicon: Lexicon) -> list[str]:
     about = len(asked & {word[:5] for word in offered if len(word) > 3})
     topics = len(_topics(offered, view.tool_words, lexicon) & _topics(said, ask, lexicon))
     out = ["toolcount:" + str(min(view.tool_count.bit_length(), 5))]
-    out.append("related" if overlap or topics else "related:loosely" if about else "unrelated")
+    operated = sum(not _ENVIRONMENT.isdisjoint(_split_name(name)) for name in view.tools)
+    if operated > 1:
+        out += ["environment", "environment:most"][: 1 + (operated * 2 > len(names))]
+    else:
+        out.append("related" if overlap or topics else "related:loosely" if about else "unrelated")
     out += steps("topics", topics)
     out += steps("overlap", overlap) or ["overlap:none"]
     out += steps("about", about) or ["about:none"]
@@ -144,9 +154,12 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
     out += [f"{fact}|{ending}" for fact in words if fact[:2] == "F." and ">" not in fact]
     if seen["digits"] > 1 and ("op" in seen or "equals" in seen) and view.length < BARE_SUM_CHARS:
         out.append("bare-sum")
+    if "A.quantity" in known:
+        out.append(f"quantity:{min(seen['digits'], 3)}")
     if said.prose and "A.docnoun" in known:
         out.append("prose:spoken-of")
-    if "A.translate" in known and "A.langto" not in known and ("code-shapes>=2" in out or "A.lang" in known):
+    coded = "A.lang" in known or ("A.codeobj" in known and "code-shapes>=2" in out)
+    if coded and "A.translate" in known and known.isdisjoint(_TARGETS):
         out.append("translate:code")
     if "option" in seen:
         out += _options(view, seen, not known.isdisjoint(_PUZZLING))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-HEAD_CHARS, TAIL_CHARS = 900, 400
+HEAD_CHARS, TAIL_CHARS = 750, 350
 SYSTEM_HEAD_CHARS, SYSTEM_TAIL_CHARS = 300, 100
 EARLIER_CHARS = 400
 WINDOW = 24
