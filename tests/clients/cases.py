@@ -1,0 +1,72 @@
+"""What every client is asked: the models, the prompts, the tools, a picture. Nothing here knows a client."""
+
+import pytest
+
+LIVING, RETIRED, ROUTED = "gpt-4.1-mini", "o4-mini", "auto"
+SUCCESSOR = "gpt-6.1-terra"
+"""Who answers for RETIRED; tools with reasoning reach it over /v1/responses only."""
+
+HELLO = "Say hello."
+STEPS = "Call add then multiply then subtract on 6 and 7."
+ORDER = ["add", "multiply", "subtract"]
+PERSON = "Extract the person: Ada Lovelace is 36 years old."
+ENDLESS = "[[sandbox:words=4000]][[sandbox:pace=0.01]] Tell a story."
+LIMITED = "[[sandbox:429 retry_after=9]] hi"
+ONCE_LIMITED = "[[sandbox:429 times=2 retry_after_ms=20]] hi"
+BROKE = "[[sandbox:quota]] hi"
+BREAKS = ("cut:3", "close:3", "error_inside:3")
+"""Ways a stream dies after its third event: reset, orderly close, an error frame."""
+
+PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def broken(how: str) -> str:
+    """A prompt whose streamed answer dies."""
+    return f"[[sandbox:{how}]][[sandbox:words=40]] hi"
+
+
+def targets(*, unbuilt: str = "", where: tuple[str, ...] = (RETIRED,)) -> list:
+    """The three kinds of name; those in `where` are expected to fail while `unbuilt` is missing."""
+    mark = pytest.mark.xfail(strict=True, reason=f"not built: {unbuilt}")
+    return [
+        pytest.param(name, marks=[mark] if unbuilt and name in where else [])
+        for name in (LIVING, RETIRED, ROUTED)
+    ]
+
+
+def each_target(**wishes) -> pytest.MarkDecorator:
+    """`@each_target()`: run for every kind of name."""
+    return pytest.mark.parametrize("model", targets(**wishes))
+
+
+BRIDGE = "chat to responses bridge"
+each_target_with_tools = each_target(unbuilt=BRIDGE)
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def multiply(a: int, b: int) -> int:
+    """Multiply two numbers."""
+    return a * b
+
+
+def subtract(a: int, b: int) -> int:
+    """Subtract the second number from the first."""
+    return a - b
+
+
+FUNCTIONS = {"add": add, "multiply": multiply, "subtract": subtract}
+_NUMBERS = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+    "required": ["a", "b"],
+    "additionalProperties": False,
+}
+CHAT_TOOLS = [
+    {"type": "function", "function": {"name": name, "description": function.__doc__, "parameters": _NUMBERS}}
+    for name, function in FUNCTIONS.items()
+]
+RESPONSES_TOOLS = [{"type": "function", **tool["function"], "strict": True} for tool in CHAT_TOOLS]

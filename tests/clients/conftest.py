@@ -1,0 +1,77 @@
+"""One sandbox and one open proxy for the whole run, both under the project's own Python, not under the clients'."""
+
+import os
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run from the project's root leaves this folder alone: it lacks the clients."""
+    return None if config.rootpath == HERE else True
+
+
+@pytest.fixture(scope="session")
+def town() -> types.ModuleType:
+    """The project's `town`, starting its programs with the project's Python (SWITCHYARD_PYTHON, else .venv)."""
+    import town
+
+    python = os.environ.get("SWITCHYARD_PYTHON") or str(town.ROOT / ".venv" / "bin" / "python")
+    town.sys = types.SimpleNamespace(executable=python)
+    return town
+
+
+@pytest.fixture(scope="session")
+def _upstream(town):
+    with town.sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _door(town, _upstream):
+    with town.proxy(_upstream) as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(_upstream):
+    """The sandbox, with nothing remembered from other tests."""
+    _upstream.forget()
+    return _upstream
+
+
+@pytest.fixture
+def door(upstream, _door):
+    """An open proxy in front of `upstream`, without a configuration file."""
+    return _door
+
+
+@pytest.fixture(autouse=True)
+def _no_real_provider(monkeypatch):
+    """Whatever a client reads from the environment leads nowhere."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
+
+
+@pytest.fixture
+def closed(upstream) -> Callable[[], dict]:
+    """Waits until the sandbox has seen its caller leave; returns that call."""
+
+    def wait() -> dict:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for call in upstream.calls():
+                if call["client_closed"]:
+                    return call
+            time.sleep(0.02)
+        raise AssertionError("upstream was never closed")
+
+    return wait
