@@ -4,7 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.aftercare import Aftercare
@@ -17,12 +17,13 @@ from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
 from proxy.models.learned import Learned
+from proxy.models.lifecycle import DAY_S
 from proxy.money import Money
 from proxy.nouns import Caller, LedgerRow
 from proxy.plan import Planner
 from proxy.routing.classifier import Classifier
 from proxy.settings import Key as KeySettings
-from proxy.settings import Mistake, Settings, load, shipped_file, validate
+from proxy.settings import Mistake, Settings, load, shipped_file, validate, with_made_keys
 from proxy.settings import Provider as ProviderSettings
 from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.tasks import TaskOwner
@@ -54,6 +55,14 @@ class Configuration:
     warnings: tuple[Mistake, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """What operators changed while the proxy runs: key settings as JSON by hash, limits in nano-dollars by budget."""
+
+    keys: Mapping[str, bytes] = field(default_factory=dict)
+    limits_nano: Mapping[str, int] = field(default_factory=dict)
+
+
 def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configuration:
     """Raises SettingsError with every mistake, of the file and of the models it names."""
     path = Path(blueprint.path) if blueprint.path else None
@@ -62,6 +71,12 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
     catalogue = load_catalogue(written, _names_used(settings), shipped_file("models.yaml"))
     names = {name for row in catalogue for name in row.names}
     return Configuration(settings, catalogue, validate(settings, names))
+
+
+def with_run_time(configuration: Configuration, run_time: RunTime) -> tuple[Configuration, tuple[str, ...]]:
+    """The configuration with the keys made at run time, and why any of them was left out."""
+    settings, refused = with_made_keys(configuration.settings, run_time.keys)
+    return replace(configuration, settings=settings), refused
 
 
 def _names_used(settings: Settings) -> set[str]:
@@ -118,8 +133,8 @@ class Fixtures:
     record: Callable[[LedgerRow, bool], None]
 
 
-def build_house(configuration: Configuration, fixtures: Fixtures) -> House:
-    """The rooms of one snapshot of the settings."""
+def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) -> House:
+    """The rooms of one snapshot of the settings; `book` has its budgets."""
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
     catalogue, watch = configuration.catalogue, fixtures.watch
@@ -132,7 +147,7 @@ def build_house(configuration: Configuration, fixtures: Fixtures) -> House:
     return House(
         planner=planner,
         providers=providers,
-        money=Money(fixtures.ledger, build_book(settings), planner),
+        money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
         record=fixtures.record,
         tasks=fixtures.tasks,
@@ -150,13 +165,18 @@ def build_ledger(redis_url: str) -> Ledger | None:
     return Ledger(redis_url, LedgerOptions(), wall_clock=time.time, new_id=lambda: secrets.token_hex(8))
 
 
-def build_book(settings: Settings) -> Book:
-    """Every budget and limit of the configuration."""
+def with_book(house: House, fixtures: Fixtures, book: Book) -> House:
+    """The same rooms counting in another book; retries and what is remembered stay."""
+    return replace(house, money=Money(fixtures.ledger, book, house.planner))
+
+
+def build_book(settings: Settings, run_time: RunTime) -> Book:
+    """Every budget and limit of the configuration, with the limits that operators have set since."""
     budgets = [budget(each, each.name, each.scope, each.of or "") for each in settings.all_budgets()]
     limits = {
         key.name: Limits(key.limits.rpm, key.limits.tpm, key.limits.concurrent) for key in settings.keys
     }
-    return Book(budgets, limits)
+    return Book(budgets, limits).with_limits(run_time.limits_nano)
 
 
 def build_keys(settings: Settings) -> KeyRing:
@@ -175,6 +195,12 @@ def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
         for name in row.names:
             names.setdefault(name, Listed(name, "system", row.released, row.shutdown, target=row.name))
     return Listing(names)
+
+
+def build_days_left(configuration: Configuration, now: float) -> dict[tuple[str, str], float]:
+    """Days until a model with a known end stops, by (provider, model); negative after it has."""
+    yard = Yard(configuration.settings, configuration.catalogue, {}, lambda _, __: False)
+    return {(provider, model): (ends - now) / DAY_S for provider, model, ends in yard.shutdowns()}
 
 
 def build_vocabulary(settings: Settings, catalogue: Catalogue) -> Vocabulary:

@@ -104,6 +104,14 @@ class Yard:
         chain = successors_of(self._catalogue, name, now, lambda other: self._ended(other, now))
         return sunset_headers(row, ends, chain.first.model if chain.first else "")
 
+    def shutdowns(self) -> Iterator[tuple[str, str, float]]:
+        """(provider, model, first second it no longer answers) of every deployment with a known end."""
+        for row in self._catalogue:
+            for place in self._places.get(row.name, ()):
+                ends = shutdown_of(row, place.provider, self._published, self._kinds[place.provider])
+                if ends is not None:
+                    yield place.provider, row.name, ends
+
     def find(self, target: Target, errand: Errand) -> Found:
         """The candidates for `target`."""
         row = self.row(target.written)

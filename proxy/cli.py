@@ -18,6 +18,7 @@ from proxy.parent import Order, Parent
 from proxy.sandbox import server as sandbox_server
 from proxy.settings import SettingsError, schema
 from proxy.store.embedded import EmbeddedError
+from proxy.store.server_check import UnfitServer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SettingsError, CatalogueError) as mistakes:
         print(mistakes, file=sys.stderr)
         return 1
-    except EmbeddedError as error:
+    except (EmbeddedError, UnfitServer) as error:
         print(f"switchyard: {error}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -1,27 +1,104 @@
-"""The parent's side of the store: where Redis is, and the housekeeping that one leader among the replicas does."""
+"""The parent's side of the store: where Redis is, the housekeeping of one leader among the replicas, the totals of a scrape."""
 
-from proxy.app import Configuration
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from proxy.app import Configuration, RunTime, build_book, with_run_time
+from proxy.budgets.scopes import Book
+from proxy.metrics.log import Log
+from proxy.metrics.recorder import Recorder
+from proxy.metrics.totals import BudgetTotals, LedgerTotals
 from proxy.settings import Limits
-from proxy.store.embedded import EmbeddedError, EmbeddedServer
+from proxy.store.accounts import Accounts
+from proxy.store.client import StoreAway, connected
+from proxy.store.embedded import DIRECTORY, EmbeddedError, EmbeddedServer
+from proxy.store.housekeeping import Housekeeping
+from proxy.store.rollups import sums
+from proxy.store.server_check import check_server
+from proxy.store.states import BudgetState, budget_states
+
+_LOOK_EVERY_S: Final = 1.0
+_AGAIN_AFTER_S: Final = 5.0
 
 
 class StoreKeeper:
-    """Finds or starts the store before the workers, stops it after them. `why_not` says why there is none."""
+    """Finds or starts the store before the workers, looks after it while they run, stops it after them.
+
+    `why_not` says why there is none, `warnings` what an operator should know of the one there is.
+    """
 
     def __init__(self) -> None:
         self._embedded = EmbeddedServer()
+        self._housekeeping: Housekeeping | None = None
+        self._configuration: Configuration | None = None
+        self._run_time = RunTime()
+        self._book = Book((), {})
         self.url = ""
         self.why_not = ""
+        self.warnings: list[str] = []
 
     async def start(self, configuration: Configuration) -> str:
         """The URL of the configured Redis, else of the embedded one; `""` where none can be had and nothing needs one.
 
-        Raises EmbeddedError when budgets or limits are configured and nobody can count them.
+        Raises EmbeddedError when budgets or limits are configured and nobody can count them, UnfitServer when the server
+        must not be trusted with money.
         """
+        self.take_up(configuration)
+        self.url = await self._found_or_started(configuration)
+        if self.url:
+            await self._check()
+            self._housekeeping = Housekeeping(
+                self.url, DIRECTORY, wall_clock=time.time, new_id=lambda: secrets.token_hex(8)
+            )
+        return self.url
+
+    def take_up(self, configuration: Configuration) -> None:
+        """Watch the budgets of this configuration from now on."""
+        self._configuration = configuration
+        merged, _ = with_run_time(configuration, self._run_time)
+        book = build_book(merged.settings, self._run_time)
+        # Of the budgets of users there may be thousands; `switchyard budgets` shows them.
+        self._book = Book([each for each in book.budgets if each.scope != "user"], {})
+
+    async def run(self, recorder: Recorder, log: Log) -> None:
+        """Look after the store until cancelled."""
+        if self._housekeeping is None:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_house(self._housekeeping, log))
+            tasks.create_task(Accounts(self._housekeeping.pipe, self._changed).run())
+            tasks.create_task(self._watch(self._housekeeping, recorder, log))
+
+    async def stop(self) -> None:
+        """Stop the embedded server if it is ours; its data is written first."""
+        await self._embedded.stop()
+
+    async def totals(self) -> LedgerTotals | None:
+        """What the ledger has counted, for a scrape; None while Redis does not answer."""
+        if self._housekeeping is None:
+            return LedgerTotals()
+        pipe = self._housekeeping.pipe
+        try:
+            added = await sums(pipe)
+            states = await budget_states(pipe, self._book, time.time())
+        except StoreAway:
+            return None
+        return LedgerTotals(
+            added.cost_nano, added.key_cost_nano, added.tokens, tuple([_totals(state) for state in states])
+        )
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this replica does what only one of them should do."""
+        return self._housekeeping is not None and self._housekeeping.is_leader
+
+    async def _found_or_started(self, configuration: Configuration) -> str:
         settings = configuration.settings
         if settings.redis.url is not None:
-            self.url = settings.redis.url.get_secret_value()
-            return self.url
+            return settings.redis.url.get_secret_value()
         try:
             await self._embedded.start()
         except EmbeddedError as error:
@@ -29,9 +106,50 @@ class StoreKeeper:
                 raise
             self.why_not = str(error)
             return ""
-        self.url = self._embedded.url
-        return self.url
+        return self._embedded.url
 
-    async def stop(self) -> None:
-        """Stop the embedded server if it is ours; its data is written first."""
-        await self._embedded.stop()
+    async def _check(self) -> None:
+        try:
+            async with connected(self.url) as pipe:
+                self.warnings += await check_server(pipe)
+        except StoreAway:
+            self.warnings.append(
+                "Redis does not answer; what is under a budget or a limit is refused until it does"
+            )
+
+    async def _keep_house(self, housekeeping: Housekeeping, log: Log) -> None:
+        while True:
+            try:
+                await housekeeping.run()
+            except OSError as error:
+                # A disk without room for a snapshot must not end the parent, and with it the workers.
+                log.event("housekeeping_failed", "error", why=str(error), again_in_s=_AGAIN_AFTER_S)
+            await asyncio.sleep(_AGAIN_AFTER_S)
+
+    async def _watch(self, housekeeping: Housekeeping, recorder: Recorder, log: Log) -> None:
+        """Tell the metrics how Redis is, and start the embedded server again should it have died."""
+        while True:
+            recorder.redis(up=not housekeeping.pipe.away)
+            if housekeeping.pipe.away:
+                try:
+                    await self._embedded.ensure()
+                except EmbeddedError as error:
+                    log.event("embedded_store_down", "error", why=str(error))
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _changed(self, made: Mapping[str, bytes], limits_nano: Mapping[str, int]) -> None:
+        self._run_time = RunTime(made, limits_nano)
+        if self._configuration is not None:
+            self.take_up(self._configuration)
+
+
+def _totals(state: BudgetState) -> BudgetTotals:
+    return BudgetTotals(
+        name=state.budget.name,
+        scope=state.budget.scope,
+        window=state.budget.per,
+        limit_nano=state.limit_nano,
+        spent_nano=state.spent_nano,
+        held_nano=state.held_nano,
+        resets_at=state.window.end,
+    )

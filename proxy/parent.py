@@ -21,14 +21,21 @@ from typing import Any, Final
 from proxy import __version__
 from proxy.api.admin import AdminPort, build_admin
 from proxy.api.server import DataServer
-from proxy.app import Blueprint, Configuration, Pools, build_vocabulary, read_configuration
+from proxy.app import (
+    Blueprint,
+    Configuration,
+    Pools,
+    build_days_left,
+    build_vocabulary,
+    read_configuration,
+)
 from proxy.banner import banner
 from proxy.control import WorkerProcess
 from proxy.keeper import StoreKeeper
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
-from proxy.metrics.totals import LedgerTotals, Standing
+from proxy.metrics.totals import Standing
 from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
 from proxy.settings import SettingsError, mistake_at, needs_restart
@@ -72,14 +79,19 @@ class Parent:
             loop.add_signal_handler(number, self._stopping.set)
         self._tried = self._read_text()
         self._blueprint, self._configuration = await self._first_configuration()
-        self._blueprint = replace(self._blueprint, redis_url=await self._store.start(self._configuration))
         server = self._configuration.settings.server
-        with (
-            bind(server.host, server.port) as listener,
-            bind(server.admin_host, server.admin_port) as admin,
-            tempfile.TemporaryDirectory(prefix="switchyard-") as folder,
-        ):
-            return await self._serve(listener, admin, Path(folder))
+        try:
+            self._blueprint = replace(self._blueprint, redis_url=await self._store.start(self._configuration))
+            for warning in self._store.warnings:
+                self._say(f"warning: {warning}")
+            with (
+                bind(server.host, server.port) as listener,
+                bind(server.admin_host, server.admin_port) as admin,
+                tempfile.TemporaryDirectory(prefix="switchyard-") as folder,
+            ):
+                return await self._serve(listener, admin, Path(folder))
+        finally:
+            await self._store.stop()
 
     async def _serve(self, listener: socket.socket, admin: socket.socket, metrics: Path) -> int:
         self._listener, self._metrics = listener, metrics
@@ -88,7 +100,11 @@ class Parent:
         self._recorder = open_recorder(metrics, vocabulary)
         self._recorder.reloaded(ok=True)
         self._exporter = Exporter(
-            metrics, vocabulary=vocabulary, ledger=_no_totals, standing=self._standing, version=__version__
+            metrics,
+            vocabulary=vocabulary,
+            ledger=self._store.totals,
+            standing=self._standing,
+            version=__version__,
         )
         port = DataServer(build_admin(self._admin_port()))
         await port.start(admin)
@@ -96,12 +112,15 @@ class Parent:
         async with asyncio.TaskGroup() as tasks:
             places = range(self._configuration.settings.server.workers)
             keepers = [tasks.create_task(self._keep_worker(place)) for place in places]
-            watcher = tasks.create_task(self._watch_file())
+            watchers = [
+                tasks.create_task(self._watch_file()),
+                tasks.create_task(self._store.run(self._recorder, self._log)),
+            ]
             await self._stopping.wait()
             await self._stop_workers(keepers)
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
         await port.drain(0)
-        await self._store.stop()
         self._recorder.close()
         return 1 if self._failed else 0
 
@@ -174,6 +193,7 @@ class Parent:
             return
         fixed = needs_restart(self._configuration.settings, configuration.settings)
         self._blueprint, self._configuration = blueprint, configuration
+        self._store.take_up(configuration)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self._exporter.learn(vocabulary)
         self._recorder.learn(vocabulary)
@@ -295,13 +315,17 @@ class Parent:
             "version": __version__,
             "sandbox": bool(self._sandbox_url),
             "auth": settings.auth.mode,
+            "leader": self._store.is_leader,
             "workers": [{"pid": w.pid, "ready": w.is_ready} for w in self._workers.values()],
             "providers": list(settings.providers),
             "routes": list(settings.routes),
         }
 
     def _standing(self) -> Standing:
-        return Standing(workers=sum(worker.is_ready for worker in self._workers.values()))
+        return Standing(
+            days_left=build_days_left(self._configuration, time.time()),
+            workers=sum(worker.is_ready for worker in self._workers.values()),
+        )
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -357,7 +381,3 @@ def _keyless(order: Order, configuration: Configuration) -> bool:
         and settings.auth.mode == "open"
         and not any(key.get_secret_value() for key in keys)
     )
-
-
-async def _no_totals() -> LedgerTotals | None:
-    return LedgerTotals()

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,31 +20,40 @@ import uvloop
 from proxy.api.data import DataApp, DataPort
 from proxy.api.door import DoorLimits
 from proxy.api.guard import Gate
+from proxy.api.me import Me
 from proxy.api.server import DataServer
 from proxy.app import (
     Configuration,
     Fixtures,
     Pools,
+    RunTime,
+    build_book,
     build_house,
     build_keys,
     build_ledger,
     build_listing,
     build_vocabulary,
     read_configuration,
+    with_book,
+    with_run_time,
 )
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder, open_recorder
+from proxy.models.learned import Learned
 from proxy.nouns import LedgerRow
 from proxy.routing.classifier import Classifier
 from proxy.settings import SettingsError
+from proxy.store.accounts import Accounts
 from proxy.store.ledger import Ledger
 from proxy.tasks import TaskOwner
+from proxy.watch import ModelWatch
 
 _LAST_BILLS_S = 2.0
 """How long a drained process waits for calls that go on without their client, and for holds still open."""
 
+_LOOK_EVERY_S: Final = 1.0
 BUFFERED_BODIES: Final = 8
 """Bodies of the largest size that may be held at once; smaller ones are counted by their bytes."""
 _UNUSABLE = (SettingsError, OSError, ValueError)
@@ -56,13 +66,24 @@ class Worker:
     def __init__(self, configuration: Configuration, ledger: Ledger | None, metrics: Path, log: Log) -> None:
         self.log = log
         self.ledger = ledger
-        self.fixtures = Fixtures(Classifier.load(), Pools(), ledger, TaskOwner(), self._record)
+        self.fixtures = Fixtures(
+            classifier=Classifier.load(),
+            pools=Pools(),
+            ledger=ledger,
+            tasks=TaskOwner(),
+            learned=Learned(),
+            watch=ModelWatch(time.monotonic, self._plan_anew),
+            record=self._record,
+        )
+        self.configuration = configuration
+        self.run_time = RunTime()
+        self.book = build_book(configuration.settings, self.run_time)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self.recorder: Recorder = open_recorder(metrics, vocabulary)
         self.grace_s = configuration.settings.server.drain_seconds
         server = configuration.settings.server
         self.port = DataPort(
-            house=build_house(configuration, self.fixtures),
+            house=build_house(configuration, self.fixtures, self.book),
             keys=build_keys(configuration.settings),
             gate=Gate(server.max_in_flight, BUFFERED_BODIES * server.max_json_bytes),
             max_json_bytes=server.max_json_bytes,
@@ -70,22 +91,57 @@ class Worker:
             is_ready=lambda: not self.server.draining,
             started=self.recorder.started,
             ended=self.recorder.ended,
+            me=self._me(),
             refused=self._refused,
         )
         self.server = DataServer(DataApp(self.port), DoorLimits())
 
     def take_up(self, configuration: Configuration) -> None:
         """Run another configuration from the next request on."""
+        self.configuration = configuration
         settings = configuration.settings
         port = self.port
-        port.house = build_house(configuration, self.fixtures)
-        port.keys = build_keys(settings)
+        self._admit()
+        port.house = build_house(configuration, self.fixtures, self.book)
         port.listing = build_listing(settings, configuration.catalogue)
         port.max_json_bytes = settings.server.max_json_bytes
         port.gate.max_requests = settings.server.max_in_flight
         port.gate.max_bytes = BUFFERED_BODIES * settings.server.max_json_bytes
         self.grace_s = settings.server.drain_seconds
         self.recorder.learn(build_vocabulary(settings, configuration.catalogue))
+
+    def run_time_changed(self, made: Mapping[str, bytes], limits_nano: Mapping[str, int]) -> None:
+        """Operators made or revoked keys, or changed limits: in force from the next request on."""
+        self.run_time = RunTime(made, limits_nano)
+        self._admit()
+        self.port.house = with_book(self.port.house, self.fixtures, self.book)
+
+    def _admit(self) -> None:
+        """Keys and budgets of the configuration, with what operators have changed since."""
+        merged, refused = with_run_time(self.configuration, self.run_time)
+        for why in refused:
+            self.log.event("key_left_out", "error", why=why)
+        self.book = build_book(merged.settings, self.run_time)
+        self.port.keys = build_keys(merged.settings)
+        self.port.me = self._me()
+
+    def _me(self) -> Me:
+        return Me(self.book, self.ledger.pipe if self.ledger is not None else None)
+
+    async def watch_store(self, ledger: Ledger) -> None:
+        """Show in the metrics how this process gets on with Redis. Runs until cancelled."""
+        while True:
+            self.recorder.redis(up=not ledger.pipe.away and (ledger.healthy or ledger.lost))
+            self.recorder.epoch_lost(ledger.lost)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def poll_minutes(self) -> int:
+        """How often providers are asked for their models."""
+        return self.configuration.settings.lifecycle.poll_minutes
+
+    def _plan_anew(self) -> None:
+        """New shutdown dates: what is planned from now on knows them."""
+        self.port.house = build_house(self.configuration, self.fixtures, self.book)
 
     async def drain(self) -> None:
         """Finish what is running, cut what does not finish, and let go of everything."""
@@ -127,13 +183,19 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     ledger = build_ledger(blueprint.redis_url)
     worker = Worker(configuration, ledger, metrics, Log(sys.stdout.fileno(), time.time))
     background = TaskOwner()
+    stop = asyncio.Event()
     if ledger is not None:
         await ledger.start()
-        background.start(ledger.run())
-    stop = asyncio.Event()
+        accounts = Accounts(ledger.pipe, worker.run_time_changed)
+        counting = [ledger.run(), accounts.run(), worker.watch_store(ledger)]
+        for task in [background.start(each) for each in counting]:
+            # None of them ends by itself. A worker that no longer counts, or hears of no revocation, must not go on.
+            task.add_done_callback(lambda _: stop.set())
+        await accounts.poll()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await worker.server.start(listener)
     control.send(ready=os.getpid())
+    background.start(worker.fixtures.watch.run(worker.poll_minutes))
     following = background.start(_follow(control, worker))
     # Also when it fails: a worker that no longer hears its parent must not go on with what may have been revoked.
     following.add_done_callback(lambda _: stop.set())

@@ -14,6 +14,7 @@ from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
 from proxy.api.exchange import exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
 from proxy.api.listing import Listing
+from proxy.api.me import Me
 from proxy.api.outlet import Outlet
 from proxy.api.pages import build_pages, new_id, own_headers
 from proxy.errors import ApiError, BadRequest, UpstreamUnavailable
@@ -45,6 +46,7 @@ class DataPort:
     started: Callable[[], None]
     ended: Callable[[], None]
     refused: Callable[[ApiError, str, str], None]
+    me: Me
 
     def ready(self) -> bool:
         """Whether new requests should be sent here."""

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from proxy.api.auth import KeyRing, authorization_of
 from proxy.api.listing import Listing
+from proxy.api.me import Me
 from proxy.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerError
 from proxy.headers import Header
 from proxy.nouns import Caller, Endpoint
@@ -26,6 +27,7 @@ class Port(Protocol):
 
     keys: KeyRing
     listing: Listing
+    me: Me
 
     def ready(self) -> bool: ...
     def now(self) -> float: ...
@@ -60,6 +62,10 @@ def build_pages(port: Port) -> FastAPI:
         if found is None:
             raise NotFound(f"The model '{name}' does not exist", code="model_not_found", param="model")
         return as_json(found)
+
+    @app.get("/v1/switchyard/me")
+    async def me(who: known, user: str = "") -> Response:
+        return as_json(await port.me.about(who, user, port.now()))
 
     add_error_shapes(app, port.turned_away)
     return app

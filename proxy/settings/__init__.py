@@ -7,6 +7,7 @@
     mistake_at(settings, key, …)    a fault another room found, with its line
     schema() · redacted(settings)   JSON Schema for editors · the tree without secrets, for the admin port
     needs_restart(old, new)         keys a reload cannot change
+    read_key · with_made_keys       keys made at run time, in the file's schema · the tree with them behind its own
 
 Money is nano-dollars (`*_nano`), read from the digits as written. A secret is a `SecretStr` and is in no message and no repr.
 What the schema accepts but nothing acts on yet is refused by name (unbuilt.py).
@@ -24,6 +25,7 @@ from proxy.settings.providers import Provider, Timeouts
 from proxy.settings.restart import needs_restart
 from proxy.settings.root import Settings
 from proxy.settings.routes import TASKS, CallRules, Route
+from proxy.settings.runtime import misfits, read_key, with_made_keys
 from proxy.settings.schema import schema
 from proxy.settings.server import Lifecycle, Redis, Server, is_loopback
 from proxy.settings.shipped import shipped_file
@@ -58,12 +60,15 @@ __all__ = [
     "Timeouts",
     "is_loopback",
     "load",
+    "misfits",
     "mistake_at",
     "models_named",
     "needs_restart",
+    "read_key",
     "redacted",
     "schema",
     "shipped_file",
     "validate",
+    "with_made_keys",
     "without_file",
 ]
