@@ -31,6 +31,7 @@ from proxy.tasks import TaskOwner
 from proxy.trace import Trace, usd
 from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
+from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed, answer_for, error_frame
 from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, judge
@@ -68,6 +69,8 @@ class House:
     providers: Mapping[str, Provider]
     money: Money
     aftercare: Aftercare
+    breakers: Breakers
+    health_changed: Callable[[Candidate, State], None]
     record: Callable[[LedgerRow, bool], None]
     tasks: TaskOwner
     wall_clock: Callable[[], float]
@@ -121,7 +124,7 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
 async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
     """Ask the candidates as the retry table allows, until one answers or none is left."""
     house.retries.earn()
-    queue = deque(house.money.preferred(request, plan, trace))
+    queue = deque(house.breakers.in_order(house.money.preferred(request, plan, trace), house.clock()))
     asked = 0
     while True:
         candidate = house.aftercare.prepared(request, queue.popleft(), trace.call.at)
@@ -155,6 +158,10 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
     trace.sending(house.clock())
     outcome = await attempt(provider, question)
     trace.heard(house.clock())
+    failure = outcome.failure if isinstance(outcome, Failed) else None
+    state = house.breakers.note(candidate, failure, house.clock())
+    if state is not None:
+        house.health_changed(candidate, state)
     match outcome:
         case Answered(whole=whole):
             trace.seen, trace.status = whole.seen, whole.status

@@ -12,12 +12,11 @@ from proxy.settings.source import Plain
 
 @dataclass(frozen=True, slots=True)
 class Unbuilt:
-    """`path` is refused when written: with `value`, only if it says that; with `beyond`, only if it lists more."""
+    """`path` is refused when written; with `value`, only if it says that."""
 
     path: str
     instead: str
     value: str | None = None
-    beyond: int = 0
 
 
 NOT_BUILT: tuple[Unbuilt, ...] = (
@@ -30,8 +29,6 @@ NOT_BUILT: tuple[Unbuilt, ...] = (
     Unbuilt(
         "providers.*.kind", "use kind openai with the provider's OpenAI-compatible base_url", value="litellm"
     ),
-    Unbuilt("providers.*.proxy", "reach the provider directly, or give the proxy's address as base_url"),
-    Unbuilt("models.*.deployments", "list one deployment, in front of a load balancer of yours", beyond=1),
 )
 
 
@@ -39,12 +36,8 @@ def unbuilt(data: Plain, rows: tuple[Unbuilt, ...]) -> Iterator[Finding]:
     """Everything written that a row refuses."""
     for row in rows:
         for path, value in _matches(data, tuple(row.path.split(".")), ()):
-            if (
-                value
-                and row.value in (None, value)
-                and not (isinstance(value, list) and len(value) <= row.beyond)
-            ):
-                what = f"{row.value} is" if row.value else "more than one is" if row.beyond else ""
+            if value and row.value in (None, value):
+                what = f"{row.value} is" if row.value else ""
                 yield Finding(path, f"{what} not built yet; {row.instead}".strip())
 
 

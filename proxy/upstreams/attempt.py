@@ -111,9 +111,9 @@ def _is_stream(response: http.Response) -> bool:
 
 
 def _transport_failure(error: http.UpstreamError) -> Failed:
-    detail, billed = type(error).__name__, error.sent is not False
+    detail, billed = type(error).__name__, error.sent
     if isinstance(error, http.HeadTimeout | http.IdleTimeout):
         return Failed(Failure.TIMEOUT, detail=detail, may_be_billed=billed)
     if isinstance(error, http.BadResponse | http.BodyTooLarge):
         return Failed(Failure.UNREADABLE, detail=detail, may_be_billed=billed)
-    return Failed(Failure.UNREACHABLE, detail=detail, may_be_billed=billed)
+    return Failed(Failure.CUT if billed else Failure.UNREACHABLE, detail=detail, may_be_billed=billed)

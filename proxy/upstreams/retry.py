@@ -15,7 +15,8 @@ MAX_WAIT_S: Final = 2.0
 class Failure(Enum):
     """How an attempt failed, as far as the table cares."""
 
-    UNREACHABLE = "unreachable"  # connect error, or cut before any byte of an answer
+    UNREACHABLE = "unreachable"  # no connection, or one that provably did not take the request
+    CUT = "cut"  # the request was out, the connection ended before any byte of an answer
     TIMEOUT = "timeout"  # the body was sent, no answer came in time
     OVERLOADED = "overloaded"  # 408, 409, 500, 502, 503, 529, or an error event before any content
     RATE_LIMITED = "rate_limited"  # 429 rate_limit_exceeded
@@ -35,6 +36,7 @@ class Advice:
 
 _TABLE: Final = {
     Failure.UNREACHABLE: Advice(same=True, next=True),
+    Failure.CUT: Advice(same=False, next=True),
     Failure.TIMEOUT: Advice(same=False, next=False),
     Failure.OVERLOADED: Advice(same=True, next=True),
     Failure.RATE_LIMITED: Advice(same=False, next=True),

@@ -1,0 +1,127 @@
+"""Several deployments and candidates: who answers when one fails, and that nobody pays or answers twice."""
+
+import collections
+import json
+
+import pytest
+from town import PROVIDER_KEY, proxy, sandbox
+
+from tests.test_main_job import HELLO, post, sse
+
+CONFIG = """
+providers:
+  a: {{kind: openai, base_url: "{a}/v1", api_key: ${{OPENAI_API_KEY}}}}
+  b: {{kind: openai, base_url: "{b}/v1", api_key: ${{OPENAI_API_KEY}}}}
+models:
+  gpt-4.1-mini: {{deployments: [{{provider: a, weight: {weight}}}, {{provider: b, weight: 1}}]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def town():
+    """Two providers for one model, the first with nearly all the weight."""
+    with sandbox() as a, sandbox() as b:
+        config = CONFIG.format(a=a.url, b=b.url, weight=1000)
+        with proxy(None, config, {"OPENAI_API_KEY": PROVIDER_KEY}) as door:
+            yield a, b, door
+
+
+@pytest.fixture
+def pair(town):
+    a, b, door = town
+    a.forget()
+    b.forget()
+    return a, b, door
+
+
+def chat(door, text="hello", **extra):
+    body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": text}], **extra}
+    return post(f"{door.url}/chat/completions", body)
+
+
+@pytest.mark.parametrize("action", ["500", "503", "529", "429", "401", "quota"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failing_deployment_is_answered_for_by_the_next(pair, action, stream):
+    """Each kind of failure in the retry table goes to the next candidate, before any byte reached the client."""
+    a, b, door = pair
+    a.fault({"action": action})
+    status, headers, body = chat(door, f"{action} {stream}", stream=stream)
+    assert status == 200
+    assert headers["x-switchyard-reason"] == "fallback"
+    assert sse(body)[-1] == "[DONE]" if stream else json.loads(body)["choices"]
+    assert len(b.calls()) == 1
+
+
+def test_an_error_inside_a_200_stream_before_content_counts_as_a_failure(pair):
+    """The first event is looked at before anything is sent on."""
+    a, _, door = pair
+    a.fault({"action": "error_inside", "at": 0})
+    status, headers, body = chat(door, "early error", stream=True)
+    assert status == 200
+    assert headers["x-switchyard-reason"] == "fallback"
+    assert b'"error"' not in body
+
+
+def test_there_is_never_a_second_answer_after_the_first_byte(pair):
+    """A stream that breaks in the middle ends with an error frame; the other deployment is not asked."""
+    a, b, door = pair
+    a.fault({"action": "cut", "at": 4})
+    status, _, body = chat(door, "broken in the middle", stream=True)
+    assert status == 200
+    assert json.loads(sse(body)[-1])["error"]["type"] == "server_error"
+    assert b.calls() == []
+
+
+def test_the_callers_own_mistake_goes_nowhere_else(pair):
+    """A 400 is the caller's: no retry, no fallback."""
+    a, b, door = pair
+    status, _, _ = chat(door, "bad", temperature="warm")
+    assert status == 400
+    assert (len(a.calls()), len(b.calls())) == (1, 0)
+
+
+def test_after_five_failures_the_dead_deployment_is_not_asked_first(pair):
+    """The breaker opens: from the sixth request on the healthy deployment answers at once."""
+    a, _, door = pair
+    a.fault({"action": "500"})
+    for number in range(8):
+        assert chat(door, f"request {number}")[0] == 200
+    asked = len(a.calls())
+    assert chat(door, "one more")[0] == 200
+    assert len(a.calls()) == asked
+    door.wait_for(lambda line: line["event"] == "breaker" and line["state"] == "open")
+
+
+def test_a_lone_deployment_is_asked_however_often_it_failed(door, upstream):
+    """With nobody else to ask, an open breaker does not turn an outage that is over into refusals."""
+    upstream.fault({"action": "500", "times": 30})
+    body = {"model": "gpt-4o-mini", "messages": HELLO}
+    for _ in range(12):
+        post(f"{door.url}/chat/completions", body)
+    upstream.forget()
+    assert post(f"{door.url}/chat/completions", body)[0] == 200
+
+
+def test_retries_stay_a_tenth_of_the_traffic(door, upstream):
+    """A provider that fails everything sees at most 10 % more calls from us (plus the ten saved at start)."""
+    upstream.fault({"action": "500"})
+    for number in range(60):
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": f"n {number}"}]}
+        assert post(f"{door.url}/chat/completions", body)[0] == 500
+    assert len(upstream.calls()) <= 60 + 10 + 6
+
+
+def test_weights_choose_by_conversation():
+    """With 3 : 1 about three of four conversations go to the first, and each one stays where it is."""
+    with sandbox() as a, sandbox() as b:
+        config = CONFIG.format(a=a.url, b=b.url, weight=3)
+        with proxy(None, config, {"OPENAI_API_KEY": PROVIDER_KEY}) as door:
+            seen = collections.Counter()
+            for number in range(80):
+                places = []
+                for _ in range(2):
+                    _, headers, _ = chat(door, f"conversation {number}")
+                    places.append(door.row(headers["x-switchyard-request-id"])["provider"])
+                assert places[0] == places[1]
+                seen[places[0]] += 1
+    assert 45 <= seen["a"] <= 75
