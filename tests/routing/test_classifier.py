@@ -66,34 +66,35 @@ def test_the_hand_written_set_is_large_and_covers_every_task_and_twelve_language
 
 
 def test_the_hand_written_set_is_labelled_well_enough():
-    """Floors on requests the training never saw; they sit a little below what was measured."""
+    """Floors a little below what was measured. Training never saw these rows, but their errors were read, so they flatter."""
     rows = [row for _, row in scored()]
-    assert accuracy(rows) >= 0.86
-    assert macro_f1(rows) >= 0.86
-    assert two_class(rows) >= 0.91
+    assert accuracy(rows) >= 0.90
+    assert macro_f1(rows) >= 0.90
+    assert two_class(rows) >= 0.94
 
 
 def test_the_second_hand_written_set_is_labelled_well_enough():
-    """Rows written after the lexicon and scored before anybody looked at errors: the less flattering floor."""
+    """Rows that chose no word and no feature: the less flattering floor, on a small sample."""
     rows = []
     for label, lang, body in unseen.rows():
         verdict = classifier().classify(body)
         rows.append(Scored(label, verdict.task, "unseen", lang, verdict.confidence))
-    assert accuracy(rows) >= 0.82
-    assert two_class(rows) >= 0.87
+    assert accuracy(rows) >= 0.80
+    assert macro_f1(rows) >= 0.80
+    assert two_class(rows) >= 0.88
 
 
 def test_other_languages_are_labelled_about_as_well_as_english():
     """Half of the set is not English; it has a floor of its own so that English cannot hide it."""
     rows = [row for _, row in scored() if row.lang != "en"]
-    assert accuracy(rows) >= 0.88
-    assert two_class(rows) >= 0.93
+    assert accuracy(rows) >= 0.93
+    assert two_class(rows) >= 0.95
 
 
 def test_adversarial_rows_mostly_keep_their_side():
     """Rows that carry another task's words or structure: the hardest ones, with the lowest floor."""
     rows = [row for adversarial, row in scored() if adversarial]
-    assert two_class(rows) >= 0.76
+    assert two_class(rows) >= 0.85
 
 
 @pytest.mark.parametrize("form", [None, {"type": "text"}, {"type": "json_object"}])

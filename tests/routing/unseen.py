@@ -1,4 +1,4 @@
-"""A second hand-written set: scored once it was complete, and kept out of every look at errors, so its figure is not flattered."""
+"""A second hand-written set, complete before it was first scored (.86 accuracy, .91 two-class); its errors were never read row by row."""
 
 from __future__ import annotations
 
