@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway
 
@@ -39,7 +37,7 @@ class Accounts:
             made, limits = await asyncio.gather(
                 self._pipe.call("HGETALL", keys.KEYS), self._pipe.call("HGETALL", keys.LIMITS)
             )
-        except (StoreAway, ResponseError):
+        except StoreAway:
             return False
         self._version = version
         self._changed(_pairs(made), {name: int(limit) for name, limit in _pairs(limits).items()})

@@ -39,6 +39,10 @@ class StoreAway(Exception):
     """Redis did not answer in time, or cannot be reached. What was sent may have been done."""
 
 
+class StoreRefused(StoreAway):
+    """Redis answered, with a refusal: out of memory, read-only since a failover, no permission. Nothing was done."""
+
+
 @dataclass(slots=True, eq=False)
 class _Call:
     """`commands` are sent together and the last one's answer counts (a transaction's EXEC). `script` is what to load when
@@ -73,7 +77,7 @@ class Pipe:
         return self.breaker.is_open
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
-        """One command. The future raises StoreAway, or redis' ResponseError when Redis refused it."""
+        """One command. The future raises StoreAway."""
         return self._put((words,), None)
 
     def script(self, script: Script, keys: Sequence[str], args: Iterable[Word]) -> asyncio.Future[Any]:
@@ -155,7 +159,7 @@ class Pipe:
         elif call.answer.done():
             return
         elif isinstance(reply, Exception):
-            call.answer.set_exception(reply)
+            call.answer.set_exception(StoreRefused(str(reply)))
         else:
             call.answer.set_result(reply)
 

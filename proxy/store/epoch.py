@@ -11,10 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
 from proxy.store import keys
-from proxy.store.client import Pipe, StoreAway
+from proxy.store.client import Pipe
 from proxy.store.ports import Settlement
 from proxy.store.scripts import EPOCH
 
@@ -53,10 +51,7 @@ class Epoch:
         # What was known when asking: answers on another connection may raise `seq` while this one is on its way.
         expected, least_seq = self.name or self.known, self.seq
         arguments = (self._new_name(), "1" if expected else "0")
-        try:
-            found: Any = await pipe.script(EPOCH, [keys.META], arguments)
-        except ResponseError as refusal:
-            raise StoreAway(str(refusal)) from None
+        found: Any = await pipe.script(EPOCH, [keys.META], arguments)
         name, seq, previous, restored_seq, snapshot_seq = found
         name = name.decode()
         again: list[Settlement] = []

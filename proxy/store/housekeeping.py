@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from redis.exceptions import ResponseError
-
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway, meanwhile
 from proxy.store.epoch import Epoch
@@ -65,7 +63,7 @@ class Housekeeping:
             await self._enter_orphans()
             if snapshot:
                 await self._snapshot()
-        except (StoreAway, ResponseError):
+        except StoreAway:
             self.is_leader = False
 
     async def _look_after_epoch(self) -> None:

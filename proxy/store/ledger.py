@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
 from proxy.budgets.holds import granted
 from proxy.budgets.scopes import Counter
 from proxy.budgets.windows import Window, Windows
@@ -96,7 +94,7 @@ class Ledger:
             return self._blind(request, hold_id, refusals.away())
         try:
             return await self._take(request, hold_id)
-        except (StoreAway, ResponseError):
+        except StoreAway:
             return self._blind(request, hold_id, refusals.away())
 
     def settle(self, hold: Hold | None, cost_nano: int, row: LedgerRow) -> None:
@@ -262,7 +260,7 @@ class Ledger:
 
     async def _look(self) -> None:
         """Check the epoch; after a rebuild, enter again what the snapshot did not have."""
-        with suppress(StoreAway, ResponseError):
+        with suppress(StoreAway):
             again = await self._epoch.look(self._bulk)
             for start in range(0, len(again), BATCH):
                 await enter(self._bulk, self._epoch, again[start : start + BATCH])
@@ -279,6 +277,6 @@ async def _quietly(answer: "asyncio.Future[Any]") -> bool:
     """Whether it worked; when not, it is tried again later."""
     try:
         await answer
-    except (StoreAway, ResponseError):
+    except StoreAway:
         return False
     return True

@@ -9,8 +9,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
 from proxy.errors import UpstreamUnavailable
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway
@@ -53,7 +51,7 @@ class StoredObjects:
             return known
         try:
             return _owner(await self._pipe.call("GET", keys.stored_object(object_id)))
-        except (StoreAway, ResponseError):
+        except StoreAway:
             raise UpstreamUnavailable(
                 "Stored objects cannot be looked up at the moment.", retry_after_s=RETRY_AWAY_S
             ) from None
@@ -92,7 +90,7 @@ class StoredObjects:
             )
             try:
                 await self._pipe.call(*words)
-            except (StoreAway, ResponseError):
+            except StoreAway:
                 return False
             self._pending.pop(object_id, None)
         return True

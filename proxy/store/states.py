@@ -1,5 +1,6 @@
 """How budgets stand: read straight from the counters, for commands, `me`, the page and the exporter."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -42,17 +43,18 @@ async def budget_states(pipe: Pipe, book: Book, now_s: float) -> list[BudgetStat
             wanted += [(each, what, now) for what in _users_of(each, now, live)]
         else:
             wanted.append((each, f"b:{each.name}:{each.of}" if each.of else f"b:{each.name}", now))
-    return [await _state(pipe, *each) for each in wanted]
+    return await asyncio.gather(*[_state(pipe, *each) for each in wanted])
 
 
 async def standings(pipe: Pipe, counters: Iterable[Counter], now_s: float) -> list[Standing]:
     """Counters as they are now, the caller's own among them (`me`). Raises StoreAway."""
-    found = []
-    for counter in counters:
-        now = window(counter.per, counter.zone, now_s)
-        spent, held, _, extra, credit = await _numbers(pipe, keys.counter(counter, now))
-        found.append(Standing(counter, spent - credit, held, counter.limit + extra, now.end))
-    return found
+    return await asyncio.gather(*[_standing(pipe, counter, now_s) for counter in counters])
+
+
+async def _standing(pipe: Pipe, counter: Counter, now_s: float) -> Standing:
+    now = window(counter.per, counter.zone, now_s)
+    spent, held, _, extra, credit = await _numbers(pipe, keys.counter(counter, now))
+    return Standing(counter, spent - credit, held, counter.limit + extra, now.end)
 
 
 def _users_of(budget: Budget, now: Window, live: Iterable[str]) -> list[str]:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Final
 
 import msgspec
-from redis.exceptions import ResponseError
 
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway
@@ -76,7 +75,7 @@ class Writer:
     async def _entered_or_none(self, bills: list[Settlement]) -> bool:
         if self._epoch.lost or self._pipe.away:
             return False
-        with suppress(StoreAway, ResponseError):
+        with suppress(StoreAway):
             return await enter(self._pipe, self._epoch, bills)
         return False
 
@@ -101,7 +100,7 @@ class Writer:
 
 
 async def enter(pipe: Pipe, epoch: Epoch, bills: list[Settlement]) -> bool:
-    """Enter bills in Redis, each once; False when the data is not ours. Raises StoreAway, ResponseError."""
+    """Enter bills in Redis, each once; False when the data is not ours. Raises StoreAway."""
     names = [keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED]
     arguments: list[bytes | str | int] = [epoch.name, epoch.seq, keys.IDS_KEPT_S]
     for bill in bills:

@@ -5,9 +5,8 @@ import random
 import time
 
 import pytest
-from redis.exceptions import ResponseError
 
-from proxy.store.client import Pipe, StoreAway, connected, meanwhile
+from proxy.store.client import Pipe, StoreAway, StoreRefused, connected, meanwhile
 from proxy.store.outage import FAILURES_TO_OPEN
 from proxy.store.scripts import RENEW
 from tests.chaos.toxic import Toxic
@@ -38,7 +37,7 @@ def test_a_refused_command_fails_alone(url):
                 pipe.call("ECHO", "a"), pipe.call("INCR", "x"), pipe.call("ECHO", "b"), return_exceptions=True
             )
             assert outcomes[0] == b"a"
-            assert isinstance(outcomes[1], ResponseError)
+            assert isinstance(outcomes[1], StoreRefused)
             assert outcomes[2] == b"b"
             assert not pipe.away
 
