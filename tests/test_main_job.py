@@ -1,5 +1,7 @@
 """The main job over real sockets: an unmodified OpenAI client changes its base_url and everything keeps working."""
 
+import contextlib
+import http.client
 import json
 import socket
 import urllib.error
@@ -307,3 +309,17 @@ def wait_until(condition, timeout_s=10):
             return found
         time.sleep(0.01)
     raise AssertionError("it never happened")
+
+
+@pytest.mark.parametrize("size", [92, 70_000, 400_000, 1_000_000])
+def test_a_small_request_follows_a_large_one_on_the_same_connection(door, size):
+    """SDKs keep connections alive: a long prompt or a picture must not stall the next call."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", door.port, timeout=10)) as connection:
+        for length in (size, 5) * 3:
+            body = json.dumps(
+                {"model": "no-such-model", "messages": [{"role": "user", "content": "x" * length}]}
+            )
+            connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 404

@@ -214,6 +214,8 @@ class Exchange:
         pieces = self._body
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._body = []
+        # The connection may serve another request after this one, which must not find its reading paused.
+        self.connection.flow.resume_reading()
         # Below zero: the end of the request has been handed over, what follows can only be a disconnect.
         self.buffered_bytes = -1 if self.request_complete else 0
         return {"type": "http.request", "body": body, "more_body": not self.request_complete}

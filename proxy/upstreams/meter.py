@@ -22,7 +22,8 @@ MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 """An event larger than this is relayed unread: no model writes one, and buffering it would be somebody's attack."""
 
 _EMPTY: Final = msgspec.Raw(b"")
-_ANY_EVENT_END = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+# Atomic groups: without them one CRLF would be read as two line ends.
+_ANY_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _NULL_USAGE: Final = b',"usage":null'
 

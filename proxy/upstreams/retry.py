@@ -66,6 +66,8 @@ def judge(failure: Failure, *, retry_after_s: float | None, next_on_timeout: boo
     advice = _TABLE[failure]
     if failure is Failure.RATE_LIMITED:
         return Advice(same=retry_after_s is not None and retry_after_s <= MAX_WAIT_S, next=True)
+    if retry_after_s is not None and retry_after_s > MAX_WAIT_S:
+        return Advice(same=False, next=advice.next)
     if failure is Failure.TIMEOUT and next_on_timeout:
         return Advice(same=False, next=True)
     return advice

@@ -115,9 +115,7 @@ def test_other_line_ends_are_lines_too(end):
     "end",
     [
         b"\n",
-        pytest.param(
-            b"\r\n", marks=pytest.mark.xfail(reason="one CRLF counts as two line ends", strict=True)
-        ),
+        b"\r\n",
         b"\r",
     ],
     ids=["LF", "CRLF", "CR"],

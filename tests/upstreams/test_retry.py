@@ -51,7 +51,6 @@ def test_a_rate_limit_is_waited_for_when_it_is_short(wait_s, same):
     )
 
 
-@pytest.mark.xfail(reason="only rate limits are looked at", strict=True)
 @pytest.mark.parametrize("wait_s", [MAX_WAIT_S + 1, 60.0, float("inf")])
 def test_nobody_waits_long_for_an_overloaded_provider(wait_s):
     """A 503 that asks for a minute is the next candidate's matter, or the caller's."""
