@@ -28,9 +28,12 @@ def town():
 
 @pytest.fixture
 def pair(town):
+    """The same three, with the first deployment well: one good answer sets its breaker back."""
     a, b, door = town
     a.forget()
     b.forget()
+    assert chat(door)[1]["x-switchyard-reason"] == "pinned"
+    a.forget()
     return a, b, door
 
 
@@ -80,16 +83,18 @@ def test_the_callers_own_mistake_goes_nowhere_else(pair):
     assert (len(a.calls()), len(b.calls())) == (1, 0)
 
 
-def test_after_five_failures_the_dead_deployment_is_not_asked_first(pair):
+def test_after_five_failures_the_dead_deployment_is_not_asked_first():
     """The breaker opens: from the sixth request on the healthy deployment answers at once."""
-    a, _, door = pair
-    a.fault({"action": "500"})
-    for number in range(8):
-        assert chat(door, f"request {number}")[0] == 200
-    asked = len(a.calls())
-    assert chat(door, "one more")[0] == 200
-    assert len(a.calls()) == asked
-    door.wait_for(lambda line: line["event"] == "breaker" and line["state"] == "open")
+    with sandbox() as a, sandbox() as b:
+        config = CONFIG.format(a=a.url, b=b.url, weight=1000)
+        with proxy(None, config, {"OPENAI_API_KEY": PROVIDER_KEY}) as door:
+            a.fault({"action": "500"})
+            for number in range(8):
+                assert chat(door, f"request {number}")[0] == 200
+            asked = len(a.calls())
+            assert chat(door, "one more")[0] == 200
+            assert len(a.calls()) == asked
+            door.wait_for(lambda line: line["event"] == "breaker" and line["state"] == "open")
 
 
 def test_a_lone_deployment_is_asked_however_often_it_failed(door, upstream):
