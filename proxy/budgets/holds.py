@@ -13,7 +13,7 @@ most a quarter of what is left, but always the reasoning allowance when that fit
 the cap. A cap of the caller's own, or an answer that must satisfy a schema, is shortened only by `shrink: always`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -123,16 +123,6 @@ def granted(size: HoldSize, granted_nano: int) -> HoldSize:
         cap_to_set=cap,
         changes=(CAP_LOWERED,),
         output_tokens=cap * size.n,
-    )
-
-
-def dearest(sizes: Sequence[HoldSize]) -> HoldSize:
-    """One hold that covers whichever of these candidates is sent."""
-    return HoldSize(
-        amount_nano=max([size.amount_nano for size in sizes]),
-        cap_to_set=None,
-        smallest_nano=max([size.smallest_nano for size in sizes]),
-        reasoning_nano=max([size.reasoning_nano for size in sizes]),
     )
 
 

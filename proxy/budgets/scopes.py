@@ -153,11 +153,6 @@ class Book:
         found += self._money("global", "")
         return tuple(found)
 
-    def hard_for(self, caller: Caller, model: str, user_hash: str) -> tuple[Budget, ...]:
-        """The budgets among those counters."""
-        counters = self.counters(caller, model, user_hash, money_only=True)
-        return tuple([counter.budget for counter in counters if counter.budget is not None])
-
     def limits_of(self, key_name: str) -> Limits:
         """A key's rates."""
         return self._limits.get(key_name, NO_LIMITS)

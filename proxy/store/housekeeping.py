@@ -41,7 +41,7 @@ class Housekeeping:
         self._epoch.seq = snapshot.seq if snapshot else 0
 
     async def run(self) -> None:
-        """Tick until cancelled. Redis being away is no error: it is tried again."""
+        """Tick until cancelled. Redis being away is no error: it is tried again. Raises OSError for this machine's disk."""
         async with meanwhile(self.pipe.run()):
             tick = 0
             while True:

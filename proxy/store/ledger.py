@@ -115,10 +115,6 @@ class Ledger:
         """The cheaper model (`model` or `model@effort`) that a budget past its soft limit asks for; "" when none does."""
         return self._standings.downgrade(counters, self._now_s())
 
-    def standing(self, counter: Counter) -> Standing | None:
-        """A counter as this process was last told; None when not in its present window."""
-        return self._standings.of(counter, self._now_s())
-
     # What the process calls.
 
     async def start(self) -> None:

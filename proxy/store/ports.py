@@ -12,7 +12,7 @@ from proxy.nouns import Caller, Hold, LedgerRow
 class HoldRequest:
     """One attempt that is about to be sent.
 
-    `counters` come from `Book.counters`, `size` from `hold_size` (or `dearest` of several candidates), `tokens` is the
+    `counters` come from `Book.counters`, `size` from `hold_size`, `tokens` is the
     estimate that token limits reserve. The names describe the attempt should this process die before it is settled.
     """
 

@@ -14,7 +14,6 @@ from proxy.budgets.holds import (
     LEAST_REASONED_OUTPUT,
     Ask,
     Rule,
-    dearest,
     granted,
     hold_size,
     input_bound,
@@ -168,13 +167,6 @@ def test_an_embedding_holds_its_input_only():
     size = hold_size(replace(ASK, generates=False), PLAIN, HARD)
     assert (size.amount_nano, size.smallest_nano, size.cap_to_set) == (400_000, 400_000, None)
     assert granted(size, size.amount_nano) is size
-
-
-def test_one_hold_covers_the_dearest_of_several_candidates():
-    """Whichever candidate is sent, its bill fits."""
-    cheap, dear = hold_size(ASK, PLAIN, HARD), hold_size(ASK, replace(PLAIN, output=10**10), HARD)
-    both = dearest([cheap, dear])
-    assert (both.amount_nano, both.smallest_nano) == (dear.amount_nano, dear.smallest_nano)
 
 
 def test_hosted_tools_are_held_for_by_the_call():

@@ -414,7 +414,6 @@ def test_the_soft_limit_downgrades_from_the_last_known_state(url, directory):
             assert ledger.downgrade([budget]) == ""
             await ledger.hold(request([budget], 10))
             assert ledger.downgrade([budget]) == "gpt-6-luna@none"
-            assert ledger.standing(budget).spent == 150
 
     asyncio.run(scenario())
 
