@@ -18,15 +18,26 @@ from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
 from proxy.models.learned import Learned
 from proxy.models.lifecycle import DAY_S
+from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
-from proxy.nouns import Caller, LedgerRow
+from proxy.nouns import Caller, Candidate, LedgerRow
 from proxy.plan import Planner
 from proxy.routing.classifier import Classifier
 from proxy.settings import Key as KeySettings
-from proxy.settings import Mistake, Settings, load, shipped_file, validate, with_made_keys
+from proxy.settings import (
+    Mistake,
+    Settings,
+    SettingsError,
+    load,
+    mistake_at,
+    shipped_file,
+    validate,
+    with_made_keys,
+)
 from proxy.settings import Provider as ProviderSettings
 from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.tasks import TaskOwner
+from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.http import HttpPool, Origin, Timeouts
 from proxy.upstreams.providers import Provider
 from proxy.watch import ModelWatch
@@ -67,8 +78,17 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
     """Raises SettingsError with every mistake, of the file and of the models it names."""
     path = Path(blueprint.path) if blueprint.path else None
     settings = load(path, blueprint.text, env=env, flags=blueprint.flags)
-    written = settings.origin.data.get("models") if settings.origin else None
-    catalogue = load_catalogue(written, _names_used(settings), shipped_file("models.yaml"))
+    try:
+        catalogue = load_catalogue(settings.model_rows(), _names_used(settings), shipped_file("models.yaml"))
+    except CatalogueError as error:
+        raise SettingsError(
+            [
+                Mistake(found.file, found.line, 0, found.path, found.message)
+                if found.line
+                else mistake_at(settings, found.path, found.message)
+                for found in error.mistakes
+            ]
+        ) from None
     names = {name for row in catalogue for name in row.names}
     return Configuration(settings, catalogue, validate(settings, names))
 
@@ -130,6 +150,8 @@ class Fixtures:
     tasks: TaskOwner
     learned: Learned
     watch: ModelWatch
+    breakers: Breakers
+    health_changed: Callable[[Candidate, State], None]
     record: Callable[[LedgerRow, bool], None]
 
 
@@ -149,6 +171,8 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
         providers=providers,
         money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
+        breakers=fixtures.breakers,
+        health_changed=fixtures.health_changed,
         record=fixtures.record,
         tasks=fixtures.tasks,
         wall_clock=time.time,

@@ -12,8 +12,8 @@ import uvloop
 
 from proxy import __version__
 from proxy.app import Blueprint, read_configuration
+from proxy.commands import audit, budgets, keys, models, spend
 from proxy.metrics.log import Log
-from proxy.models.rowfile import CatalogueError
 from proxy.parent import Order, Parent
 from proxy.sandbox import server as sandbox_server
 from proxy.settings import SettingsError, schema
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace, Sequence[str]], int] = given.run
     try:
         return command(given, rest)
-    except (SettingsError, CatalogueError) as mistakes:
+    except SettingsError as mistakes:
         print(mistakes, file=sys.stderr)
         return 1
     except (EmbeddedError, UnfitServer) as error:
@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")
     check.set_defaults(run=_check)
+    for each in (keys, budgets, spend, models, audit):
+        each.add_parser(commands, configured)
     commands.add_parser("schema", help="print the configuration's JSON Schema").set_defaults(run=_schema)
     sandbox = commands.add_parser("sandbox", add_help=False, help="run the simulated OpenAI alone")
     sandbox.set_defaults(run=_sandbox)

@@ -39,15 +39,16 @@ from proxy.app import (
 )
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
-from proxy.metrics.log import Log
+from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.models.learned import Learned
-from proxy.nouns import LedgerRow
+from proxy.nouns import Candidate, LedgerRow
 from proxy.routing.classifier import Classifier
 from proxy.settings import SettingsError
 from proxy.store.accounts import Accounts
 from proxy.store.ledger import Ledger
 from proxy.tasks import TaskOwner
+from proxy.upstreams.breaker import Breakers, State
 from proxy.watch import ModelWatch
 
 _LAST_BILLS_S = 2.0
@@ -73,6 +74,8 @@ class Worker:
             tasks=TaskOwner(),
             learned=Learned(),
             watch=ModelWatch(time.monotonic, self._plan_anew),
+            breakers=Breakers(),
+            health_changed=self._health_changed,
             record=self._record,
         )
         self.configuration = configuration
@@ -146,14 +149,22 @@ class Worker:
     async def drain(self) -> None:
         """Finish what is running, cut what does not finish, and let go of everything."""
         report = await self.server.drain(self.grace_s)
+        last_bills_s = time.monotonic() + _LAST_BILLS_S
         await self.fixtures.tasks.idle(_LAST_BILLS_S)
         self.fixtures.pools.close()
         if self.ledger is not None:
-            await self.ledger.drain(_LAST_BILLS_S)
+            await self.ledger.drain(max(0.0, last_bills_s - time.monotonic()))
             await self.ledger.close()
         self.recorder.close()
         self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
         self.log.close()
+
+    def _health_changed(self, candidate: Candidate, state: State) -> None:
+        self.recorder.breaker(candidate.provider, candidate.model, state.value)
+        level: Level = "info" if state is State.CLOSED else "warning"
+        self.log.event(
+            "breaker", level, provider=candidate.provider, model=candidate.model, state=state.value
+        )
 
     def _record(self, row: LedgerRow, final: bool) -> None:
         self.recorder.observe(row, final=final)
