@@ -4,6 +4,7 @@ A key of the file always wins: one made at run time with its name or hash, or on
 has, is left out and named, never half obeyed.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
@@ -29,7 +30,10 @@ def read_key(text: bytes, written_in: str = RUN_TIME) -> Key:
     """A key from its settings as JSON. Raises SettingsError with every mistake; `written_in` stands for the file."""
     source = Source(written_in)
     try:
+        source.data["keys"] = [json.loads(text)]
         return _Made.model_validate_json(b'{"keys":[' + text + b"]}").keys[0]
+    except json.JSONDecodeError:
+        raise SettingsError([source.mistake(Finding((), "not JSON"))]) from None
     except ValidationError as error:
         raise SettingsError([source.mistake(finding) for finding in findings(error, source)]) from None
 

@@ -1,0 +1,153 @@
+"""`switchyard models`: every model of the catalogue with its price, its end and who stands in for it. Asks nobody."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.app import Configuration
+from proxy.commands.amounts import day, dollars, exact
+from proxy.commands.joining import configured as read
+from proxy.commands.output import as_json, remark, say, table
+from proxy.models.lifecycle import days_left, is_retired
+from proxy.models.lifecycle import warning as warning_of
+from proxy.models.rows import ModelRow
+from proxy.models.succession import Succession, successors_of
+from proxy.nouns import PriceRow
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A model on one day: its price, days left (None: no end is known), its chain of successors and the price of the first."""
+
+    row: ModelRow
+    price: PriceRow | None
+    left: int | None
+    chain: Succession
+    heir_price: PriceRow | None
+
+    @property
+    def warning(self) -> str:
+        """What an operator should do something about; "" for nothing."""
+        limit = warning_of(self.left)
+        if limit is None:
+            return ""
+        nobody = self.chain.first is None
+        if limit == 0:
+            return f"ended; {self.chain.why}" if nobody else "ended; its successor answers"
+        return f"ends within {limit} days" + (f"; {self.chain.why}" if nobody else "")
+
+
+def outlook(configuration: Configuration, row: ModelRow, now: float) -> Outlook:
+    """What becomes of `row`, by the shipped dates or the operator's own."""
+    lifecycle = configuration.settings.lifecycle
+
+    def ended(other: ModelRow) -> bool:
+        return is_retired(
+            other, "", now, margin_hours=lifecycle.margin_hours, published={}, kind=other.provider_kind
+        )
+
+    chain = successors_of(configuration.catalogue, row.name, now, ended, allow_dearer=lifecycle.allow_dearer)
+    heir = configuration.catalogue.get(chain.first.model) if chain.first is not None else None
+    return Outlook(
+        row,
+        row.price_at(now),
+        days_left(row.shutdown, now),
+        chain,
+        heir.price_at(now) if heir is not None else None,
+    )
+
+
+def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
+    """`models`."""
+    models = commands.add_parser(
+        "models",
+        parents=[configured],
+        help="prices, windows, shutdown dates and successors",
+        description="Prices in US dollars per million tokens. Ratio is the successor's price next to the model's own (3 parts input, "
+        "1 part output). Needs no running proxy.",
+    )
+    models.add_argument("names", nargs="*", metavar="MODEL", help="only these")
+    models.add_argument("--ending", action="store_true", help="only those with a known end, soonest first")
+    models.add_argument("--json", action="store_true")
+    models.set_defaults(run=_models)
+
+
+def _models(given: argparse.Namespace, _: Sequence[str]) -> int:
+    configuration, now = read(given), time.time()
+    rows = list(configuration.catalogue)
+    if given.names:
+        found = {name: configuration.catalogue.resolve(name) for name in given.names}
+        if unknown := [name for name, row in found.items() if row is None]:
+            remark(f"switchyard: no model is called {', '.join(unknown)}")
+            return 1
+        rows = [row for row in found.values() if row is not None]
+    looks = [outlook(configuration, row, now) for row in rows]
+    if given.ending:
+        looks = sorted([o for o in looks if o.row.shutdown is not None], key=lambda o: o.row.shutdown or 0)
+    if given.json:
+        say(as_json([_as_json(each) for each in looks]))
+        return 0
+    heads = (
+        "model",
+        ">input",
+        ">cached",
+        ">output",
+        ">window",
+        "ends",
+        ">days",
+        "successor",
+        ">ratio",
+        "warning",
+    )
+    say(table(heads, [_row(each) for each in looks]))
+    return 0
+
+
+def _row(each: Outlook) -> tuple[str, ...]:
+    price, step = each.price, each.chain.first
+    ends = each.row.shutdown is not None
+    return (
+        each.row.name,
+        dollars(price.input) if price else "-",
+        dollars(price.cached_input) if price else "-",
+        dollars(price.output) if price else "-",
+        f"{each.row.context:,}" if each.row.context else "-",
+        day(each.row.shutdown) or "-",
+        "-" if each.left is None else str(each.left),
+        successor(each) if ends else "-",
+        f"{step.ratio:.2f}" if ends and step is not None and step.ratio is not None else "-",
+        each.warning or "-",
+    )
+
+
+def successor(each: Outlook) -> str:
+    """The model that stands in, with the effort it is asked for."""
+    step = each.chain.first
+    return "-" if step is None else f"{step.model}@{step.effort}" if step.effort else step.model
+
+
+def _as_json(each: Outlook) -> dict[str, Any]:
+    price, step = each.price, each.chain.first
+    prices = price and {
+        "input": exact(price.input),
+        "cached_input": exact(price.cached_input),
+        "output": exact(price.output),
+    }
+    return {
+        "model": each.row.name,
+        "family": each.row.family,
+        "usd_per_m": prices,
+        "unpriced": each.row.unpriced or None,
+        "context": each.row.context or None,
+        "max_output": each.row.max_output or None,
+        "shutdown": day(each.row.shutdown) or None,
+        "days_left": each.left,
+        "successor": step and step.model,
+        "successor_effort": (step.effort or None) if step else None,
+        "price_ratio": step.ratio if step else None,
+        "skipped": [{"model": s.model, "why": s.skipped} for s in each.chain.skipped],
+        "warning": each.warning or None,
+        "source": each.row.source,
+    }
