@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from proxy.minute import Minute
 from proxy.models.catalogue import Catalogue
 from proxy.models.draft import Wire
 from proxy.models.families import ALLOWANCE_TOKENS, FAMILIES
 from proxy.models.lifecycle import Published, is_retired, shutdown_of, sunset_headers
 from proxy.models.rows import ModelRow
 from proxy.models.succession import successors_of
-from proxy.models.translate import OnLoss, Translation, translate
+from proxy.models.translate import UNCHANGED, OnLoss, Translation, translate
 from proxy.nouns import Candidate, Endpoint, Reason
 from proxy.parse import Request
 from proxy.settings import CallRules, Settings
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _HOME = "openai"
 _WIRE: Mapping[Endpoint, Wire] = {Endpoint.CHAT: "chat", Endpoint.RESPONSES: "responses"}
@@ -59,18 +62,30 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of one target: its candidates in order, or why there are none."""
+    """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its
+    model, its endpoint and its effort were looked at."""
 
     candidates: tuple[Candidate, ...] = ()
     why: str = ""
     known: bool = True
+    settled: bool = False
 
 
 class Yard:
     """Which models there are, where they are served, and which of them have ended. One snapshot; `gone` is asked anew
     each time (provider, model): what was found missing is forgotten again."""
 
-    __slots__ = ("_allowed", "_catalogue", "_gone", "_kinds", "_lifecycle", "_places", "_published")
+    __slots__ = (
+        "_allowed",
+        "_catalogue",
+        "_gone",
+        "_kinds",
+        "_lifecycle",
+        "_places",
+        "_published",
+        "_retired",
+        "_sunsets",
+    )
 
     def __init__(
         self,
@@ -86,17 +101,26 @@ class Yard:
         self._kinds = {name: provider.kind for name, provider in settings.providers.items()}
         self._places = _places(settings, catalogue)
         self._allowed = _allowed(settings)
+        self._retired = Minute[tuple[str, str], bool]()
+        self._sunsets = Minute[tuple[str, bool], Headers]()
 
     def row(self, name: str) -> ModelRow | None:
         """The model a caller means by `name`, if somebody here serves it."""
         row = self._catalogue.resolve(name)
         return row if row is not None and row.name in self._places else None
 
-    def sunset(self, name: str, now: float) -> tuple[tuple[bytes, bytes], ...]:
-        """`Sunset`, `Deprecation` and `Link` for a requested model with a known end."""
+    def sunset(self, name: str, now: float) -> Headers:
+        """`Sunset`, `Deprecation` and `Link` for a requested model with a known end. For the rest of a minute the link may
+        name a successor just found missing: it informs, it decides nothing."""
         row = self.row(name)
         if row is None:
             return ()
+        # Not by the name: callers can make up any number of names for one fine-tuned model.
+        key = (row.name, row.fine_tuned)
+        kept = self._sunsets.get(key, now)
+        return self._sunsets.keep(key, self._sunset(name, row, now), now) if kept is None else kept
+
+    def _sunset(self, name: str, row: ModelRow, now: float) -> Headers:
         place = self._places[row.name][0]
         ends = shutdown_of(row, place.provider, self._published, self._kinds[place.provider])
         if ends is None:
@@ -170,9 +194,8 @@ class Yard:
             stop=translation.emulate.stop,
             fan_out=translation.emulate.fan_out,
         )
-        living = [
-            place for place in self._at(row, target.provider) if not self._ended_at(place, row, errand.now)
-        ]
+        there = self._at(row, target.provider)
+        living = [place for place in there if not self._ended_at(place, row, errand.now)]
         places = _by_weight(tuple(living), request)
         edits = translation.edits
         return Found(
@@ -181,7 +204,8 @@ class Yard:
                     replace(shared, provider=place.provider, edits=_with_name(edits, request, place, target))
                     for place in places
                 ]
-            )
+            ),
+            settled=translation is UNCHANGED[translation.endpoint] and len(there) == 1,
         )
 
     def _at(self, row: ModelRow, provider: str) -> tuple[Place, ...]:
@@ -194,7 +218,7 @@ class Yard:
     def _translated(self, target: Target, row: ModelRow, errand: Errand) -> Translation:
         wire = _WIRE.get(errand.request.endpoint)
         if wire is None:
-            return Translation()
+            return UNCHANGED["chat"]
         source = self._catalogue.resolve(errand.request.model)
         on_loss: OnLoss = errand.rules.on_loss
         effort = target.effort or None
@@ -208,15 +232,26 @@ class Yard:
 
     def _ended_at(self, place: Place, row: ModelRow, now: float) -> bool:
         """Past its end at this provider, or found to be gone there before it."""
+        return self._retired_at(place.provider, row, now) or self.gone(place.provider, row.name)
+
+    def gone(self, provider: str, model: str) -> bool:
+        """Whether the provider was just found to have no such model."""
+        return self._gone(provider, model)
+
+    def _retired_at(self, provider: str, row: ModelRow, now: float) -> bool:
+        key = (provider, row.name)
+        kept = self._retired.get(key, now)
+        if kept is not None:
+            return kept
         retired = is_retired(
             row,
-            place.provider,
+            provider,
             now,
             margin_hours=self._lifecycle.margin_hours,
             published=self._published,
-            kind=self._kinds[place.provider],
+            kind=self._kinds[provider],
         )
-        return retired or self._gone(place.provider, row.name)
+        return self._retired.keep(key, retired, now)
 
 
 def _places(settings: Settings, catalogue: Catalogue) -> Mapping[str, tuple[Place, ...]]:

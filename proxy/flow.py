@@ -203,7 +203,7 @@ def _close(trace: Trace, house: House, *, final: bool = True) -> None:
 
 async def _relay_whole(answer: Answered, trace: Trace, client: Client, house: House) -> None:
     """Upstream's body as it came (or as it was reshaped), with what we know of it in the headers."""
-    trace.account()
+    trace.account(whole=True)
     headers = _headers(answer.headers, trace, house)
     headers.append((b"x-switchyard-cost-usd", usd(trace.cost_nano)))
     await client.whole(answer.whole.status, headers, answer.whole.body)

@@ -2,12 +2,17 @@
 
 Units are in the names: `*_nano` is nano-dollars (1 USD = 10^9, int), `*_s` seconds, `*_ms` milliseconds, `*_tokens` tokens,
 `*_bytes` bytes. Times of day are Unix seconds (`at`); durations come from a monotonic clock and never mix with them.
+
+Most are frozen dataclasses. The two that every request makes and that have many fields are msgspec's frozen structs, which
+are read the same way and are built in a tenth of the time.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+
+import msgspec
 
 NANO_PER_USD = 1_000_000_000
 
@@ -154,8 +159,7 @@ class PriceRow:
 UsageSource = Literal["reported", "estimated", "bound", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one answer. As at OpenAI, the details are inside the totals: cached, cache-write, audio and image input
     inside `input_tokens`; reasoning, audio output and rejected predictions inside `output_tokens`.
 
@@ -190,8 +194,7 @@ Finish = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     """One request (or one billed attempt of it) as it is kept: no content, no keys, only hashes of users."""
 
     request_id: str

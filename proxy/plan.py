@@ -8,29 +8,53 @@ then every model named there becomes candidates (candidates.py): past its end â†
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final, NamedTuple
 
 from proxy.candidates import Errand, Found, Target, Yard
 from proxy.errors import BadRequest, NotAllowed, NotFound
+from proxy.minute import Minute
 from proxy.models.rowreader import split_effort
-from proxy.nouns import Asks, Caller, Candidate, Plan, Reason
+from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import Request
 from proxy.routing.classifier import Classifier, Verdict
 from proxy.routing.tasks import TASKS
 from proxy.settings import CallRules, Route, Settings
 
+_LONGEST_KEPT: Final = 200
+"""Characters of a name and an effort: what callers make up must not fill the memory."""
+
+
+class _Named(NamedTuple):
+    """All that the plan of an untouched request depends on."""
+
+    model: str
+    endpoint: Endpoint
+    effort: bytes
+
+
+class _Kept(NamedTuple):
+    """A plan, and the names a key may list to be allowed it."""
+
+    plan: Plan
+    names: tuple[str, ...]
+
 
 class Planner:
-    """Holds one snapshot of the settings and the models; immutable, swapped as a whole on reload."""
+    """Holds one snapshot of the settings and the models; swapped as a whole on reload. It remembers for a minute what it
+    planned for requests that name a living model: most traffic is the same few names over and over."""
 
-    __slots__ = ("_classifier", "_settings", "_yard")
+    __slots__ = ("_classifier", "_kept", "_settings", "_yard")
 
     def __init__(self, settings: Settings, yard: Yard, classifier: Classifier) -> None:
         self._settings = settings
         self._yard = yard
         self._classifier = classifier
+        self._kept = Minute[_Named, _Kept]()
 
     def plan(self, request: Request, asks: Asks, caller: Caller, now: float) -> Plan:
         """The ordered candidates for one request. Raises NotFound, NotAllowed or BadRequest when there are none."""
+        if not asks.route and (plan := self._again(request, caller, now)) is not None:
+            return plan
         asked = asks.route or request.model
         name = self._settings.resolve(asked)
         route = self._settings.routes.get(name)
@@ -51,10 +75,26 @@ class Planner:
     def _pinned(self, request: Request, caller: Caller, plan: Plan, name: str, now: float) -> Plan:
         target = self._read(name)
         row = self._yard.row(target.written)
-        _check_allowed(caller, (plan.asked, name, target.written, row.name if row else name), plan.asked)
+        names = (plan.asked, name, target.written, row.name if row else name)
+        _check_allowed(caller, names, plan.asked)
         rules = self._settings.defaults
         found = self._yard.find(target, Errand(request, rules, Reason.PINNED, now, one=False))
-        return _planned(plan, [found], rules)
+        plan = _planned(plan, [found], rules)
+        named = _named(request)
+        if found.settled and len(named.model) + len(named.effort) < _LONGEST_KEPT:
+            self._kept.keep(named, _Kept(plan, names), now)
+        return plan
+
+    def _again(self, request: Request, caller: Caller, now: float) -> Plan | None:
+        """The plan of an earlier request that asked for the same, if its model is still there."""
+        kept = self._kept.get(_named(request), now)
+        if kept is None:
+            return None
+        plan, names = kept
+        if any(self._yard.gone(one.provider, one.model) for one in plan.candidates):
+            return None
+        _check_allowed(caller, names, plan.asked)
+        return plan
 
     def _routed(self, request: Request, asks: Asks, plan: Plan, route: Route, now: float) -> Plan:
         verdict, reason = self._task(request, asks)
@@ -79,6 +119,10 @@ class Planner:
         if slash and provider in self._settings.providers:
             return Target(rest, effort or "", provider)
         return Target(written, effort or "")
+
+
+def _named(request: Request) -> _Named:
+    return _Named(request.model, request.endpoint, request.fields.raw("reasoning_effort"))
 
 
 def _planned(plan: Plan, found: list[Found], rules: CallRules) -> Plan:

@@ -32,6 +32,7 @@ class Trace:
     candidate: Candidate | None = None
     grant: Grant | None = None
     seen: Seen | None = None
+    accounted: Seen | None = None
     sent: bool = False
     attempt: int = 0
     reason: str = ""
@@ -61,6 +62,7 @@ class Trace:
         """An attempt begins."""
         self.attempt += 1
         self.seen, self.sent, self.sent_s = None, True, now_s
+        self.usage, self.cost_nano = _NO_USAGE, 0
 
     def heard(self, now_s: float) -> None:
         """The attempt's answer has begun, or it has failed."""
@@ -72,11 +74,15 @@ class Trace:
         self.status, self.finish = refusal.status, "refused"
         self.error = self.error or refusal.code or type(refusal).__name__
 
-    def account(self) -> None:
-        """Usage and cost of the attempt under way, from what was seen of it so far."""
+    def account(self, *, whole: bool = False) -> None:
+        """Usage and cost of the attempt under way, from what was seen of it so far; `whole`: there is nothing more to see,
+        so that it need not be added up a second time when the attempt is closed."""
         if not self.sent or self.request is None or self.candidate is None:
             self.usage, self.cost_nano = _NO_USAGE, 0
             return
+        if self.seen is not None and self.seen is self.accounted:
+            return
+        self.accounted = self.seen if whole else None
         held_output = self.grant.size.output_tokens if self.grant else 0
         self.usage = used(self.request, self.candidate, self.seen, held_output)
         self.cost_nano = cost_nano(self.usage, self.candidate)
@@ -98,11 +104,20 @@ class Trace:
             if text:
                 out.append((name, _header_text(text)))
         out += self.plan.headers if self.plan else ()
-        if self.grant is not None and self.grant.remaining_nano is not None:
-            out.append((b"x-switchyard-budget-remaining-usd", usd(self.grant.remaining_nano)))
+        remaining = self._remaining_nano()
+        if remaining is not None:
+            out.append((b"x-switchyard-budget-remaining-usd", usd(remaining)))
         spent_s = now_s - self.call.started_s - self.waited_s
         out.append((b"x-switchyard-overhead-ms", b"%.2f" % (max(0.0, spent_s) * 1000)))
         return out
+
+    def _remaining_nano(self) -> int | None:
+        """What is left to the key and the user: after this request's bill where that is known, else after its hold."""
+        if self.grant is None or self.grant.remaining_nano is None:
+            return None
+        if self.sent and self.usage.source == "none":
+            return self.grant.remaining_nano
+        return self.grant.remaining_nano + self.grant.hold.amount_nano - self.cost_nano
 
     def row(self, now_s: float) -> LedgerRow:
         """The row of this request (or of the attempt under way) as it stands at `now_s`."""
@@ -153,4 +168,6 @@ def usd(nano: int) -> bytes:
 
 def _header_text(text: str) -> bytes:
     """Printable ASCII only, so that nothing a client or a file says can start a header of its own."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
     return "".join(c if " " <= c <= "~" else "?" for c in text).encode("ascii")

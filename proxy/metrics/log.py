@@ -140,9 +140,7 @@ def _batches(lines: list[bytes], most_bytes: int) -> list[bytes]:
 
 
 def _fields(row: LedgerRow) -> dict[str, object]:
-    names = (name for name in row.__dataclass_fields__ if name != "usage")
-    usage = {name: getattr(row.usage, name) for name in row.usage.__dataclass_fields__}
-    return {**{name: getattr(row, name) for name in names}, "usage": usage}
+    return {**msgspec.structs.asdict(row), "usage": msgspec.structs.asdict(row.usage)}
 
 
 def _careful(fields: Mapping[str, object]) -> bytes:

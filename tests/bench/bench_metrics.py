@@ -9,8 +9,9 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.labels import Vocabulary

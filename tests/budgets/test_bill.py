@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,7 +90,7 @@ def test_the_whole_request_is_dearer_past_the_long_context_threshold():
     long = row(input=2_000_000_000, output=6_000_000_000, cached_input=500_000_000)
     price = replace(row(cached_input=250_000_000), long_threshold_tokens=272_000, long=long)
     under = Usage(input_tokens=272_000, cached_tokens=72_000, output_tokens=1000)
-    over = replace(under, input_tokens=272_001)
+    over = msgspec.structs.replace(under, input_tokens=272_001)
     assert bill(under, price, "") == 200_000 * 1000 + 72_000 * 250 + 1000 * 4000
     assert bill(over, price, "") == 200_001 * 2000 + 72_000 * 500 + 1000 * 6000
 

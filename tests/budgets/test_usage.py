@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.budgets import usage
 from proxy.budgets.usage import (
     UNDER_WAY_TOKENS,
     Evidence,
@@ -214,3 +215,46 @@ def test_dense_scripts_cost_more_tokens_a_character():
     assert estimate_input(b"word " * 100) == 125
     assert estimate_input("漢".encode() * 100) == 300
     assert estimate_input(b"\\u6f22" * 100) == 550
+
+
+COUNTS = st.one_of(
+    st.integers(-1, 12), st.none(), st.booleans(), st.floats(0, 12), st.just("3"), st.just(10**10)
+)
+DETAILS = st.one_of(
+    st.none(),
+    st.just([]),
+    st.dictionaries(
+        st.sampled_from(
+            ("cached_tokens", "cache_write_tokens", "reasoning_tokens", "audio_tokens", "image_tokens")
+        ),
+        COUNTS,
+    ),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(("prompt_tokens", "input_tokens")), COUNTS),
+    st.dictionaries(st.sampled_from(("completion_tokens", "output_tokens")), COUNTS),
+    st.dictionaries(
+        st.sampled_from(
+            (
+                "prompt_tokens_details",
+                "input_tokens_details",
+                "completion_tokens_details",
+                "output_tokens_details",
+            )
+        ),
+        DETAILS,
+    ),
+    st.integers(0, 24),
+)
+def test_the_quick_reading_agrees_with_the_careful_one(prompt, answer, details, total):
+    """A report in which nothing is odd is read by a shorter way; whatever it accepts, the careful one reads the same."""
+    text = json.dumps({**prompt, **answer, **details, "total_tokens": total}).encode()
+    sound = usage._read_sound(text, "flex")
+    assert sound is None or sound == usage._read_odd(text, "flex")
+
+
+def test_an_ordinary_report_is_read_the_quick_way():
+    """The shorter way is taken at all."""
+    assert usage._read_sound(report(), "") == read_report(report())

@@ -1,6 +1,6 @@
 """Synthetic ledger rows and names for the tests of the metrics room."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from proxy.metrics.labels import Vocabulary
 from proxy.nouns import LedgerRow, Usage
