@@ -71,8 +71,9 @@ class Money:
         trace.rates = trace.grant.rate_headers(trace.call.at)
         if not budgets:
             return _NO_EDITS
-        trace.changes = (*candidate.changes, *trace.grant.size.changes)
-        return edits_for(request, candidate, trace.grant.size)
+        size = trace.grant.size
+        trace.changes = (*candidate.changes, *[f"{change} {size.cap_to_set}" for change in size.changes])
+        return edits_for(request, candidate, size)
 
     def settle(self, trace: Trace, row: LedgerRow) -> None:
         """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits."""

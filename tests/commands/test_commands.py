@@ -151,16 +151,17 @@ def test_budgets_are_shown_raised_lowered_forgiven_and_every_change_is_audited(d
     until(lambda: {chat(door, SECRET).status for _ in range(10)} == {429})
     said(door, "budgets", "set", "web.day", "--configured")
     until(lambda: {chat(door, SECRET).status for _ in range(10)} == {200})
+    until(lambda: nano(state(door, "web.day")["held_usd"]) == 0)
     said(door, "budgets", "raise", "web.day", "0.25")
     assert state(door, "web.day")["limit_usd"] == "1.250000000"
     said(door, "budgets", "reset", "web.day")
     assert state(door, "web.day")["spent_usd"] == "0.000000000"
     lines = told(door, "budgets", "audit")
     assert [line["what"] for line in lines[:4]] == [
-        "budgets set",
-        "budgets set",
         "budgets reset",
         "budgets raise",
+        "budgets set",
+        "budgets set",
     ]
     assert all("@" in line["who"] for line in lines)
     assert run(door, "budgets", "set", "wbe.day", "1")[0] == 1
