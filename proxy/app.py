@@ -36,7 +36,9 @@ from proxy.settings import (
 )
 from proxy.settings import Provider as ProviderSettings
 from proxy.store.ledger import Ledger, LedgerOptions
+from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
+from proxy.tenants import Tenants
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.http import HttpPool, Origin, Timeouts
 from proxy.upstreams.providers import Provider
@@ -147,6 +149,7 @@ class Fixtures:
     classifier: Classifier
     pools: Pools
     ledger: Ledger | None
+    objects: StoredObjects | None
     tasks: TaskOwner
     learned: Learned
     watch: ModelWatch
@@ -171,6 +174,7 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
         providers=providers,
         money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
+        tenants=Tenants(fixtures.objects, keeps=settings.auth.mode == "keys"),
         breakers=fixtures.breakers,
         health_changed=fixtures.health_changed,
         record=fixtures.record,

@@ -78,6 +78,7 @@ class Yard:
     __slots__ = (
         "_allowed",
         "_catalogue",
+        "_default",
         "_gone",
         "_kinds",
         "_lifecycle",
@@ -101,6 +102,7 @@ class Yard:
         self._kinds = {name: provider.kind for name, provider in settings.providers.items()}
         self._places = _places(settings, catalogue)
         self._allowed = _allowed(settings)
+        self._default = _default(settings)
         self._retired = Minute[tuple[str, str], bool]()
         self._sunsets = Minute[tuple[str, bool], Headers]()
 
@@ -108,6 +110,14 @@ class Yard:
         """The model a caller means by `name`, if somebody here serves it."""
         row = self._catalogue.resolve(name)
         return row if row is not None and row.name in self._places else None
+
+    def home(self, model: str, provider: str = "") -> Place | None:
+        """Where a call goes that is passed through: the provider somebody named (None: it may not be used), else the
+        model's first place, else the provider that is asked by default."""
+        if provider:
+            return Place(provider) if provider in self._allowed else None
+        row = self.row(model)
+        return self._places[row.name][0] if row is not None else self._default
 
     def sunset(self, name: str, now: float) -> Headers:
         """`Sunset`, `Deprecation` and `Link` for a requested model with a known end. For the rest of a minute the link may
@@ -274,11 +284,19 @@ def _places_of(row: ModelRow, settings: Settings) -> Iterator[Place]:
         for deployment in written.deployments:
             yield Place(deployment.provider, deployment.model or "", deployment.weight)
         return
+    default = _default(settings)
+    if default is not None and row.provider_kind == "openai":
+        yield default
+
+
+def _default(settings: Settings) -> Place | None:
+    """The provider named openai, else the first of its kind."""
     allowed = _allowed(settings)
     kinds = [(name, provider.kind) for name, provider in settings.providers.items() if name in allowed]
     compatible = [name for name, kind in kinds if kind == "openai"]
-    if compatible and row.provider_kind == "openai":
-        yield Place(_HOME if _HOME in compatible else compatible[0])
+    if not compatible:
+        return None
+    return Place(_HOME if _HOME in compatible else compatible[0])
 
 
 def _by_weight(places: tuple[Place, ...], request: Request) -> tuple[Place, ...]:

@@ -28,6 +28,7 @@ from proxy.plan import Planner
 from proxy.question import question_for
 from proxy.reshape import Stream
 from proxy.tasks import TaskOwner
+from proxy.tenants import Tenants
 from proxy.trace import Trace, usd
 from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
@@ -69,6 +70,7 @@ class House:
     providers: Mapping[str, Provider]
     money: Money
     aftercare: Aftercare
+    tenants: Tenants
     breakers: Breakers
     health_changed: Callable[[Candidate, State], None]
     record: Callable[[LedgerRow, bool], None]
@@ -124,7 +126,9 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
 async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
     """Ask the candidates as the retry table allows, until one answers or none is left."""
     house.retries.earn()
-    queue = deque(house.breakers.in_order(house.money.preferred(request, plan, trace), house.clock()))
+    preferred = house.money.preferred(request, plan, trace)
+    admitted = await house.tenants.admit(request, preferred, trace.caller)
+    queue = deque(house.breakers.in_order(admitted, house.clock()))
     asked = 0
     while True:
         candidate = house.aftercare.prepared(request, queue.popleft(), trace.call.at)
@@ -170,6 +174,7 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
             trace.seen, trace.status = stream.seen, response.status
         case Failed():
             trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+    house.tenants.answered(trace)
     return outcome
 
 
@@ -227,6 +232,7 @@ async def _relay_stream(
         await _break_off(_BROKEN_OFF, "error", trace, client, house)
     finally:
         response.close()
+        house.tenants.answered(trace)
         if trace.candidate is not None:
             _remember(stream.sealed, trace.candidate, trace, house)
 

@@ -85,7 +85,7 @@ class Request:
 
 def parse(endpoint: Endpoint, body: bytes) -> Request:
     """Read what routing and relaying need. Raises BadRequest with OpenAI's wording for everything that is not a request."""
-    fields = Fields(_decode_object(body))
+    fields = fields_of(body)
     model = fields.get("model") or _DEFAULT_MODELS.get(endpoint)
     if model is None:
         raise BadRequest("you must provide a model parameter")
@@ -104,6 +104,11 @@ def parse(endpoint: Endpoint, body: bytes) -> Request:
         user=_user(fields),
         size_bytes=len(body),
     )
+
+
+def fields_of(body: bytes) -> Fields:
+    """The top-level fields of any JSON object, whatever it asks for. Raises BadRequest."""
+    return Fields(_decode_object(body))
 
 
 def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+import msgspec
+
 from proxy.candidates import Errand, Found, Target, Yard
 from proxy.errors import BadRequest, NotAllowed, NotFound
 from proxy.minute import Minute
@@ -65,6 +67,20 @@ class Planner:
             return self._pinned(request, caller, plan, name, now)
         _check_allowed(caller, (asked, name), asked)
         return self._routed(request, asks, replace(plan, route=name), route, now)
+
+    def home(self, model: str, caller: Caller) -> Candidate:
+        """The one way of a call that is passed through as it is; `model` may be `""`. Raises NotAllowed, NotFound."""
+        name = self._settings.resolve(model)
+        target = self._read(name)
+        row = self._yard.row(target.written) if model else None
+        if model:
+            _check_allowed(caller, (model, name, target.written, row.name if row else name), model)
+        place = self._yard.home(target.written, target.provider)
+        if place is None:
+            raise _unknown(model)
+        sent = place.upstream_model or target.written
+        edits = {} if sent == model else {"model": msgspec.json.encode(sent)}
+        return Candidate(row.name if row else "", place.provider, Reason.PINNED, edits)
 
     def downgraded(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
         """The candidates of the cheaper model a budget asks for; the plan's own when it cannot take the request."""
@@ -139,16 +155,19 @@ def _planned(plan: Plan, found: list[Found], rules: CallRules) -> Plan:
         )
     reasons = [one.why for one in found if one.why]
     if not reasons:
-        raise NotFound(
-            f"The model `{plan.asked}` does not exist or you do not have access to it.",
-            code="model_not_found",
-        )
+        raise _unknown(plan.asked)
     if all("has been shut down" in why for why in reasons):
         raise NotFound(
             f"The model `{plan.asked}` has been deprecated: {'; '.join(reasons)}.", code="model_not_found"
         )
     raise BadRequest(
         f"No model of `{plan.asked}` can take this request: {'; '.join(reasons)}.", param="model"
+    )
+
+
+def _unknown(asked: str) -> NotFound:
+    return NotFound(
+        f"The model `{asked}` does not exist or you do not have access to it.", code="model_not_found"
     )
 
 

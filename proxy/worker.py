@@ -47,6 +47,7 @@ from proxy.routing.classifier import Classifier
 from proxy.settings import SettingsError
 from proxy.store.accounts import Accounts
 from proxy.store.ledger import Ledger
+from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
 from proxy.upstreams.breaker import Breakers, State
 from proxy.watch import ModelWatch
@@ -71,6 +72,7 @@ class Worker:
             classifier=Classifier.load(),
             pools=Pools(),
             ledger=ledger,
+            objects=StoredObjects(ledger.pipe) if ledger is not None else None,
             tasks=TaskOwner(),
             learned=Learned(),
             watch=ModelWatch(time.monotonic, self._plan_anew),
@@ -199,6 +201,8 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
         await ledger.start()
         accounts = Accounts(ledger.pipe, worker.run_time_changed)
         counting = [ledger.run(), accounts.run(), worker.watch_store(ledger)]
+        if worker.fixtures.objects is not None:
+            counting.append(worker.fixtures.objects.run())
         for task in [background.start(each) for each in counting]:
             # None of them ends by itself. A worker that no longer counts, or hears of no revocation, must not go on.
             task.add_done_callback(lambda _: stop.set())

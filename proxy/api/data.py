@@ -17,6 +17,7 @@ from proxy.api.listing import Listing
 from proxy.api.me import Me
 from proxy.api.outlet import Outlet
 from proxy.api.pages import build_pages, new_id, own_headers
+from proxy.api.passthrough import Surface
 from proxy.errors import ApiError, BadRequest, UpstreamUnavailable
 from proxy.flow import House, serve
 from proxy.nouns import NANO_PER_USD, Asks, Call, Caller, Endpoint
@@ -66,7 +67,7 @@ class DataApp:
 
     def __init__(self, port: DataPort) -> None:
         self._port = port
-        self._pages = build_pages(port)
+        self._pages = Surface(port, build_pages(port))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = HOT.get(scope["path"]) if scope["method"] == "POST" else None

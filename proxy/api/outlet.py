@@ -11,10 +11,11 @@ class Outlet:
     """Implements flow's `Client`. When the client leaves, or a drain cuts, the task that serves it is cancelled: every
     await of the request ends at once, and the upstream call with it."""
 
-    __slots__ = ("_send", "_task", "cutting", "started")
+    __slots__ = ("_exchange", "_send", "_task", "cutting", "started")
 
     def __init__(self, send: Send, exchange: Exchange | None) -> None:
         self._send = send
+        self._exchange = exchange
         self._task = asyncio.current_task()
         self.cutting = False
         self.started = False
@@ -37,6 +38,13 @@ class Outlet:
         headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def abort(self) -> None:
+        """Leave the answer visibly broken off: what was sent of it cannot be completed and must not look whole."""
+        if self._exchange is not None:
+            self._exchange.on_client_gone(None)
+            self._exchange.lost()
+            self._exchange.connection.transport.abort()
 
     def _gone(self) -> None:
         if self._task is not None:

@@ -55,7 +55,7 @@ async def attempt(provider: Provider, question: Question) -> Outcome:
         response = await provider.send(question.call, question.target, question.body)
         outcome = await _first_look(response, question)
     except http.UpstreamError as error:
-        outcome = _transport_failure(error)
+        outcome = transport_failure(error)
     finally:
         if response is not None and not isinstance(outcome, Streaming):
             response.close()
@@ -110,7 +110,8 @@ def _is_stream(response: http.Response) -> bool:
     )
 
 
-def _transport_failure(error: http.UpstreamError) -> Failed:
+def transport_failure(error: http.UpstreamError) -> Failed:
+    """A failure below the level of HTTP statuses, as the retry table knows it."""
     detail, billed = type(error).__name__, error.sent
     if isinstance(error, http.HeadTimeout | http.IdleTimeout):
         return Failed(Failure.TIMEOUT, detail=detail, may_be_billed=billed)

@@ -44,6 +44,10 @@ class _Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
+class _Named(msgspec.Struct, gc=False):
+    id: msgspec.Raw = _EMPTY
+
+
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] = []
     usage: msgspec.Raw = _EMPTY
@@ -61,6 +65,8 @@ class _Answer(msgspec.Struct, gc=False):
     model: str | None = None
     service_tier: str | None = None
     status: str | None = None
+    id: msgspec.Raw = _EMPTY
+    output: msgspec.Raw = _EMPTY
 
 
 class _ResponseEvent(msgspec.Struct, gc=False):
@@ -70,6 +76,7 @@ class _ResponseEvent(msgspec.Struct, gc=False):
     error: msgspec.Raw = _EMPTY
 
 
+_named = msgspec.json.Decoder(_Named)
 _chunk = msgspec.json.Decoder(_Chunk)
 _answer = msgspec.json.Decoder(_Answer)
 _response_event = msgspec.json.Decoder(_ResponseEvent)
@@ -80,7 +87,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 @dataclass(slots=True)
 class Seen:
     """The tally of one answer. `usages` holds every usage object reported, as JSON bytes, in order; `text_bytes` is the
-    UTF-8 length of all generated text seen (an upper bound on its tokens); `error` an in-stream error object."""
+    UTF-8 length of all generated text seen (an upper bound on its tokens); `error` an in-stream error object. `answer_id` is the answer's own id, `items`
+    the output items of a finished Responses object, as JSON: who may refer to them later is a matter of tenants."""
 
     usages: list[bytes] = field(default_factory=list)
     events: int = 0
@@ -91,6 +99,8 @@ class Seen:
     service_tier: str = ""
     done: bool = False
     malformed: int = 0
+    answer_id: str = ""
+    items: bytes = b""
 
     @property
     def started(self) -> bool:
@@ -112,6 +122,7 @@ def read_whole(body: bytes) -> Seen | None:
     except _UNREADABLE:
         return None
     seen = Seen(events=1, done=True, model=answer.model or "", service_tier=answer.service_tier or "")
+    seen.answer_id, seen.items = _text(answer.id), bytes(answer.output)
     if _present(answer.usage):
         seen.usages.append(bytes(answer.usage))
     if _present(answer.error):
@@ -205,6 +216,8 @@ class StreamMeter:
     def _read_chunk(self, event: bytes, data: bytes) -> bytes | None:
         chunk = _chunk.decode(data)
         seen = self.seen
+        if seen.events == 1:
+            seen.answer_id = _text(_named.decode(data).id)
         for choice in chunk.choices:
             if choice.finish_reason:
                 seen.finish = choice.finish_reason
@@ -232,11 +245,14 @@ class StreamMeter:
             seen.text_bytes += len(bytes(parsed.delta))
         elif parsed.type == "error":
             seen.error = bytes(parsed.error) or data
+        elif parsed.type == "response.created":
+            seen.answer_id = _text(_named.decode(parsed.response).id)
         elif parsed.type in _RESPONSE_ENDS:
             answer = _answer.decode(parsed.response)
             seen.done = True
             seen.finish = _RESPONSE_FINISH.get(answer.status or "", "")
             seen.model, seen.service_tier = answer.model or "", answer.service_tier or ""
+            seen.answer_id, seen.items = _text(answer.id) or seen.answer_id, bytes(answer.output)
             if _present(answer.usage):
                 seen.usages.append(bytes(answer.usage))
             if _present(answer.error):
@@ -275,6 +291,12 @@ def _note_loose(seen: Seen, fields: dict[str, msgspec.Raw]) -> None:
 
 def _present(value: msgspec.Raw) -> bool:
     return bytes(value) not in (b"", b"null")
+
+
+def _text(value: msgspec.Raw) -> str:
+    """A JSON string as ids are: no escapes. `""` for anything else."""
+    raw = bytes(value)
+    return raw[1:-1].decode() if raw[:1] == b'"' and b"\\" not in raw else ""
 
 
 def _text_bytes(choice: _Choice) -> int:

@@ -3,6 +3,7 @@
 An OpenAI-compatible provider is spoken to directly. The body never chooses a host or a key: both come from here.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from proxy.headers import Header, upward
@@ -30,6 +31,16 @@ class Provider:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
         headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
         return await self.pool.send(b"POST", target, headers, body, self._timeouts(call))
+
+    async def relay(
+        self, call: Call, method: bytes, target: bytes, body: bytes | AsyncIterator[bytes], length: int | None
+    ) -> Response:
+        """Pass a call on as it is. `length` is that of a body still being sent, if it is known. Raises the errors of
+        `http`, and what the body raises."""
+        headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
+        if length is not None:
+            headers.append((b"content-length", b"%d" % length))
+        return await self.pool.send(method, target, headers, body, self._timeouts(call))
 
     async def list_models(self, timeout_s: float) -> bytes:
         """The body of its `GET /models`. Raises the errors of `http`, ValueError for an answer that is none."""

@@ -1,0 +1,151 @@
+"""The quieter endpoints of the data port: audio, images, files, batches, stored objects; and what is left out on purpose.
+
+They pass the same gate, keys and limits as the hot ones. A multipart body is handed on while it arrives, so its size is
+counted, not held; what is none of these endpoints goes on to the pages.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, Protocol
+
+from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
+from proxy.api.exchange import exchange_of
+from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, declared_bytes, read_body
+from proxy.api.outlet import Outlet
+from proxy.api.pages import new_id, own_headers
+from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
+from proxy.flow import House
+from proxy.incoming import Sent, wants_form
+from proxy.nouns import Asks, Call
+from proxy.passthrough import Passage, pass_through
+from proxy.surface import Match, is_known, left_out, match
+
+ROOT: Final = b"/v1"
+MAX_UPLOAD_BYTES: Final = 513 * 1024 * 1024
+"""The largest file the API takes, 512 MB, with the form around it."""
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Port(Protocol):
+    """What is needed of the data port."""
+
+    house: House
+    keys: KeyRing
+    gate: Gate
+    max_json_bytes: int
+
+    @property
+    def started(self) -> Callable[[], None]: ...
+    @property
+    def ended(self) -> Callable[[], None]: ...
+    def turned_away(self, refusal: ApiError, endpoint: str, request_id: str) -> None: ...
+
+
+class Surface:
+    """Takes the paths it knows, leaves the others to `pages`."""
+
+    def __init__(self, port: Port, pages: App) -> None:
+        self._port = port
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        found = match(scope["method"], path) if path else None
+        if found is not None:
+            await _relay(self._port, found, scope, receive, send)
+        elif refusal := _not_here(scope["method"], path):
+            await _refuse(self._port, refusal, "", new_id(), Outlet(send, exchange_of(scope)))
+        else:
+            await self._pages(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    """The path behind the API's root as it was sent, `""` for another."""
+    raw: bytes = scope["raw_path"]
+    return raw[len(ROOT) :].decode("latin-1") if raw.startswith(ROOT + b"/") else ""
+
+
+def _not_here(method: str, path: str) -> ApiError | None:
+    if path and is_known(path):
+        return MethodNotAllowed(f"Not allowed to {method} on /v1{path}.", code="method_not_supported")
+    if path and (part := left_out(path)):
+        return NotFound(
+            f"Invalid URL ({method} /v1{path}). Switchyard leaves {part} out on purpose: call the provider directly."
+        )
+    return None
+
+
+async def _relay(port: Port, found: Match, scope: Scope, receive: Receive, send: Send) -> None:
+    started_s, at = time.perf_counter(), time.time()
+    request_id, endpoint = new_id(), found.operation.endpoint
+    outlet = Outlet(send, exchange_of(scope))
+    port.started()
+    try:
+        with port.gate.enter() as ticket:
+            headers, query = scope["headers"], scope["query_string"]
+            caller = port.keys.identify(authorization_of(headers), at)
+            allow_endpoint(caller, endpoint)
+            kind = next((value for name, value in headers if name == b"content-type"), b"")
+            upload = _sent(scope, receive, kind) if wants_form(found.operation, kind) else None
+            raw = b"" if upload else await _read(port, found, scope, receive, ticket)
+            call = Call(
+                id=request_id,
+                endpoint=endpoint,
+                target=scope["raw_path"][len(ROOT) :] + (b"?" + query if query else b""),
+                raw=raw,
+                headers=headers,
+                asks=Asks(),
+                at=at,
+                started_s=started_s,
+            )
+            passage = Passage(call, found, query.decode("latin-1"), upload)
+            await pass_through(passage, caller, outlet, port.house)
+    except ApiError as refusal:
+        await _refuse(port, refusal, endpoint.value, request_id, outlet)
+    except ClientGone:
+        return
+    except asyncio.CancelledError:
+        if not outlet.cutting or outlet.started:
+            raise
+        gone = UpstreamUnavailable("The proxy is shutting down.", retry_after_s=1)
+        await _refuse(port, gone, endpoint.value, request_id, outlet)
+    finally:
+        port.ended()
+
+
+async def _read(port: Port, found: Match, scope: Scope, receive: Receive, ticket: Ticket) -> bytes:
+    body = await read_body(scope, receive, port.max_json_bytes, ticket)
+    return body if found.operation.method == "POST" else b""
+
+
+def _sent(scope: Scope, receive: Receive, kind: bytes) -> Sent:
+    declared = declared_bytes(scope)
+    if declared is not None and declared > MAX_UPLOAD_BYTES:
+        raise _too_large()
+    return Sent(_pieces(receive), declared, kind)
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    total_bytes, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        total_bytes += len(piece)
+        if total_bytes > MAX_UPLOAD_BYTES:
+            raise _too_large()
+        more = message.get("more_body", False)
+        if piece:
+            yield piece
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than the {MAX_UPLOAD_BYTES} bytes accepted here.")
+
+
+async def _refuse(port: Port, refusal: ApiError, endpoint: str, request_id: str, outlet: Outlet) -> None:
+    port.turned_away(refusal, endpoint, request_id)
+    await outlet.whole(refusal.status, own_headers(refusal, request_id), refusal.body())
