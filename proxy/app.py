@@ -41,7 +41,7 @@ from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.http import HttpPool, Origin, Timeouts
-from proxy.upstreams.providers import Provider
+from proxy.upstreams.providers import HttpProvider, Provider
 from proxy.watch import ModelWatch
 
 
@@ -264,7 +264,7 @@ def _origin(settings: ProviderSettings) -> Origin:
 
 def _provider(name: str, settings: ProviderSettings, pool: HttpPool, *, passthrough: bool) -> Provider:
     waits = settings.timeouts
-    return Provider(
+    return HttpProvider(
         name=name,
         pool=pool,
         timeouts=Timeouts(connect_s=waits.connect_s, first_byte_s=waits.first_byte_s, idle_s=waits.idle_s),

@@ -185,8 +185,6 @@ class Yard:
         translation = self._translated(target, row, errand)
         if translation.excluded:
             return Found(why=translation.excluded)
-        if translation.emulate.fan_out > 1 and request.stream:
-            return Found(why="it cannot stream several answers (n) at once")
         effort = _effort(row, request, target)
         shared = Candidate(
             model=row.name,

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from proxy.aftercare import Aftercare
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
+from proxy.fanout import attempt_parts
 from proxy.headers import Header, downward
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
@@ -160,7 +161,10 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
         recall=partial(_recall, house, trace.caller.key_id, candidate.model),
     )
     trace.sending(house.clock())
-    outcome = await attempt(provider, question)
+    if candidate.fan_out > 1:
+        outcome = await attempt_parts(provider, question, candidate.fan_out, house.tasks)
+    else:
+        outcome = await attempt(provider, question)
     trace.heard(house.clock())
     failure = outcome.failure if isinstance(outcome, Failed) else None
     state = house.breakers.note(candidate, failure, house.clock())
@@ -174,6 +178,7 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
             trace.seen, trace.status = stream.seen, response.status
         case Failed():
             trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+            trace.seen = outcome.seen
     house.tenants.answered(trace)
     return outcome
 

@@ -10,7 +10,7 @@ from proxy.headers import Header
 from proxy.nouns import Call, Endpoint
 from proxy.reshape import Shape, Stream, Whole
 from proxy.upstreams import http
-from proxy.upstreams.providers import Provider
+from proxy.upstreams.providers import Incoming, Provider
 from proxy.upstreams.refusals import Failed, error_code, retry_after_s
 from proxy.upstreams.retry import Failure, classify
 
@@ -39,7 +39,7 @@ class Answered:
 class Streaming:
     """A stream that goes on being read. `first` is what was read to look at its first event, ready to be sent on."""
 
-    response: http.Response
+    response: Incoming
     stream: Stream
     first: bytes
 
@@ -49,7 +49,7 @@ Outcome = Answered | Streaming | Failed
 
 async def attempt(provider: Provider, question: Question) -> Outcome:
     """Send once. The response is closed unless a stream goes on being read; cancellation closes it too."""
-    response: http.Response | None = None
+    response: Incoming | None = None
     outcome: Outcome | None = None
     try:
         response = await provider.send(question.call, question.target, question.body)
@@ -62,7 +62,7 @@ async def attempt(provider: Provider, question: Question) -> Outcome:
     return outcome
 
 
-async def _first_look(response: http.Response, question: Question) -> Outcome:
+async def _first_look(response: Incoming, question: Question) -> Outcome:
     shape = question.shape
     if response.status >= 400:
         return await _read_refusal(response, shape)
@@ -78,7 +78,7 @@ async def _first_look(response: http.Response, question: Question) -> Outcome:
     return Answered(response.headers, whole)
 
 
-async def _read_refusal(response: http.Response, shape: Shape) -> Failed:
+async def _read_refusal(response: Incoming, shape: Shape) -> Failed:
     headers = tuple(response.headers)
     body = shape.refusal(await response.read_all(MAX_ANSWER_BYTES))
     code = error_code(body) or ""
@@ -86,7 +86,7 @@ async def _read_refusal(response: http.Response, shape: Shape) -> Failed:
     return Failed(failure, response.status, headers, body, code, retry_after_s(headers))
 
 
-async def _peek(response: http.Response, shape: Shape) -> Streaming | Failed:
+async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
     """Read until the first event: an error there, or an end without any, is a failure nobody has seen yet."""
     stream, first = shape.stream(), []
     while not stream.seen.started:
@@ -104,7 +104,7 @@ async def _peek(response: http.Response, shape: Shape) -> Streaming | Failed:
     return Streaming(response, stream, b"".join(first))
 
 
-def _is_stream(response: http.Response) -> bool:
+def _is_stream(response: Incoming) -> bool:
     return any(
         name == b"content-type" and value.startswith(b"text/event-stream") for name, value in response.headers
     )

@@ -87,7 +87,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 @dataclass(slots=True)
 class Seen:
     """The tally of one answer. `usages` holds every usage object reported, as JSON bytes, in order; `text_bytes` is the
-    UTF-8 length of all generated text seen (an upper bound on its tokens); `error` an in-stream error object. `answer_id` is the answer's own id, `items`
+    UTF-8 length of all generated text seen (an upper bound on its tokens); `error` an in-stream error object; `open_parts`
+    how many of several merged answers are still being written. `answer_id` is the answer's own id, `items`
     the output items of a finished Responses object, as JSON: who may refer to them later is a matter of tenants."""
 
     usages: list[bytes] = field(default_factory=list)
@@ -101,6 +102,7 @@ class Seen:
     malformed: int = 0
     answer_id: str = ""
     items: bytes = b""
+    open_parts: int = 0
 
     @property
     def started(self) -> bool:
@@ -110,7 +112,7 @@ class Seen:
     @property
     def complete(self) -> bool:
         """Whether the stream said that it was over; a stream that just stops is a broken one."""
-        return self.done or bool(self.finish)
+        return not self.open_parts and (self.done or bool(self.finish))
 
 
 def read_whole(body: bytes) -> Seen | None:

@@ -1,10 +1,13 @@
 """A provider: where it is, what it is sent, and with whose key.
 
-An OpenAI-compatible provider is spoken to directly. The body never chooses a host or a key: both come from here.
+`Provider` is what the rest of the house sees; the three kinds are `HttpProvider` (any OpenAI-compatible server, spoken to
+directly), `azure.AzureProvider` and `litellm_adapter.LitellmProvider`. The body never chooses a host or a key: both come
+from here.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.headers import Header, upward
 from proxy.nouns import Call
@@ -13,9 +16,49 @@ from proxy.upstreams.http import HttpPool, Response, Timeouts
 _MOST_LIST_BYTES = 8 * 1024 * 1024
 
 
+class Incoming(Protocol):
+    """An answer while it arrives; read by one task at a time. What it raises are the errors of `http`."""
+
+    status: int
+    headers: list[Header]
+
+    async def read_chunk(self) -> bytes:
+        """What arrived since the last call, b"" at the end."""
+
+    async def read_all(self, limit_bytes: int) -> bytes:
+        """The whole body. Raises BodyTooLarge past the limit."""
+
+    def close(self) -> None:
+        """Done with it, whatever is still to come. Never waits; may be called again."""
+
+
+class Provider(Protocol):
+    """One configured provider. `passthrough`: the caller's key goes up instead of ours. `stream_usage`: whether it may be
+    asked for usage in streams."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def passthrough(self) -> bool: ...
+    @property
+    def stream_usage(self) -> bool: ...
+
+    async def send(self, call: Call, target: bytes, body: bytes) -> Incoming:
+        """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
+
+    async def relay(
+        self, call: Call, method: bytes, target: bytes, body: bytes | AsyncIterator[bytes], length: int | None
+    ) -> Response:
+        """Pass a call on as it is; a body that is streamed may have a known `length`. Raises NotFound where the provider
+        has no such endpoints, the errors of `http`, and what the body raises."""
+
+    async def list_models(self, timeout_s: float) -> bytes:
+        """The body of its `GET /models`. Raises the errors of `http`, ValueError for an answer that is none."""
+
+
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """One configured provider. `own_headers` carry our credentials; empty in passthrough mode, where the caller's go up.
+class HttpProvider:
+    """An OpenAI-compatible provider. `own_headers` carry our credentials; empty in passthrough mode, where the caller's go up.
 
     `stream_usage` is whether it may be asked for usage in streams (some compatible servers refuse `stream_options`).
     """

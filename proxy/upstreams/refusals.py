@@ -11,6 +11,7 @@ import msgspec
 from proxy.errors import envelope
 from proxy.headers import Header
 from proxy.nouns import Endpoint
+from proxy.upstreams.meter import Seen
 from proxy.upstreams.retry import Failure
 
 _JSON: Header = (b"content-type", b"application/json")
@@ -33,7 +34,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 @dataclass(frozen=True, slots=True)
 class Failed:
     """One attempt that gave no answer. `status` is 0 when upstream said nothing; `code` is OpenAI's, `""` for none.
-    `may_be_billed`: the provider got the request and may have worked on it."""
+    `may_be_billed`: the provider got the request and may have worked on it; `seen` is the bill as far as it is known."""
 
     failure: Failure
     status: int = 0
@@ -43,6 +44,7 @@ class Failed:
     retry_after_s: float | None = None
     detail: str = ""
     may_be_billed: bool = False
+    seen: Seen | None = None
 
     @property
     def name(self) -> str:
