@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import town
-from wire import Line, ask, asking, written
+from wire import Line, ask, asking, posts, written
 
 GRACE_S = 2
 CONFIG = f"server: {{drain_seconds: {GRACE_S}}}\n"
@@ -68,7 +68,7 @@ def ending(_upstream):
         half = Line(door.port)
         half.send(written("POST", "/v1/chat/completions", headers={"content-length": "1000"}) + b'{"model"')
         waiting = len(lines)
-        town_wait(lambda: len(_upstream.calls()) == waiting)
+        town_wait(lambda: len(posts(_upstream)) == waiting)
         # The streams are open on this side too before the signal comes.
         for key, line in lines.items():
             if key[0] != "whole":

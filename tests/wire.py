@@ -146,3 +146,8 @@ def asking(said: str = "hi", **fields) -> dict:
 
 def bearer(key: str) -> dict:
     return {"authorization": f"Bearer {key}"}
+
+
+def posts(sandbox) -> list:
+    """The calls callers made; the proxy itself asks for the list of models now and then."""
+    return [call for call in sandbox.calls() if call["method"] == "POST"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import town
-from wire import ask, asking, bearer, chat
+from wire import ask, asking, bearer, chat, posts
 
 from proxy.api import auth
 from proxy.api.auth import Key, KeyRing
@@ -33,7 +33,7 @@ def test_unknown_and_malformed_keys_are_the_same_401(keyed, upstream, authorizat
         "param": None,
         "code": "invalid_api_key",
     }
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_no_key_is_openais_401_without_a_code(keyed, upstream, headers):
     assert answer.status == 401
     assert answer.error["code"] is None
     assert answer.error["message"].startswith("You didn't provide an API key.")
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 def test_an_expired_key_is_refused_and_says_so(keyed, keys, upstream):
@@ -54,7 +54,7 @@ def test_an_expired_key_is_refused_and_says_so(keyed, keys, upstream):
     answer = chat(keyed.port, headers=bearer(keys["expired"]))
     assert answer.status == 401
     assert answer.error["message"] == "This API key has expired."
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 def test_two_authorization_headers_are_refused(keyed, keys, upstream):
@@ -62,15 +62,15 @@ def test_two_authorization_headers_are_refused(keyed, keys, upstream):
     headers = {"authorization": f"Bearer {keys['full']}", "Authorization": "Bearer sk-other"}
     assert chat(keyed.port, headers=headers).status == 401
     assert ask(keyed.port, "GET", "/v1/models", headers=headers).status == 401
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 def test_a_good_key_is_served_with_our_credentials(keyed, keys, upstream):
     """The scheme's case does not matter; upstream sees the proxy's key, never the caller's."""
     for scheme in ("Bearer", "bearer", "BEARER"):
         assert chat(keyed.port, headers={"authorization": f"{scheme} {keys['full']}"}).status == 200
-    assert {call["key"] for call in upstream.calls()} == {town.PROVIDER_KEY}
-    assert keys["full"] not in str(upstream.calls())
+    assert {call["key"] for call in posts(upstream)} == {town.PROVIDER_KEY}
+    assert keys["full"] not in str(posts(upstream))
 
 
 def test_a_key_limited_to_endpoints_is_refused_elsewhere(keyed, keys, upstream):
@@ -79,7 +79,7 @@ def test_a_key_limited_to_endpoints_is_refused_elsewhere(keyed, keys, upstream):
     answer = ask(keyed.port, "POST", "/v1/embeddings", body, bearer(keys["narrow"]))
     assert answer.status == 403
     assert answer.error["code"] == "endpoint_not_allowed"
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 def test_a_key_limited_to_models_is_refused_others(keyed, keys, upstream):
@@ -87,7 +87,7 @@ def test_a_key_limited_to_models_is_refused_others(keyed, keys, upstream):
     refused = chat(keyed.port, headers=bearer(keys["narrow"]), model="gpt-4.1")
     assert refused.status == 403
     assert refused.error["code"] == "model_not_allowed"
-    assert upstream.calls() == []
+    assert posts(upstream) == []
     for name in ("gpt-4.1-mini", "team-default"):
         assert chat(keyed.port, headers=bearer(keys["narrow"]), model=name).status == 200
 
@@ -132,7 +132,7 @@ def test_a_passthrough_key_goes_to_the_first_provider_as_it_came(passing, upstre
         "openai-project": "proj-mine",
     }
     assert chat(door.port, headers=mine).status == 200
-    sent = upstream.calls()[-1]["headers"]
+    sent = posts(upstream)[-1]["headers"]
     assert {name: sent.get(name) for name in mine} == mine
     assert "ours" not in str(sent)
 
@@ -141,26 +141,26 @@ def test_a_passthrough_key_goes_to_the_first_provider_as_it_came(passing, upstre
 def test_a_passthrough_key_goes_nowhere_else(passing, upstream, model):
     """Not by a deployment, not by a provider's name in the model: the key belongs to the first provider alone."""
     door, second = passing
-    before = len(second.calls())
+    before = len(posts(second))
     answer = chat(door.port, headers=bearer("sk-callers-own"), model=model)
     assert answer.status in (400, 404)
-    assert len(second.calls()) == before
+    assert len(posts(second)) == before
 
 
 def test_a_passthrough_call_never_falls_back_elsewhere(passing, upstream):
     """Also when the first provider fails."""
     door, second = passing
-    before = len(second.calls())
+    before = len(posts(second))
     answer = chat(door.port, "[[sandbox:500]] hi", bearer("sk-callers-own"))
     assert answer.status == 500
-    assert len(second.calls()) == before
+    assert len(posts(second)) == before
 
 
 def test_passthrough_needs_some_key(passing, upstream):
     """Ours must never be used for somebody who brought none."""
     door, _ = passing
     assert chat(door.port).status == 401
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 def test_the_callers_own_provider_error_is_shown_to_him(passing, upstream):

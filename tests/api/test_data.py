@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from wire import Line, ask, asking, bearer, chat, written
+from wire import Line, ask, asking, bearer, chat, posts, written
 
 LIMIT = 1024 * 1024
 PATH = "/v1/chat/completions"
@@ -33,14 +33,14 @@ def test_a_body_of_the_limit_passes_and_one_byte_more_is_413(keyed, keys, upstre
     assert (
         ask(keyed.port, "POST", PATH, padded(LIMIT), bearer(keys["full"])).status == 400
     )  # upstream: unknown field
-    assert len(upstream.calls()) == 1
+    assert len(posts(upstream)) == 1
     with Line(keyed.port) as line:
         line.send(written("POST", PATH, headers={**bearer(keys["full"]), "content-length": str(LIMIT + 1)}))
         answer = line.answer()
     assert answer.status == 413
     assert "1048576 bytes" in is_ours(answer)["message"]
     assert answer.headers["connection"] == "close"
-    assert len(upstream.calls()) == 1
+    assert len(posts(upstream)) == 1
 
 
 def test_a_chunked_body_is_counted(keyed, keys, upstream):
@@ -54,7 +54,7 @@ def test_a_chunked_body_is_counted(keyed, keys, upstream):
         with Line(keyed.port) as line:
             line.send(written("POST", PATH, headers=headers) + chunked(padded(size)))
             assert line.answer().status == status
-    assert len(upstream.calls()) == 1
+    assert len(posts(upstream)) == 1
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_too_many_headers_are_431(keyed, keys, upstream, headers):
         sender.join()
     assert answer.status == 431
     assert answer.error["type"] == "invalid_request_error"
-    assert upstream.calls() == []
+    assert posts(upstream) == []
 
 
 def test_auth_is_checked_before_the_body_is_read(keyed, keys):
@@ -95,7 +95,7 @@ def test_a_full_house_is_503_with_retry_after(keyed, keys, upstream):
     try:
         for line in inside:
             line.send(written("POST", PATH, body, bearer(keys["full"])))
-        wait_until(lambda: len(upstream.calls()) == 6)
+        wait_until(lambda: len(posts(upstream)) == 6)
         answer = chat(keyed.port, headers=bearer(keys["full"]))
         assert answer.status == 503
         assert answer.headers["retry-after"] == "1"
@@ -126,7 +126,7 @@ def test_requests_in_flight_are_shown(keyed, keys, admin_key, upstream):
     body = json.dumps(asking("[[sandbox:hang]] hi")).encode()
     with Line(keyed.port) as line:
         line.send(written("POST", PATH, body, bearer(keys["full"])))
-        wait_until(upstream.calls)
+        wait_until(lambda: posts(upstream))
         assert in_flight(keyed, admin_key) == 1
     wait_until(lambda: in_flight(keyed, admin_key) == 0)
 

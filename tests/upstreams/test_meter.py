@@ -1,5 +1,6 @@
 """The meter: whatever upstream sends passes as it came, what only we asked for is taken out, and nothing is missed."""
 
+import itertools
 import json
 import random
 import re
@@ -7,49 +8,17 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mangling import DONE, HEAD, PLAIN, RESPONSE, USAGE, asked, chunk, event, mangled, named, unasked
 
 from proxy.nouns import Endpoint
 from proxy.upstreams.meter import MAX_EVENT_BYTES, StreamMeter, read_whole
-
-USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
-HEAD = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion.chunk",
-    "created": 1,
-    "model": "gpt-4.1-mini-2025-04-14",
-}
-
-
-def chunk(delta=None, finish=None, **fields):
-    choices = [{"index": 0, "delta": delta or {}, "logprobs": None, "finish_reason": finish}]
-    return {**HEAD, "choices": choices, **fields}
-
-
-def event(value, *, compact=True):
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":") if compact else (", ", ": "))
-    return b"data: " + text.encode() + b"\n\n"
-
-
-DONE = b"data: [DONE]\n\n"
-PLAIN = [chunk({"role": "assistant", "content": ""}), chunk({"content": "Grüße "}), chunk({"content": "日本 🚂"}), chunk({}, "stop")]  # fmt: skip
-
-
-def asked(chunks):
-    """The stream as it comes when usage was asked for."""
-    last = {**HEAD, "choices": [], "usage": USAGE}
-    return b"".join(event({**one, "usage": None}) for one in chunks) + event(last) + DONE
-
-
-def unasked(chunks):
-    """The same stream when it was not."""
-    return b"".join(map(event, chunks)) + DONE
 
 
 def run(stream, cuts=(), *, strip=True, endpoint=Endpoint.CHAT):
     """(meter, bytes relayed) of a stream that arrives in pieces."""
     meter = StreamMeter(endpoint, strip_usage=strip)
     marks = [0, *sorted(cuts), len(stream)]
-    out = [meter.feed(stream[a:b]) for a, b in zip(marks, marks[1:], strict=False) if b > a]
+    out = [meter.feed(stream[a:b]) for a, b in itertools.pairwise(marks) if b > a]
     return meter, b"".join([*out, meter.finish()])
 
 
@@ -245,15 +214,6 @@ def test_text_is_counted_in_bytes_of_utf8():
     assert meter.seen.events == 4
 
 
-RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-4.1-mini-2025-04-14", "service_tier": "default",
-            "output": [], "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}}  # fmt: skip
-
-
-def named(kind, **fields):
-    value = json.dumps({"type": kind, "sequence_number": 1, **fields}, separators=(",", ":"))
-    return f"event: {kind}\ndata: {value}\n\n".encode()
-
-
 @pytest.mark.parametrize(
     ("status", "finish"),
     [("completed", "stop"), ("incomplete", "length"), ("failed", "error"), ("cancelled", "stop")],
@@ -266,7 +226,7 @@ def test_a_responses_stream_tells_at_its_end(status, finish):
         + named(f"response.{status}", response={**RESPONSE, "status": status})
     )
     for strip in (True, False):
-        for cuts in ([], [at for at in range(5, len(stream), 11)]):
+        for cuts in ([], list(range(5, len(stream), 11))):
             meter, out = run(stream, cuts, strip=strip, endpoint=Endpoint.RESPONSES)
             assert out == stream
             assert json.loads(meter.seen.usages[-1]) == RESPONSE["usage"]
@@ -337,42 +297,12 @@ def test_only_what_we_asked_for_is_taken_out(drawn):
     assert run(stream, cuts, strip=False)[1] == stream
 
 
-def mangled(rng):
-    """A good stream, spoiled: bytes flipped, pieces lost, doubled or moved, line ends changed, UTF-8 split."""
-    stream = bytearray(
-        rng.choice([asked(PLAIN), unasked(PLAIN), named("response.completed", response=RESPONSE)])
-    )
-    for _ in range(rng.randrange(1, 8)):
-        at = rng.randrange(len(stream))
-        match rng.randrange(7):
-            case 0:
-                stream[at] ^= 1 << rng.randrange(8)
-            case 1:
-                del stream[at : at + rng.randrange(1, 40)]
-            case 2:
-                stream[at:at] = stream[at : at + rng.randrange(40)]
-            case 3:
-                stream[at:at] = rng.choice(
-                    [b"\r", b"\n", b"\r\n", b"\0", b"\xff", b": c\n", b"\xef\xbb\xbf", b"data:"]
-                )
-            case 4:
-                stream[at:at] = rng.choice(
-                    [b"{", b"[" * 2000, b'"', b"}", b"null", b"1e999", b'{"usage":1}', b'"usage":[]']
-                )
-            case 5:
-                del stream[at:]
-            case 6:
-                stream = bytearray(bytes(stream).replace(b"\n", rng.choice([b"\r\n", b"\r"])))
-        stream = stream or bytearray(b"x")
-    return bytes(stream)
-
-
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.chaos)])
 def test_mangled_streams_pass_without_a_fall(count):
     """Byte-exact when nothing is taken out; otherwise no exception, and the same bytes however they are cut."""
     for seed in range(count):
         rng = random.Random(seed)
-        stream = mangled(rng)
+        stream = mangled(seed)
         endpoint = rng.choice([Endpoint.CHAT, Endpoint.RESPONSES])
         cuts = sorted(rng.randrange(len(stream) + 1) for _ in range(rng.randrange(6)))
         assert run(stream, cuts, strip=False, endpoint=endpoint)[1] == stream, seed
