@@ -29,7 +29,7 @@ from proxy.store.epoch import Epoch
 from proxy.store.journal import Journal
 from proxy.store.openholds import OpenHolds, Standings
 from proxy.store.outage import Allowances
-from proxy.store.ports import Grant, HoldRequest, Settlement, Standing
+from proxy.store.ports import Grant, HoldRequest, Settlement
 from proxy.store.scripts import HOLD, RELEASE, RENEW
 from proxy.store.snapshot import known_epoch
 from proxy.store.taking import Taking, taking
@@ -87,7 +87,9 @@ class Ledger:
         """
         hold_id = self._id_at(request.at)
         if not request.counters:
-            return self._grant(Hold(hold_id, request.size.amount_nano, (), 0.0), request)
+            hold = Hold(hold_id, request.size.amount_nano, (), 0.0)
+            self._open.add(hold)
+            return Grant(hold, request.size)
         if self._epoch.lost:
             return self._blind(request, hold_id, refusals.lost())
         if not self._epoch.name:
@@ -192,7 +194,8 @@ class Ledger:
             self._standings.learn(standings, self._now_s())
             counters = attempt.counters_used(bool(reply[4]))
             hold = Hold(attempt.hold_id, reply[3], counters, reply[2] / 1000 + self._options.lease_s)
-            return self._grant(hold, attempt.request, standings)
+            self._open.add(hold, taken=attempt)
+            return Grant(hold, granted(attempt.request.size, hold.amount_nano), standings)
         if reply[0] == b"no":
             standing, refusal = attempt.refusal(reply, self._now_s())
             self._standings.learn([standing], self._now_s())
@@ -201,10 +204,6 @@ class Ledger:
             self._epoch.lost = True
             raise refusals.lost()
         raise refusals.away()
-
-    def _grant(self, hold: Hold, request: HoldRequest, standings: tuple[Standing, ...] = ()) -> Grant:
-        self._open.add(hold)
-        return Grant(hold, granted(request.size, hold.amount_nano), standings)
 
     def _blind(self, request: HoldRequest, hold_id: str, refusal: ApiError) -> Grant:
         """Without Redis: on the allowance of the budgets, freely where only rates are counted, or not at all."""
@@ -217,7 +216,7 @@ class Ledger:
         counters = taking(request, hold_id, self._window).names
         # An id of its own: the one that Redis may have seen is being released.
         hold = Hold(self._id_at(request.at), amount, counters, 0.0)
-        self._open.add(hold, unseen=budgets, counted=False)
+        self._open.add(hold, unseen=budgets)
         return Grant(hold, granted(request.size, amount))
 
     def _id_at(self, at: float) -> str:
@@ -255,11 +254,21 @@ class Ledger:
             await asyncio.sleep(_TICK_S)
 
     async def _look(self) -> None:
-        """Check the epoch; after a rebuild, enter again what the snapshot did not have."""
+        """Check the epoch; after a rebuild, hold again what is open and enter again what the snapshot did not have."""
+        before = self._epoch.name
         with suppress(StoreAway):
             again = await self._epoch.look(self._bulk)
+            if before and self._epoch.name != before:
+                await self._hold_again()
             for start in range(0, len(again), BATCH):
                 await enter(self._bulk, self._epoch, again[start : start + BATCH])
+
+    async def _hold_again(self) -> None:
+        """What was granted is not refused now; a window that is over needs no hold, its late bill still enters it."""
+        options = self._options
+        for taken in self._open.taken():
+            words = taken.words(self._epoch.name, 0, options.lease_s, options.most_new_users, unlimited=True)
+            await self._bulk.script(HOLD, taken.keys(self._now_s()), words)
 
     async def _send_releases(self) -> None:
         for hold_id, counters in list(self._open.releases.items()):

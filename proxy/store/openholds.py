@@ -8,17 +8,19 @@ from typing import Final
 from proxy.budgets.scopes import Counter
 from proxy.nouns import Hold
 from proxy.store.ports import Standing
+from proxy.store.taking import Taking
 
 _MOST_STANDINGS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """`unseen`: the budgets on whose allowance it was granted while Redis was away."""
+    """`unseen`: the budgets on whose allowance it was granted while Redis was away. `taken`: how Redis was asked for it,
+    None when Redis does not know it."""
 
     hold: Hold
     unseen: tuple[str, ...]
-    counted: bool
+    taken: Taking | None
 
 
 class OpenHolds:
@@ -33,9 +35,9 @@ class OpenHolds:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, hold: Hold, *, unseen: tuple[str, ...] = (), counted: bool = True) -> None:
-        """A hold was granted; `counted` False when Redis does not know it."""
-        self._open[hold.id] = _Open(hold, unseen, counted and bool(hold.counters))
+    def add(self, hold: Hold, *, unseen: tuple[str, ...] = (), taken: Taking | None = None) -> None:
+        """A hold was granted."""
+        self._open[hold.id] = _Open(hold, unseen, taken)
         self._idle.clear()
 
     def close(self, hold: Hold) -> tuple[str, ...]:
@@ -47,7 +49,15 @@ class OpenHolds:
 
     def leased(self) -> list[str]:
         """Ids whose leases must be renewed."""
-        return [hold_id for hold_id, each in self._open.items() if each.counted]
+        return [hold_id for hold_id, each in self._open.items() if each.taken is not None]
+
+    def taken(self) -> list[Taking]:
+        """What Redis must hold for this process, each for what it was granted."""
+        return [
+            each.taken.granted(each.hold.amount_nano)
+            for each in self._open.values()
+            if each.taken is not None
+        ]
 
     async def drained(self) -> None:
         """Wait until none is open."""

@@ -1,8 +1,9 @@
 """Copies of the money counters on disk, so that budgets survive a Redis that loses its data.
 
 The parent writes one every few seconds, atomically: the epoch, the seq it was taken at and every live counter. `rebuild`
-raises the counters of a Redis that has lost them to the snapshot and begins a new epoch; workers then enter again what they
-entered after it. Bound on the loss: what was spent after the snapshot by processes that died before they could repeat it.
+raises the counters of a Redis that has lost them to the snapshot and begins a new epoch; workers then hold again what is
+open and enter again what they entered after it. Bound on the loss: what was spent after the snapshot by processes that died
+before they could repeat it, at most what they spent in the five seconds between two snapshots.
 """
 
 import os

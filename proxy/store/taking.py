@@ -1,9 +1,10 @@
 """Calls of `hold_v1` as words, and its answers as grants or refusals. Pure: the ledger sends and waits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Counter
 from proxy.budgets.windows import Window
 from proxy.errors import ApiError
@@ -14,6 +15,7 @@ from proxy.store.ports import HoldRequest, Standing
 _DAY_S: Final = 86_400
 _KIND_WORDS: Final = {"money": "m", "user": "u", "requests": "r", "tokens": "t", "concurrent": "c"}
 _SEPARATOR: Final = "\x1f"
+_NO_LIMIT: Final = 2**53 - 1
 LABEL_FIELDS: Final = (
     "request_id",
     "attempt",
@@ -47,8 +49,10 @@ class Taking:
         head = [keys.META, keys.OPEN, keys.hold(self.hold_id), keys.done(self.hold_id), keys.LIVE, users]
         return [*head, *self.names, *self.shared]
 
-    def words(self, epoch: str, seq: int, lease_s: float, most_new_users: int) -> list[Word]:
-        """ARGV of hold_v1."""
+    def words(
+        self, epoch: str, seq: int, lease_s: float, most_new_users: int, *, unlimited: bool = False
+    ) -> list[Word]:
+        """ARGV of hold_v1; `unlimited` for what was granted before and must not be refused now."""
         request, size = self.request, self.request.size
         words: list[Word] = [
             self.hold_id,
@@ -65,8 +69,13 @@ class Taking:
             len(self.windows),
         ]
         for counter, window in zip(request.counters, self.windows, strict=True):
-            words += (_KIND_WORDS[counter.kind], _limit(counter, request), window.start, window.end)
+            limit = _NO_LIMIT if unlimited else _limit(counter, request)
+            words += (_KIND_WORDS[counter.kind], limit, window.start, window.end)
         return words
+
+    def granted(self, amount_nano: int) -> "Taking":
+        """The same attempt for exactly what it was granted."""
+        return replace(self, request=replace(self.request, size=HoldSize(amount_nano, None, amount_nano)))
 
     def counters_used(self, in_shared_bucket: bool) -> tuple[str, ...]:
         """The keys the hold is in."""

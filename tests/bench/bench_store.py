@@ -80,7 +80,7 @@ async def measure(server, directory, requests, concurrency):
 
 async def memory(server, directory, pipe, requests):
     """Bytes per settled request: the ids that are kept, apart from the tail (which is trimmed after the rollup)."""
-    await pipe.call("FLUSHALL")
+    await pipe.call("FLUSHALL", "SYNC")
     async with running(make_ledger(server.url, Path(directory))) as ledger:
         await ledger.start()
         before = await used(pipe)
