@@ -39,6 +39,10 @@ class StoreAway(Exception):
     """Redis did not answer in time, or cannot be reached. What was sent may have been done."""
 
 
+class StoreUnsent(StoreAway):
+    """The call was never sent: whatever it was to do was certainly not done."""
+
+
 class StoreRefused(StoreAway):
     """Redis answered, with a refusal: out of memory, read-only since a failover, no permission. Nothing was done."""
 
@@ -92,7 +96,7 @@ class Pipe:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
         if self.breaker.is_open:
-            answer.set_exception(StoreAway("Redis has not been answering"))
+            answer.set_exception(StoreUnsent("Redis has not been answering"))
             return answer
         self._queue.append(_Call(commands, answer, script))
         self._wake.set()
@@ -111,12 +115,13 @@ class Pipe:
                     batch, self._queue = self._queue[:_MOST_AT_ONCE], self._queue[_MOST_AT_ONCE:]
                     await self._exchange(batch)
         finally:
-            _fail(self._queue)
+            _fail(self._queue, StoreUnsent)
             await self._drop()
 
     async def _exchange(self, batch: list[_Call]) -> None:
         """Send a batch and hand out its answers. Every future of it is done afterwards, whatever happens."""
         unanswered = list(reversed(batch))
+        fault: type[StoreAway] = StoreUnsent
         loop = asyncio.get_running_loop()
         limit = asyncio.timeout(None)
         alarm = loop.call_later(self._timeout_s, _too_late, limit, loop.time() + self._timeout_s)
@@ -124,6 +129,7 @@ class Pipe:
             async with limit:
                 connection = await self._connected()
                 packed = b"".join([pack_command(words) for call in batch for words in call.commands])  # type: ignore[arg-type]
+                fault = StoreAway
                 await connection.send_packed_command(packed, check_health=False)
                 while unanswered:
                     for _ in unanswered[-1].commands:
@@ -133,12 +139,12 @@ class Pipe:
         except (RedisError, OSError, EOFError) as error:
             await self._drop()
             self.breaker.failed()
-            _fail(unanswered)
+            _fail(unanswered, fault)
             if self.breaker.is_open or isinstance(error, TimeoutError | RedisTimeoutError):
-                _fail(self._queue)
+                _fail(self._queue, StoreUnsent)
         except asyncio.CancelledError:
             await self._drop()
-            _fail(unanswered)
+            _fail(unanswered, fault)
             raise
         finally:
             alarm.cancel()
@@ -199,11 +205,11 @@ def _nobody() -> asyncio.Future[Any]:
     return answer
 
 
-def _fail(calls: list[_Call]) -> None:
+def _fail(calls: list[_Call], fault: type[StoreAway]) -> None:
     while calls:
         call = calls.pop()
         if not call.answer.done():
-            call.answer.set_exception(StoreAway("Redis did not answer in time"))
+            call.answer.set_exception(fault("Redis did not answer in time"))
 
 
 @asynccontextmanager

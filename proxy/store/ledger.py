@@ -24,7 +24,7 @@ from proxy.budgets.windows import Window, Windows
 from proxy.errors import ApiError
 from proxy.nouns import Hold, LedgerRow
 from proxy.store import keys, refusals
-from proxy.store.client import Pipe, StoreAway, Word, meanwhile
+from proxy.store.client import Pipe, StoreAway, StoreRefused, StoreUnsent, Word, meanwhile
 from proxy.store.epoch import Epoch
 from proxy.store.journal import Journal
 from proxy.store.openholds import OpenHolds, Standings
@@ -179,6 +179,8 @@ class Ledger:
             )
             try:
                 reply = await self._hot.script(HOLD, attempt.keys(self._now_s()), words)
+            except (StoreUnsent, StoreRefused):
+                raise
             except (StoreAway, asyncio.CancelledError):
                 # It may have been taken, or may yet be: released by id, whichever comes first.
                 self._open.releases[hold_id] = (*attempt.names, *attempt.shared)
@@ -271,11 +273,18 @@ class Ledger:
             await self._bulk.script(HOLD, taken.keys(self._now_s()), words)
 
     async def _send_releases(self) -> None:
-        for hold_id, counters in list(self._open.releases.items()):
-            names = [keys.OPEN, keys.done(hold_id), keys.hold(hold_id), *counters]
-            if not await _quietly(self._bulk.script(RELEASE, names, [hold_id, keys.IDS_KEPT_S])):
+        waiting = list(self._open.releases.items())
+        for start in range(0, len(waiting), BATCH):
+            some = waiting[start : start + BATCH]
+            if not all(await asyncio.gather(*[self._released(*each) for each in some])):
                 return
-            self._open.releases.pop(hold_id, None)
+
+    async def _released(self, hold_id: str, counters: tuple[str, ...]) -> bool:
+        names = [keys.OPEN, keys.done(hold_id), keys.hold(hold_id), *counters]
+        if not await _quietly(self._bulk.script(RELEASE, names, [hold_id, keys.IDS_KEPT_S])):
+            return False
+        self._open.releases.pop(hold_id, None)
+        return True
 
 
 async def _quietly(answer: "asyncio.Future[Any]") -> bool:

@@ -60,7 +60,7 @@ MUTANTS = (
     Mutant(
         "a call that was not answered is sent again",
         "proxy/store/client.py",
-        "            _fail(unanswered)\n            if self.breaker.is_open or isinstance(error, TimeoutError | RedisTimeoutError):",
+        "            _fail(unanswered, fault)\n            if self.breaker.is_open or isinstance(error, TimeoutError | RedisTimeoutError):",
         "            self._queue[:0] = unanswered[::-1]\n            if self.breaker.is_open:",
         "tests/store/test_client.py::test_a_slow_redis_never_counts_twice",
     ),

@@ -86,6 +86,24 @@ def test_deny_refuses_with_503_and_nothing_is_held_afterwards(server, url, direc
     asyncio.run(scenario())
 
 
+def test_calls_that_were_never_sent_leave_nothing_to_give_back(server, url, directory):
+    """An hour of refusals must not fill the memory: only holds that may have been taken are released."""
+
+    async def scenario():
+        async with (
+            Toxic(socket_of(server)) as link,
+            running(make_ledger(link.url, directory, hold_timeout_s=0.1)) as ledger,
+        ):
+            link.refusing = True
+            link.reset_all()
+            for _ in range(200):
+                with pytest.raises(UpstreamUnavailable):
+                    await ledger.hold(request([money(DOLLAR)], 10))
+            assert len(ledger._open.releases) <= FAILURES_TO_OPEN
+
+    asyncio.run(scenario())
+
+
 def test_allow_spends_no_more_than_the_allowance_and_enters_it_once(server, url, directory):
     """R12: spend without Redis stops at the allowance; after the replay the ledger is the truth."""
 
