@@ -16,10 +16,11 @@ from proxy.api.outlet import Outlet
 from proxy.api.pages import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
 from proxy.flow import House
-from proxy.incoming import Sent, wants_form
 from proxy.nouns import Asks, Call
-from proxy.passthrough import Passage, pass_through
-from proxy.surface import Match, is_known, left_out, match
+from proxy.passthrough.incoming import Sent, wants_form
+from proxy.passthrough.line import pass_through
+from proxy.passthrough.passage import Passage
+from proxy.passthrough.surface import Match, is_known, left_out, match
 
 ROOT: Final = b"/v1"
 MAX_UPLOAD_BYTES: Final = 513 * 1024 * 1024

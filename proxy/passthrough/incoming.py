@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from proxy.errors import BadRequest, NotAllowed
-from proxy.forms import FormError, FormScanner, is_form
 from proxy.named import Named, named_in
 from proxy.nouns import Call, Caller
 from proxy.parse import Fields, fields_of, splice
-from proxy.surface import Body, Operation
+from proxy.passthrough.forms import FormError, FormScanner, is_form
+from proxy.passthrough.surface import Body, Operation
 
 _SEARCHED_BYTES: Final = 64 * 1024
 _SEARCHED_FOR_LIMITED_BYTES: Final = 1024 * 1024
