@@ -46,11 +46,16 @@ class Limits:
 
 
 NO_LIMITS: Final = Limits()
+_MOST_KNOWN: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Counter:
-    """One number to check and to count in. `limit` is nano-dollars, tokens or requests; `budget` is None for rates."""
+    """One number to check and to count in. `limit` is nano-dollars, tokens or requests; `budget` is None for rates.
+
+    Counters are told apart by identity: a `Book` hands out the same ones again, and whoever remembers something about
+    them finds it without comparing them field by field.
+    """
 
     id: str
     kind: Kind
@@ -114,16 +119,18 @@ def unnamed(scope: Scope, of: str, settings: AllowanceSettings) -> str:
 
 
 class Book:
-    """Every configured budget and limit, found by the object it applies to. Immutable; built once per reload.
+    """Every configured budget and limit, found by the object it applies to. Built once per reload; it only remembers
+    what it has answered, because a proxy has few callers and models for its many requests.
 
     `limits` are by key name; a budget of scope key, team or model applies where the caller's is `of`.
     """
 
-    __slots__ = ("_by_object", "_limits", "budgets")
+    __slots__ = ("_by_object", "_known", "_limits", "budgets")
 
     def __init__(self, budgets: Iterable[Budget], limits: Mapping[str, Limits]) -> None:
         self.budgets = tuple(budgets)
         self._limits = dict(limits)
+        self._known: dict[tuple[str, str, str, str, bool], tuple[Counter, ...]] = {}
         self._by_object: dict[tuple[Scope, str], tuple[Budget, ...]] = {}
         for each in self.budgets:
             place = (each.scope, each.of)
@@ -141,17 +148,24 @@ class Book:
     ) -> tuple[Counter, ...]:
         """The counters of one request, in the order in which refusals are reported. `money_only`: an attempt after the
         first of the same request, which the rates have counted already."""
-        key = caller.key_name
-        found = [] if money_only else list(self._rates(key))
-        found += self._money("key", key)
-        if user_hash and caller.trusted_users:
-            found += [
-                _counter(each, f"{key}:{user_hash}", "user") for each in self._by_object.get(("user", ""), ())
-            ]
-        found += self._money("team", caller.team)
-        found += self._money("model", model)
-        found += self._money("global", "")
-        return tuple(found)
+        user = user_hash if caller.trusted_users and ("user", "") in self._by_object else ""
+        asked = (caller.key_name, caller.team, model, user, money_only)
+        known = self._known.get(asked)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[asked] = tuple(self._counters(*asked))
+        return known
+
+    def _counters(self, key: str, team: str, model: str, user: str, money_only: bool) -> Iterator[Counter]:
+        if not money_only:
+            yield from self._rates(key)
+        yield from self._money("key", key)
+        if user:
+            yield from [_counter(each, f"{key}:{user}", "user") for each in self._by_object[("user", "")]]
+        yield from self._money("team", team)
+        yield from self._money("model", model)
+        yield from self._money("global", "")
 
     def limits_of(self, key_name: str) -> Limits:
         """A key's rates."""

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from proxy.budgets.holds import granted
 from proxy.budgets.scopes import Counter
-from proxy.budgets.windows import Window, Windows
 from proxy.errors import ApiError
 from proxy.nouns import Hold, LedgerRow
 from proxy.store import keys, refusals
@@ -32,7 +31,7 @@ from proxy.store.outage import Allowances
 from proxy.store.ports import Grant, HoldRequest, Settlement
 from proxy.store.scripts import HOLD, RELEASE, RENEW
 from proxy.store.snapshot import known_epoch
-from proxy.store.taking import Taking, taking
+from proxy.store.taking import Places, Taking
 from proxy.store.writer import BATCH, Writer, enter
 
 HOLD_TIMEOUT_S: Final = 0.25
@@ -73,7 +72,7 @@ class Ledger:
         self._epoch = Epoch(known_epoch(options.directory), new_id)
         self._writer = Writer(self._bulk, self._epoch, Journal(options.directory, new_id()))
         self._allowances = Allowances()
-        self._windows = Windows()
+        self._places = Places()
         self._skew_s = 0.0
         self._open = OpenHolds()
         self._standings = Standings()
@@ -91,13 +90,13 @@ class Ledger:
             self._open.add(hold)
             return Grant(hold, request.size)
         if self._epoch.lost:
-            return self._blind(request, hold_id, refusals.lost())
+            return self._blind(request, refusals.lost())
         if not self._epoch.name:
-            return self._blind(request, hold_id, refusals.away())
+            return self._blind(request, refusals.away())
         try:
             return await self._take(request, hold_id)
         except StoreAway:
-            return self._blind(request, hold_id, refusals.away())
+            return self._blind(request, refusals.away())
 
     def settle(self, hold: Hold | None, cost_nano: int, row: LedgerRow) -> None:
         """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold."""
@@ -173,7 +172,7 @@ class Ledger:
     async def _take(self, request: HoldRequest, hold_id: str) -> Grant:
         """One round trip; another only where a window turned, or the first reply told what time Redis has."""
         while True:
-            attempt = taking(request, hold_id, self._window)
+            attempt = Taking(request, hold_id, self._places.at(request.counters, self._now_s()))
             words = attempt.words(
                 self._epoch.name, self._epoch.seq, self._options.lease_s, self._options.most_new_users
             )
@@ -183,7 +182,7 @@ class Ledger:
                 raise
             except (StoreAway, asyncio.CancelledError):
                 # It may have been taken, or may yet be: released by id, whichever comes first.
-                self._open.releases[hold_id] = (*attempt.names, *attempt.shared)
+                self._open.releases[hold_id] = (*attempt.place.names, *attempt.place.shared)
                 raise
             self._skew_s = reply[2] / 1000 - self._wall_clock()
             if reply[0] != b"window":
@@ -192,7 +191,7 @@ class Ledger:
     def _answered(self, attempt: Taking, reply: list[Any]) -> Grant:
         if reply[0] == b"ok":
             self._epoch.saw(reply[1])
-            standings = attempt.standings(reply[5:])
+            standings = attempt.place.standings(reply[5:])
             self._standings.learn(standings, self._now_s())
             counters = attempt.counters_used(bool(reply[4]))
             hold = Hold(attempt.hold_id, reply[3], counters, reply[2] / 1000 + self._options.lease_s)
@@ -207,7 +206,7 @@ class Ledger:
             raise refusals.lost()
         raise refusals.away()
 
-    def _blind(self, request: HoldRequest, hold_id: str, refusal: ApiError) -> Grant:
+    def _blind(self, request: HoldRequest, refusal: ApiError) -> Grant:
         """Without Redis: on the allowance of the budgets, freely where only rates are counted, or not at all."""
         budgets = tuple([counter.budget.name for counter in request.counters if counter.budget is not None])
         amount: int | None = request.size.amount_nano
@@ -215,7 +214,7 @@ class Ledger:
             amount = None if self._epoch.lost else self._allowances.take(request.counters, request.size)
         if amount is None:
             raise refusal
-        counters = taking(request, hold_id, self._window).names
+        counters = self._places.at(request.counters, self._now_s()).names
         # An id of its own: the one that Redis may have seen is being released.
         hold = Hold(self._id_at(request.at), amount, counters, 0.0)
         self._open.add(hold, unseen=budgets)
@@ -224,9 +223,6 @@ class Ledger:
     def _id_at(self, at: float) -> str:
         """An id that begins with its hour, by which the store finds where its end is noted."""
         return f"{int(at // 3600):x}-{self._new_id()}"
-
-    def _window(self, counter: Counter) -> Window:
-        return self._windows.at(counter.per, counter.zone, self._now_s())
 
     def _now_s(self) -> float:
         """Redis' time, as far as known: it decides which window counts."""
@@ -269,7 +265,7 @@ class Ledger:
         """What was granted is not refused now; a window that is over needs no hold, its late bill still enters it."""
         options = self._options
         for taken in self._open.taken():
-            words = taken.words(self._epoch.name, 0, options.lease_s, options.most_new_users, unlimited=True)
+            words = taken.words(self._epoch.name, 0, options.lease_s, options.most_new_users)
             await self._bulk.script(HOLD, taken.keys(self._now_s()), words)
 
     async def _send_releases(self) -> None:

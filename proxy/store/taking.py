@@ -1,12 +1,11 @@
 """Calls of `hold_v1` as words, and its answers as grants or refusals. Pure: the ledger sends and waits."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Counter
-from proxy.budgets.windows import Window
+from proxy.budgets.windows import Window, Windows
 from proxy.errors import ApiError
 from proxy.store import keys, refusals
 from proxy.store.client import Word
@@ -16,6 +15,7 @@ _DAY_S: Final = 86_400
 _KIND_WORDS: Final = {"money": "m", "user": "u", "requests": "r", "tokens": "t", "concurrent": "c"}
 _SEPARATOR: Final = "\x1f"
 _NO_LIMIT: Final = 2**53 - 1
+_MOST_PLACES: Final = 4096
 LABEL_FIELDS: Final = (
     "request_id",
     "attempt",
@@ -33,28 +33,91 @@ LABEL_FIELDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """One attempt to take a hold: the request, its windows as believed, and the keys that follow from them."""
+class Place:
+    """Where requests with the same counters count at present: the windows, the keys that follow, and both as words.
+    Good from `start` to `end`, while none of the windows turns."""
 
-    request: HoldRequest
-    hold_id: str
+    counters: tuple[Counter, ...]
     windows: tuple[Window, ...]
     names: tuple[str, ...]
     shared: tuple[str, ...]
+    words: tuple[Word, ...]
+    start: int
+    end: int
+
+    def standings(self, numbers: list[int]) -> tuple[Standing, ...]:
+        """What a grant told about the counters; nothing when it repeated an earlier answer."""
+        if not numbers:
+            return ()
+        pairs = zip(self.counters, self.windows, strict=True)
+        return tuple(
+            [_standing(counter, window, numbers[3 * i :]) for i, (counter, window) in enumerate(pairs)]
+        )
+
+
+class Places:
+    """Remembers places: many requests have the very same counters (see `Book.counters`), and windows seldom turn."""
+
+    __slots__ = ("_known", "_windows")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Counter, ...], Place] = {}
+        self._windows = Windows()
+
+    def at(self, counters: tuple[Counter, ...], now_s: float) -> Place:
+        """The place of these counters at this time."""
+        place = self._known.get(counters)
+        if place is None or not place.start <= now_s < place.end:
+            if len(self._known) >= _MOST_PLACES:
+                self._known.clear()
+            place = self._known[counters] = self._made(counters, now_s)
+        return place
+
+    def _made(self, counters: tuple[Counter, ...], now_s: float) -> Place:
+        windows = tuple([self._windows.at(counter.per, counter.zone, now_s) for counter in counters])
+        pairs = list(zip(counters, windows, strict=True))
+        words: list[Word] = [len(counters)]
+        for counter, window in pairs:
+            words += (_KIND_WORDS[counter.kind], counter.limit, window.start, window.end)
+        return Place(
+            counters,
+            windows,
+            tuple([keys.counter(counter, window) for counter, window in pairs]),
+            tuple(
+                [keys.shared_bucket(counter, window) for counter, window in pairs if counter.kind == "user"]
+            ),
+            tuple(words),
+            max([window.start for window in windows]),
+            min([window.end for window in windows]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """One attempt to take a hold."""
+
+    request: HoldRequest
+    hold_id: str
+    place: Place
 
     def keys(self, now_s: float) -> list[str]:
         """KEYS of hold_v1."""
         day = int(now_s // _DAY_S) * _DAY_S
-        users = keys.users(self.request.caller.key_name, day)
-        head = [keys.META, keys.OPEN, keys.hold(self.hold_id), keys.done(self.hold_id), keys.LIVE, users]
-        return [*head, *self.names, *self.shared]
+        return [
+            keys.META,
+            keys.OPEN,
+            keys.hold(self.hold_id),
+            keys.done(self.hold_id),
+            keys.LIVE,
+            keys.users(self.request.caller.key_name, day),
+            *self.place.names,
+            *self.place.shared,
+        ]
 
-    def words(
-        self, epoch: str, seq: int, lease_s: float, most_new_users: int, *, unlimited: bool = False
-    ) -> list[Word]:
-        """ARGV of hold_v1; `unlimited` for what was granted before and must not be refused now."""
+    def words(self, epoch: str, seq: int, lease_s: float, most_new_users: int) -> list[Word]:
+        """ARGV of hold_v1."""
         request, size = self.request, self.request.size
-        words: list[Word] = [
+        return [
             self.hold_id,
             epoch,
             seq,
@@ -66,53 +129,32 @@ class Taking:
             most_new_users,
             request.user_hash,
             label(request),
-            len(self.windows),
+            *self.place.words,
         ]
-        for counter, window in zip(request.counters, self.windows, strict=True):
-            limit = _NO_LIMIT if unlimited else _limit(counter, request)
-            words += (_KIND_WORDS[counter.kind], limit, window.start, window.end)
-        return words
 
     def granted(self, amount_nano: int) -> "Taking":
-        """The same attempt for exactly what it was granted."""
-        return replace(self, request=replace(self.request, size=HoldSize(amount_nano, None, amount_nano)))
+        """The same attempt for exactly what it was granted, and not to be refused."""
+        size = HoldSize(amount_nano, None, amount_nano)
+        words = [_NO_LIMIT if i % 4 == 2 else word for i, word in enumerate(self.place.words)]
+        return replace(
+            self, request=replace(self.request, size=size), place=replace(self.place, words=tuple(words))
+        )
 
     def counters_used(self, in_shared_bucket: bool) -> tuple[str, ...]:
         """The keys the hold is in."""
         if not in_shared_bucket:
-            return self.names
-        shared = iter(self.shared)
-        pairs = zip(self.request.counters, self.names, strict=True)
+            return self.place.names
+        shared = iter(self.place.shared)
+        pairs = zip(self.place.counters, self.place.names, strict=True)
         return tuple([next(shared) if counter.kind == "user" else name for counter, name in pairs])
-
-    def standings(self, numbers: list[int]) -> tuple[Standing, ...]:
-        """What a grant told about its counters; nothing when it repeated an earlier answer."""
-        if not numbers:
-            return ()
-        pairs = zip(self.request.counters, self.windows, strict=True)
-        return tuple(
-            [_standing(counter, window, numbers[3 * i :]) for i, (counter, window) in enumerate(pairs)]
-        )
 
     def refusal(self, reply: list[Any], now_s: float) -> tuple[Standing, ApiError]:
         """The counter that refused, and what the caller is told."""
         index = reply[3] - 1
-        standing = _standing(self.request.counters[index], self.windows[index], reply[5:])
+        standing = _standing(self.place.counters[index], self.place.windows[index], reply[5:])
         if reply[4] == b"final":
             return standing, refusals.final(standing, self.request)
         return standing, refusals.wait(standing, self.request, now_s)
-
-
-def taking(request: HoldRequest, hold_id: str, window_of: Callable[[Counter], Window]) -> Taking:
-    """The attempt with the windows that `window_of` believes in."""
-    windows = tuple([window_of(counter) for counter in request.counters])
-    names = [keys.counter(counter, window) for counter, window in zip(request.counters, windows, strict=True)]
-    shared = [
-        keys.shared_bucket(counter, window)
-        for counter, window in zip(request.counters, windows, strict=True)
-        if counter.kind == "user"
-    ]
-    return Taking(request, hold_id, windows, tuple(names), tuple(shared))
 
 
 def label(request: HoldRequest) -> str:
@@ -138,12 +180,6 @@ def label(request: HoldRequest) -> str:
 def read_label(text: str) -> dict[str, str]:
     """The fields of a label by name."""
     return dict(zip(LABEL_FIELDS, text.split(_SEPARATOR), strict=False))
-
-
-def _limit(counter: Counter, request: HoldRequest) -> int:
-    # A request larger than a whole minute's tokens would never pass; the estimate may be too high, so it may have the
-    # minute to itself.
-    return max(counter.limit, request.tokens) if counter.kind == "tokens" else counter.limit
 
 
 def _standing(counter: Counter, window: Window, numbers: list[int]) -> Standing:

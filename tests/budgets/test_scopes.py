@@ -107,3 +107,14 @@ def test_operators_replace_limits_by_name():
     changed = BOOK.with_limits({"company": 99})
     limits = {counter.id: counter.limit for counter in changed.counters(CALLER, "o4-mini", "")}
     assert (limits["b:company"], limits["b:o4:o4-mini"], limits["r:search-web"]) == (99, 2, 600)
+
+
+def test_the_same_callers_counters_are_the_same_objects():
+    """What is remembered about counters is found by identity; a crowd of users does not fill the memory."""
+    book = Book(BOOK.budgets, {})
+    once = book.counters(CALLER, "o4-mini", "5f2c")
+    assert book.counters(CALLER, "o4-mini", "5f2c") is once
+    assert book.counters(Caller("k2", "other"), "m", "u1") is book.counters(Caller("k2", "other"), "m", "u2")
+    for number in range(5000):
+        book.counters(CALLER, "o4-mini", f"user{number}")
+    assert len(book._known) <= 4096

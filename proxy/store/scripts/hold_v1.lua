@@ -13,6 +13,7 @@
 --       12 n          13 .. per counter: kind (m u r t c), limit, window start, window end (s)
 -- Counters are hashes: spent, held, extra (raised by an operator), credit (forgiven by an operator), unset (charged
 -- without a bill). Kinds: m money, u money of one user, r requests, t tokens, c requests under way.
+-- A request of more tokens than a window has may have the window to itself: its estimate may be too high.
 -- Numbers arrive as decimal strings and leave as integers; all are below 2^53. Windows are compared with Redis' clock.
 -- RETURNS {'ok', seq, now ms, granted nano, shared bucket used 0|1, then spent, held, limit per counter}
 --         {'no', seq, now ms, index from 1, 'final'|'wait', spent, held, limit}     nothing was changed
@@ -67,7 +68,7 @@ for i = 1, n do
     if smallest > limit - spent then return {'no', seq, now, i, 'final', spent, held, limit} end
     room = math.min(room, limit - spent - held)
     if smallest > limit - spent - held and not waiting then waiting = {i, spent, held, limit} end
-  elseif kind == 'r' and spent + 1 > limit or kind == 't' and spent + tokens > limit
+  elseif kind == 'r' and spent + 1 > limit or kind == 't' and spent + tokens > math.max(limit, tokens)
       or kind == 'c' and held + 1 > limit then
     waiting = waiting or {i, spent, held, limit}
   end
