@@ -4,7 +4,7 @@ import pytest
 
 LIVING, RETIRED, ROUTED = "gpt-4.1-mini", "o4-mini", "auto"
 SUCCESSOR = "gpt-6.1-terra"
-"""Who answers for RETIRED; tools with reasoning reach it over /v1/responses only."""
+"""Who answers for RETIRED. Tools with reasoning reach it over /v1/responses only."""
 
 HELLO = "Say hello."
 STEPS = "Call add then multiply then subtract on 6 and 7."
@@ -25,22 +25,8 @@ def broken(how: str) -> str:
     return f"[[sandbox:{how}]][[sandbox:words=40]] hi"
 
 
-def targets(*, unbuilt: str = "", where: tuple[str, ...] = (RETIRED,)) -> list:
-    """The three kinds of name; those in `where` are expected to fail while `unbuilt` is missing."""
-    mark = pytest.mark.xfail(strict=True, reason=f"not built: {unbuilt}")
-    return [
-        pytest.param(name, marks=[mark] if unbuilt and name in where else [])
-        for name in (LIVING, RETIRED, ROUTED)
-    ]
-
-
-def each_target(**wishes) -> pytest.MarkDecorator:
-    """`@each_target()`: run for every kind of name."""
-    return pytest.mark.parametrize("model", targets(**wishes))
-
-
-BRIDGE = "chat to responses bridge"
-each_target_with_tools = each_target(unbuilt=BRIDGE)
+TARGETS = (LIVING, RETIRED, ROUTED)
+each_target = pytest.mark.parametrize("model", TARGETS)
 
 
 def add(a: int, b: int) -> int:

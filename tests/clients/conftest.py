@@ -1,16 +1,13 @@
 """One sandbox and one open proxy for the whole run, both under the project's own Python, not under the clients'."""
 
-import os
-import sys
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from programs import proxy, sandbox
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -19,24 +16,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def town() -> types.ModuleType:
-    """The project's `town`, starting its programs with the project's Python (SWITCHYARD_PYTHON, else .venv)."""
-    import town
-
-    python = os.environ.get("SWITCHYARD_PYTHON") or str(town.ROOT / ".venv" / "bin" / "python")
-    town.sys = types.SimpleNamespace(executable=python)
-    return town
-
-
-@pytest.fixture(scope="session")
-def _upstream(town):
-    with town.sandbox() as running:
+def _upstream():
+    with sandbox() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def _door(town, _upstream):
-    with town.proxy(_upstream) as running:
+def _door(_upstream):
+    with proxy(_upstream) as running:
         yield running
 
 

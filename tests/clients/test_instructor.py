@@ -5,12 +5,11 @@ import asyncio
 import instructor
 import openai
 import pytest
-from cases import BREAKS, LIMITED, LIVING, PERSON, PIXEL, broken, targets
+from cases import BREAKS, LIMITED, LIVING, PERSON, PIXEL, TARGETS, broken
 from instructor import Mode
 from instructor.core import InstructorRetryException
 from pydantic import BaseModel, field_validator
 
-BRIDGE = "chat to responses bridge"
 CHAT_MODES = (Mode.TOOLS, Mode.JSON_SCHEMA, Mode.JSON)
 
 
@@ -24,12 +23,8 @@ class Group(BaseModel):
 
 
 def each(*modes):
-    """Every name in every mode; tools on the retired name need the bridge."""
-    both = [
-        pytest.param(mode, *name.values, marks=name.marks, id=f"{mode.name}-{name.values[0]}")
-        for mode in modes
-        for name in targets(unbuilt=BRIDGE if mode in (Mode.TOOLS, Mode.PARALLEL_TOOLS) else "")
-    ]
+    """Every name in every mode."""
+    both = [pytest.param(mode, name, id=f"{mode.name}-{name}") for mode in modes for name in TARGETS]
     return pytest.mark.parametrize(("mode", "model"), both)
 
 

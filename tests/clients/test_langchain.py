@@ -19,7 +19,6 @@ from cases import (
     add,
     broken,
     each_target,
-    each_target_with_tools,
     multiply,
     subtract,
 )
@@ -50,7 +49,7 @@ def chat(door):
     return make
 
 
-@each_target()
+@each_target
 def test_invoke(chat, model):
     """Text, usage and the name of the model that served."""
     answer = chat(model, temperature=0.1).invoke(HELLO)
@@ -59,7 +58,7 @@ def test_invoke(chat, model):
     assert answer.response_metadata["finish_reason"] == "stop"
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("stream_usage", [True, False])
 def test_stream(chat, model, stream_usage):
     """Chunks add up to the whole answer; usage is there when asked for and not otherwise."""
@@ -78,7 +77,7 @@ def run():
         yield runner.run
 
 
-@each_target()
+@each_target
 def test_astream(chat, run, model):
     """The same, asynchronously."""
 
@@ -88,7 +87,7 @@ def test_astream(chat, run, model):
     assert "".join(chunk.content for chunk in run(work()))
 
 
-@each_target()
+@each_target
 def test_batch(chat, model):
     """Several at once."""
     assert len({answer.id for answer in chat(model).batch([f"{HELLO} {n}" for n in range(4)])}) == 4
@@ -108,7 +107,7 @@ def loop(model):
     raise AssertionError("the loop does not end")
 
 
-@each_target_with_tools
+@each_target
 @pytest.mark.parametrize("streaming", [False, True])
 def test_tools_loop_in_three_steps(chat, model, streaming):
     """`bind_tools` and ToolMessages, three rounds."""
@@ -117,7 +116,7 @@ def test_tools_loop_in_three_steps(chat, model, streaming):
     assert answer.text.startswith("The tools say")
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("streaming", [False, True])
 def test_tools_loop_over_responses(chat, model, streaming):
     """The same over /v1/responses."""
@@ -126,7 +125,7 @@ def test_tools_loop_over_responses(chat, model, streaming):
     assert answer.text.startswith("The tools say")
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("responses", [False, True])
 def test_structured_output_by_schema(chat, model, responses):
     """`json_schema` gives the class."""
@@ -134,7 +133,7 @@ def test_structured_output_by_schema(chat, model, responses):
     assert isinstance(asked.invoke(PERSON), Person)
 
 
-@each_target_with_tools
+@each_target
 def test_structured_output_by_function(chat, model):
     """`function_calling` forces a named tool."""
     asked = (
@@ -144,14 +143,14 @@ def test_structured_output_by_function(chat, model):
     assert asked["raw"].usage_metadata["input_tokens"] > 0
 
 
-@each_target()
+@each_target
 def test_structured_output_by_json_mode(chat, model):
     """`json_mode` gives JSON."""
     asked = chat(model).with_structured_output(method="json_mode")
     assert isinstance(asked.invoke("Answer as JSON: hi"), dict)
 
 
-@each_target()
+@each_target
 def test_responses_whole_and_streamed(chat, model):
     """`use_responses_api`: text and usage both ways."""
     whole = chat(model, use_responses_api=True).invoke(HELLO)
@@ -162,7 +161,7 @@ def test_responses_whole_and_streamed(chat, model):
     assert total.usage_metadata["output_tokens"] > 0
 
 
-@each_target()
+@each_target
 def test_multi_turn(chat, model):
     """A system message and earlier turns."""
     answer = chat(model).invoke(
@@ -171,7 +170,7 @@ def test_multi_turn(chat, model):
     assert answer.content
 
 
-@each_target()
+@each_target
 def test_images(chat, model):
     """A picture beside text."""
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
@@ -194,7 +193,7 @@ def test_unknown_model_is_not_found(chat, method):
     assert refused.value.code == "model_not_found"
 
 
-@each_target()
+@each_target
 def test_limited(chat, model):
     """429 is RateLimitError with retry-after."""
     with pytest.raises(openai.RateLimitError) as refused:
@@ -214,7 +213,7 @@ def test_too_long_is_told_as_such(chat):
     assert refused.value.code == "context_length_exceeded"
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_broken_stream_raises(chat, model, how):
     """Half an answer is never taken for a whole one."""
@@ -222,7 +221,7 @@ def test_a_broken_stream_raises(chat, model, how):
         list(chat(model).stream(broken(how)))
 
 
-@each_target()
+@each_target
 def test_leaving_a_stream_closes_upstream(chat, closed, model):
     """Breaking out of the loop ends the provider's call."""
     stream = chat(model).stream(ENDLESS)

@@ -17,7 +17,6 @@ from cases import (
     STEPS,
     broken,
     each_target,
-    each_target_with_tools,
 )
 from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, LLMMetadata, MessageRole, TextBlock
@@ -59,7 +58,7 @@ def user(text):
     return [ChatMessage(role=MessageRole.USER, content=text)]
 
 
-@each_target()
+@each_target
 def test_chat(chat, model):
     """Text; usage is on the raw answer."""
     answer = chat(model).chat([ChatMessage(role=MessageRole.SYSTEM, content="Be brief."), *user(HELLO)])
@@ -67,20 +66,20 @@ def test_chat(chat, model):
     assert answer.raw.usage.total_tokens > 0
 
 
-@each_target()
+@each_target
 def test_stream(chat, model):
     """Streamed text equals the whole one."""
     parts = [part.delta for part in chat(model).stream_chat(user(HELLO))]
     assert "".join(part or "" for part in parts) == chat(model).chat(user(HELLO)).message.content
 
 
-@each_target()
+@each_target
 def test_complete(chat, model):
     """`complete` is chat with one message."""
     assert chat(model, max_tokens=2000).complete(HELLO).text
 
 
-@each_target()
+@each_target
 def test_async(chat, model):
     """Whole and streamed, asynchronously."""
 
@@ -93,7 +92,7 @@ def test_async(chat, model):
     assert "".join(part or "" for part in parts) == whole
 
 
-@each_target_with_tools
+@each_target
 @pytest.mark.parametrize("streaming", [False, True])
 def test_agent_loop_in_three_steps(chat, model, streaming):
     """FunctionAgent: three tools, one after the other."""
@@ -111,19 +110,19 @@ def test_agent_loop_in_three_steps(chat, model, streaming):
     assert str(answer).startswith("The tools say")
 
 
-@each_target_with_tools
+@each_target
 def test_predict_and_call(chat, model):
     """One tool, chosen and called."""
     assert chat(model).predict_and_call(TOOLS, "Call add on 6 and 7 now").response == "13"
 
 
-@each_target()
+@each_target
 def test_structured_output(chat, model):
     """A typed answer, through a JSON schema."""
     assert isinstance(chat(model).as_structured_llm(Person).complete(PERSON).raw, Person)
 
 
-@each_target()
+@each_target
 def test_multi_turn(chat, model):
     """Earlier turns go along."""
     messages = []
@@ -133,14 +132,14 @@ def test_multi_turn(chat, model):
     assert messages[-1].content
 
 
-@each_target()
+@each_target
 def test_images(chat, model):
     """A picture block."""
     blocks = [TextBlock(text="What is this?"), ImageBlock(url=PIXEL)]
     assert chat(model).chat([ChatMessage(role=MessageRole.USER, blocks=blocks)]).message.content
 
 
-@each_target()
+@each_target
 def test_responses(chat, model):
     """OpenAIResponses: whole and streamed."""
     made = chat(model, OpenAIResponses, context_window=200_000)
@@ -154,7 +153,7 @@ def test_unknown_model(chat):
         chat("no-such-model").chat(user(HELLO))
 
 
-@each_target()
+@each_target
 def test_limited(chat, model):
     """429 with retry-after."""
     with pytest.raises(openai.RateLimitError) as refused:
@@ -162,7 +161,7 @@ def test_limited(chat, model):
     assert refused.value.response.headers["retry-after"] == "9"
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_broken_stream_raises(chat, model, how):
     """Half an answer is never taken for a whole one."""

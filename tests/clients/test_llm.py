@@ -14,7 +14,6 @@ from cases import (
     STEPS,
     broken,
     each_target,
-    each_target_with_tools,
 )
 from llm.default_plugins.openai_models import AsyncChat, Chat
 
@@ -34,7 +33,7 @@ def chat(door, tmp_path, monkeypatch):
     return make
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("stream", [False, True])
 def test_prompt(chat, model, stream):
     """Text and usage, whole and streamed."""
@@ -43,20 +42,20 @@ def test_prompt(chat, model, stream):
     assert answer.usage().output > 0
 
 
-@each_target()
+@each_target
 def test_streamed_equals_whole(chat, model):
     """The same words both ways."""
     assert chat(model).prompt(HELLO, stream=False).text() == "".join(chat(model).prompt(HELLO))
 
 
-@each_target()
+@each_target
 def test_conversation(chat, model):
     """Earlier turns go along."""
     talk = chat(model).conversation()
     assert all(talk.prompt(text).text() for text in ("Hello", "And you?", "Goodbye"))
 
 
-@each_target_with_tools
+@each_target
 def test_chain_of_tools(chat, model):
     """llm's own loop: three tools, one after the other."""
     called = []
@@ -67,7 +66,7 @@ def test_chain_of_tools(chat, model):
     assert called == ORDER
 
 
-@each_target()
+@each_target
 def test_schema(chat, model):
     """A schema gives JSON."""
     schema = {
@@ -78,7 +77,7 @@ def test_schema(chat, model):
     assert '"age"' in chat(model).prompt(PERSON, schema=schema).text()
 
 
-@each_target()
+@each_target
 def test_images(chat, model):
     """An attachment."""
     import base64
@@ -93,14 +92,14 @@ def test_unknown_model(chat):
         chat("no-such-model").prompt(HELLO).text()
 
 
-@each_target()
+@each_target
 def test_limited(chat, model):
     """A quick limit is got over by the SDK's retries; a long one is told."""
     with pytest.raises(openai.RateLimitError):
         chat(model).prompt(LIMITED.replace("=9", "=999")).text()
 
 
-@each_target()
+@each_target
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_broken_stream_raises(chat, model, how):
     """Half an answer is never taken for a whole one."""
@@ -108,7 +107,7 @@ def test_a_broken_stream_raises(chat, model, how):
         chat(model).prompt(broken(how)).text()
 
 
-@each_target()
+@each_target
 def test_async(chat, model):
     """The asynchronous model."""
     import asyncio

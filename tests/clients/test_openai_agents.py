@@ -27,13 +27,12 @@ from cases import (
     PERSON,
     PIXEL,
     STEPS,
+    TARGETS,
     broken,
-    targets,
 )
 from pydantic import BaseModel
 
 CHAT, RESPONSES = OpenAIChatCompletionsModel, OpenAIResponsesModel
-BRIDGE = "chat to responses bridge"
 TOOLS = [function_tool(function) for function in FUNCTIONS.values()]
 
 set_tracing_disabled(True)
@@ -44,12 +43,12 @@ class Person(BaseModel):
     age: int
 
 
-def each(*, tools=False):
-    """Every name over both endpoints; tools on the retired name over chat need the bridge."""
+def each():
+    """Every name over both endpoints."""
     both = [
-        pytest.param(kind, *name.values, marks=name.marks, id=f"{kind.__name__}-{name.values[0]}")
+        pytest.param(kind, name, id=f"{kind.__name__}-{name}")
         for kind in (CHAT, RESPONSES)
-        for name in targets(unbuilt=BRIDGE if tools and kind is CHAT else "")
+        for name in TARGETS
     ]
     return pytest.mark.parametrize(("kind", "model"), both)
 
@@ -101,7 +100,7 @@ def test_streamed_usage_on_chat(agent):
     assert run_streamed(agent(RESPONSES, LIVING), HELLO)[0].context_wrapper.usage.total_tokens > 0
 
 
-@each(tools=True)
+@each()
 @pytest.mark.parametrize(
     "runner", [run, lambda agent, given: run_streamed(agent, given)[0]], ids=["whole", "streamed"]
 )
@@ -113,7 +112,7 @@ def test_tools_loop_in_three_steps(agent, kind, model, runner):
     assert done.final_output.startswith("The tools say")
 
 
-@each(tools=True)
+@each()
 def test_handoff(agent, kind, model):
     """One agent hands over to another; the hand-over is a tool call."""
     other = agent(kind, model, instructions="You finish.")

@@ -17,8 +17,8 @@ from cases import (
     PIXEL,
     RETIRED,
     STEPS,
+    TARGETS,
     broken,
-    targets,
 )
 from pydantic import BaseModel
 from pydantic_ai import Agent, BinaryContent, NativeOutput, PromptedOutput, ToolOutput
@@ -28,7 +28,6 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 CHAT, RESPONSES = OpenAIChatModel, OpenAIResponsesModel
-BRIDGE = "chat to responses bridge"
 
 
 class Person(BaseModel):
@@ -36,12 +35,12 @@ class Person(BaseModel):
     age: int
 
 
-def each(*, tools=False):
-    """Every name over both endpoints; tools on the retired name over chat need the bridge."""
+def each():
+    """Every name over both endpoints."""
     both = [
-        pytest.param(kind, *name.values, marks=name.marks, id=f"{kind.__name__}-{name.values[0]}")
+        pytest.param(kind, name, id=f"{kind.__name__}-{name}")
         for kind in (CHAT, RESPONSES)
-        for name in targets(unbuilt=BRIDGE if tools and kind is CHAT else "")
+        for name in TARGETS
     ]
     return pytest.mark.parametrize(("kind", "model"), both)
 
@@ -85,7 +84,7 @@ def test_streamed(agent, kind, model):
     assert usage.output_tokens > 0
 
 
-@each(tools=True)
+@each()
 @pytest.mark.parametrize("streamed", [False, True])
 def test_tools_loop_in_three_steps(agent, kind, model, streamed):
     """The agent's own loop: three tools, one after the other."""
@@ -104,7 +103,7 @@ def test_tools_loop_in_three_steps(agent, kind, model, streamed):
     assert parts[-1].content.startswith("The tools say")
 
 
-@each(tools=True)
+@each()
 def test_output_type_by_tool(agent, kind, model):
     """The default way to a typed output: a tool that must be called."""
 
