@@ -35,7 +35,7 @@ from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
-from proxy.upstreams.refusals import Failed, answer_for, error_frame
+from proxy.upstreams.refusals import Failed, answer_for, error_frame, without_secrets
 from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, judge
 
 _SHUTTING_DOWN = "The proxy is shutting down and had to cut this answer."
@@ -228,7 +228,7 @@ async def _relay_stream(
         await client.start(response.status, _headers(response.headers, trace, house))
         if answer.first:
             await client.write(answer.first)
-        while not stream.over and (block := await response.read_chunk()):
+        while not (stream.over or stream.broken) and (block := await response.read_chunk()):
             if relayed := stream.feed(block):
                 await client.write(relayed)
         await _end_stream(stream, request, trace, client)
@@ -249,6 +249,8 @@ async def _end_stream(stream: Stream, request: Request, trace: Trace, client: Cl
         await client.write(stream.ending(trace.usage if request.asks_usage else None))
     elif rest := stream.finish():
         await client.write(rest)
+    if stream.broken:
+        raise http.BadResponse("the stream held something that is no event", sent=True)
     if not (stream.over or stream.seen.complete or stream.seen.error):
         raise http.ConnectionCut("the stream ended before it was complete", sent=True)
     await client.end()
@@ -262,6 +264,8 @@ async def _pass_on(failed: Failed, trace: Trace, client: Client, house: House) -
         raise UpstreamUnavailable("The provider could not be reached.", retry_after_s=1)
     status, headers, body = answer_for(failed, passthrough=house.passthrough)
     trace.status = status
+    provider = house.providers[trace.candidate.provider] if trace.candidate else None
+    headers, body = without_secrets(headers, body, provider.secrets if provider else ())
     answer = _headers(headers, trace, house)
     if not any(name == b"x-request-id" for name, _ in answer):
         answer.append((b"x-request-id", trace.call.id.encode()))

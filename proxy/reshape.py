@@ -79,6 +79,11 @@ class Stream:
         return self._bridge.sealed if self._bridge else None
 
     @property
+    def broken(self) -> bool:
+        """Whether upstream sent something that is no event of the API."""
+        return self._meter.seen.unreadable
+
+    @property
     def over(self) -> bool:
         return self._cutter is not None and self._cutter.done
 

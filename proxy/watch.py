@@ -17,17 +17,23 @@ from proxy.upstreams.http import UpstreamError
 from proxy.upstreams.providers import Provider
 
 _LIST_TIMEOUT_S: Final = 10.0
+_NEAR_S: Final = 86_400.0
+"""A 404 this close to the published end is the end: clocks differ, and nobody switches off on the second."""
 
 
 class ModelWatch:
     """One per worker; mutable. `published` and `gone` are what the yard plans with."""
 
-    def __init__(self, clock: Callable[[], float], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], wall_clock: Callable[[], float], changed: Callable[[], None]
+    ) -> None:
         """`clock` is monotonic; `changed` hears of new dates, so that plans are made anew."""
         self._clock = clock
+        self._wall_clock = wall_clock
         self._changed = changed
         self._providers: Mapping[str, Provider] = {}
         self._rows: Mapping[str, ModelRow] = {}
+        self._checks: dict[tuple[str, str], asyncio.Event] = {}
         self._sightings: dict[tuple[str, str], Sighting] = {}
         self._by_provider: dict[str, dict[tuple[str, str], float | None]] = {}
         self.published: Mapping[tuple[str, str], float | None] = {}
@@ -62,13 +68,27 @@ class ModelWatch:
         if provider is None:
             return False
         key = (candidate.provider, candidate.model)
+        under_way = self._checks.get(key)
+        if under_way is not None:  # many requests meet the same end at once; one of them asks for all
+            await under_way.wait()
+            return self.gone(*key)
         verdict = self._step(key, Event.NOT_FOUND, credential, passthrough=provider.passthrough)
         if verdict is not Verdict.CHECK:
             return verdict is Verdict.SUCCEED
+        checked = self._checks[key] = asyncio.Event()
+        try:
+            return await self._unlisted(provider, key, credential)
+        finally:
+            del self._checks[key]
+            checked.set()
+
+    async def _unlisted(self, provider: Provider, key: tuple[str, str], credential: str) -> bool:
+        """Whether a fresh list of the same credential lacks the model, or dates its end."""
         listed = await self._look(provider)
         if listed is None:
             return False
-        named = any(name in listed for name in self._names(candidate.model))
+        ends = [listed[name] for name in self._names(key[1]) if name in listed]
+        named = any(end is None or end > self._wall_clock() + _NEAR_S for end in ends)
         return self._step(key, Event.LISTED if named else Event.UNLISTED, credential) is Verdict.SUCCEED
 
     def _names(self, model: str) -> tuple[str, ...]:

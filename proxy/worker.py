@@ -75,7 +75,7 @@ class Worker:
             objects=StoredObjects(ledger.pipe) if ledger is not None else None,
             tasks=TaskOwner(),
             learned=Learned(),
-            watch=ModelWatch(time.monotonic, self._plan_anew),
+            watch=ModelWatch(time.monotonic, time.time, self._plan_anew),
             breakers=Breakers(),
             health_changed=self._health_changed,
             record=self._record,

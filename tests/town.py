@@ -3,6 +3,7 @@
 with sandbox() as upstream, proxy(upstream) as door: ...
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,6 +19,8 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from proxy.store.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
 START_S = 30
@@ -66,6 +69,7 @@ class Proxy:
     folder: Path
     lines: list[dict] = field(default_factory=list)
     said: threading.Condition = field(default_factory=threading.Condition)
+    silent: bool = False  # its standard output has ended: nothing more will be said
 
     @property
     def url(self) -> str:
@@ -83,7 +87,7 @@ class Proxy:
                 for line in self.lines:
                     if match(line):
                         return line
-                left = deadline - time.monotonic()
+                left = -1 if self.silent else deadline - time.monotonic()
                 assert left > 0, f"no such line in {len(self.lines)} lines; last: {self.lines[-3:]}"
                 self.said.wait(left)
 
@@ -166,6 +170,29 @@ def proxy(upstream: Sandbox | None, config: str = "", env: dict | None = None, *
             listener.join(5)
 
 
+@contextlib.contextmanager
+def store() -> Iterator[str]:
+    """A store that no proxy starts or stops; its URL, for REDIS_URL."""
+    with tempfile.TemporaryDirectory(prefix="store-") as name:
+        server = EmbeddedServer(Path(name) / ".switchyard")
+        asyncio.run(server.start())
+        try:
+            yield server.url
+        finally:
+            asyncio.run(server.stop())
+
+
+@contextlib.contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """The store of this URL does not answer meanwhile (SIGSTOP); it keeps its data and its connections."""
+    pid = int(Path(url.removeprefix("unix://")).with_name("valkey.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def _environment(upstream: Sandbox | None, env: dict | None) -> dict:
     kept = {
         name: value
@@ -186,6 +213,9 @@ def _listen(door: Proxy) -> None:
         with door.said:
             door.lines.append(json.loads(text))
             door.said.notify_all()
+    with door.said:
+        door.silent = True
+        door.said.notify_all()
 
 
 def _stop(process: subprocess.Popen) -> None:

@@ -58,7 +58,7 @@ def malformed(schema: Any) -> str | None:
     for name in (*_NUMBERS, *_COUNTS):
         value = schema.get(name, 1)
         whole = name in _NUMBERS or (isinstance(value, int) and 0 <= value <= 10_000)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not whole or abs(value) > 1e15:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not whole or abs(value) > 2**53:
             return f"{value!r} is not valid under '{name}'."
     if schema.get("multipleOf", 1) <= 0 or schema.get("enum", [1]) == []:
         return "'multipleOf' must be positive and 'enum' must not be empty."

@@ -98,6 +98,8 @@ async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
     seen = stream.seen
     if not seen.started:
         return Failed(Failure.OVERLOADED, detail="empty_stream")
+    if seen.unreadable:
+        return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)
     if seen.error and not seen.text_bytes:
         body = b'{"error":%b}' % seen.error
         return Failed(Failure.OVERLOADED, 500, tuple(response.headers), body, detail="error_in_200")

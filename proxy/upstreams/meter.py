@@ -2,11 +2,12 @@
 
 The relay hands every block of bytes to a meter and sends on what the meter returns. Two flavours of one stream:
 
-* the client asked for usage: bytes go through as they came, the meter only reads along;
+* the client asked for usage: events go through as they came, the meter only reads along;
 * it did not: upstream was asked all the same, so the usage chunk and every `"usage":null` are taken out again, and
   nothing else (facts §1.4: apps that index `chunk.choices[0]` break on the extra chunk).
 
-A meter never raises on what an upstream sends. What it cannot read it relays and counts in `malformed`. Interpreting the
+A meter never raises on what an upstream sends. JSON it does not know it relays and counts in `malformed`; what is not JSON
+at all sets `unreadable` and is not sent on: SDKs would fail on it with an error of their parser instead of the API's. Interpreting the
 reported usage is a matter of money and belongs to `budgets/usage.py`; here it is kept as JSON bytes.
 """
 
@@ -100,6 +101,7 @@ class Seen:
     service_tier: str = ""
     done: bool = False
     malformed: int = 0
+    unreadable: bool = False
     answer_id: str = ""
     items: bytes = b""
     open_parts: int = 0
@@ -152,7 +154,8 @@ def _read_unusual(body: bytes) -> Seen | None:
 class StreamMeter:
     """Reads one SSE stream. `feed` takes a block as it arrived and returns what to send on; `finish` returns the rest.
 
-    `strip_usage` takes out what only we asked for; without it every byte passes unchanged and undelayed.
+    `strip_usage` takes out what only we asked for; without it every event passes unchanged. Events are sent on when they are
+    complete: half of one is of no use to a client, and could not be taken back when its other half is damaged.
     """
 
     __slots__ = ("_read", "_strip", "_tail", "seen")
@@ -164,42 +167,43 @@ class StreamMeter:
         self._read = self._read_response_event if endpoint is Endpoint.RESPONSES else self._read_chunk
 
     def feed(self, block: bytes) -> bytes:
-        """The bytes to relay for `block`; when stripping, complete events only."""
+        """The bytes to relay for `block`: the events it completes, up to one that cannot be read (`seen.unreadable`)."""
         buffered = self._tail + block if self._tail else block
         end = buffered.rfind(b"\n\n") + 2
         if b"\r" in buffered:
             end = _last_event_end(buffered)
         if end < 2:
-            return self._keep_tail(buffered, block)
+            return self._keep_tail(buffered)
         complete, self._tail = buffered[:end], buffered[end:]
-        kept = self._read_events(complete)
-        return kept if self._strip else block
+        return self._read_events(complete)
 
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients."""
         rest, self._tail = self._tail, b""
-        if not rest:
-            return b""
-        kept = self._read_event(rest)
-        if not self._strip:
-            return b""
-        return kept or b""
+        return (self._read_event(rest) or b"") if rest else b""
 
-    def _keep_tail(self, buffered: bytes, block: bytes) -> bytes:
+    def _keep_tail(self, buffered: bytes) -> bytes:
         if len(buffered) <= MAX_EVENT_BYTES:
             self._tail = buffered
-            return b"" if self._strip else block
+            return b""
         self._tail = b""
         self.seen.malformed += 1
-        return buffered if self._strip else block
+        return buffered
 
     def _read_events(self, complete: bytes) -> bytes:
         if b"\r" in complete:
             events = _split_any(complete)
         else:
             events = [event + b"\n\n" for event in complete.split(b"\n\n")[:-1]]
-        kept = [self._read_event(event) for event in events]
-        return b"".join([event for event in kept if event])
+        kept, changed = [], False
+        for event in events:
+            relayed = self._read_event(event)
+            changed |= relayed is not event
+            if relayed:
+                kept.append(relayed)
+            if self.seen.unreadable:
+                break
+        return b"".join(kept) if changed else complete
 
     def _read_event(self, event: bytes) -> bytes | None:
         """The event as it may be relayed, None when it is only ours."""
@@ -267,8 +271,11 @@ class StreamMeter:
         self.seen.text_bytes += len(data)
         try:
             fields = _raw_object.decode(data)
-        except _UNREADABLE:
+        except msgspec.ValidationError:
             return event
+        except _UNREADABLE:
+            self.seen.unreadable = True
+            return None
         _note_loose(self.seen, fields)
         return _without_usage(event, data) if self._strip and "usage" in fields else event
 

@@ -14,6 +14,9 @@ from proxy.nouns import Call
 from proxy.upstreams.http import HttpPool, Response, Timeouts
 
 _MOST_LIST_BYTES = 8 * 1024 * 1024
+_SECRET_HEADERS = frozenset({b"authorization", b"api-key"})
+_LATER_S = 5.0
+"""How much longer than its caller we wait: the caller's own timeout is the one it knows what to do with."""
 
 
 class Incoming(Protocol):
@@ -42,6 +45,9 @@ class Provider(Protocol):
     def passthrough(self) -> bool: ...
     @property
     def stream_usage(self) -> bool: ...
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """Our own credentials as they are sent, without their scheme."""
 
     async def send(self, call: Call, target: bytes, body: bytes) -> Incoming:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
@@ -69,6 +75,12 @@ class HttpProvider:
     passthrough: bool = False
     stream_usage: bool = True
     own_headers: tuple[Header, ...] = field(default=(), repr=False)
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """Our own credentials as they are sent, without their scheme."""
+        found = [value.rpartition(b" ")[2] for name, value in self.own_headers if name in _SECRET_HEADERS]
+        return tuple([secret for secret in found if secret])
 
     async def send(self, call: Call, target: bytes, body: bytes) -> Response:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
@@ -101,6 +113,7 @@ class HttpProvider:
         """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer
         whose reader has gone."""
         patience_s = call.asks.read_timeout_s
+        patience_s = None if patience_s is None else patience_s + _LATER_S
         if patience_s is None or patience_s >= self.timeouts.first_byte_s:
             return self.timeouts
         return Timeouts(

@@ -14,6 +14,7 @@ from proxy.nouns import Endpoint
 from proxy.upstreams.meter import Seen
 from proxy.upstreams.retry import Failure
 
+_BLOT = b"***"
 _JSON: Header = (b"content-type", b"application/json")
 
 
@@ -101,6 +102,17 @@ def _masked(failed: Failed) -> tuple[int, tuple[Header, ...], bytes]:
 
 def _own(status: int, message: str, code: str | None) -> tuple[int, tuple[Header, ...], bytes]:
     return status, (_JSON,), envelope(message, "server_error", None, code)
+
+
+def without_secrets(
+    headers: tuple[Header, ...], body: bytes, secrets: tuple[bytes, ...]
+) -> tuple[tuple[Header, ...], bytes]:
+    """The refusal with every occurrence of our own credentials blotted out: some gateways quote what they were sent."""
+    for secret in secrets:
+        if secret in body:
+            body = body.replace(secret, _BLOT)
+        headers = tuple([(name, value.replace(secret, _BLOT)) for name, value in headers])
+    return headers, body
 
 
 def error_frame(endpoint: Endpoint, message: str) -> bytes:

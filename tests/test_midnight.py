@@ -1,0 +1,137 @@
+"""The day a model stops: under load, with an injected clock, not one request fails."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+from town import sandbox
+
+from proxy.app import Blueprint, Fixtures, Pools, RunTime, build_book, build_house, read_configuration
+from proxy.flow import serve
+from proxy.models.learned import Learned
+from proxy.nouns import Asks, Call, Caller, Endpoint
+from proxy.routing.classifier import Classifier
+from proxy.tasks import TaskOwner
+from proxy.upstreams.breaker import Breakers
+from proxy.watch import ModelWatch
+
+
+def moment(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+class Caught:
+    """A client that keeps what it was sent."""
+
+    cutting = False
+    started = False
+
+    def __init__(self):
+        self.status, self.headers, self.body = 0, {}, b""
+
+    async def start(self, status, headers):
+        self.started, self.status, self.headers = True, status, dict(headers)
+
+    async def write(self, block):
+        self.body += block
+
+    async def end(self):
+        pass
+
+    async def whole(self, status, headers, body):
+        self.started, self.status, self.headers, self.body = True, status, dict(headers), body
+
+
+class Day:
+    """A house whose wall clock is the test's."""
+
+    def __init__(self, upstream, margin_hours):
+        flags = {
+            "providers.openai.base_url": f"{upstream.url}/v1",
+            "providers.openai.api_key": "sk-x",
+            "lifecycle.margin_hours": str(margin_hours),
+        }
+        self.now = 0.0
+        configuration = read_configuration(Blueprint(None, None, flags), {})
+        self.watch = ModelWatch(asyncio.get_running_loop().time, lambda: self.now, lambda: None)
+        self.pools = Pools()
+        fixtures = Fixtures(
+            classifier=Classifier.load(),
+            pools=self.pools,
+            ledger=None,
+            objects=None,
+            tasks=TaskOwner(),
+            learned=Learned(),
+            watch=self.watch,
+            breakers=Breakers(),
+            health_changed=lambda candidate, state: None,
+            record=lambda row, final: None,
+        )
+        self.house = build_house(configuration, fixtures, build_book(configuration.settings, RunTime()))
+        self.house.wall_clock = lambda: self.now
+
+    async def ask(self, number, stream):
+        body = {
+            "model": "gpt-4.1-mini",
+            "messages": [{"role": "user", "content": f"question {number}"}],
+            "temperature": 0.2,
+            "max_tokens": 60,
+            "stop": ["never said"],
+            "stream": stream,
+        }
+        call = Call(
+            id=f"sy-{number}",
+            endpoint=Endpoint.CHAT,
+            target=b"/chat/completions",
+            raw=json.dumps(body).encode(),
+            headers=((b"content-type", b"application/json"),),
+            asks=Asks(),
+            at=self.now,
+            started_s=self.house.clock(),
+        )
+        client = Caught()
+        await serve(call, Caller("k", "k"), client, self.house)
+        return client
+
+
+async def through_the_night(upstream, margin_hours, steps):
+    """20 requests at every step (our clock, the provider's day); the answers."""
+    day = Day(upstream, margin_hours)
+    answers, number = [], 0
+    for ours, theirs in steps:
+        day.now = moment(ours)
+        await asyncio.to_thread(upstream.control, today=theirs)
+        batch = [day.ask(number + i, stream=i % 2 == 0) for i in range(20)]
+        number += 20
+        answers += await asyncio.gather(*batch)
+    day.pools.close()
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("margin_hours", "steps"),
+    [
+        (
+            24,
+            [("2027-01-12T23:59:58", "2027-01-12"), ("2027-01-13T00:00:01", "2027-01-13"),
+             ("2027-01-13T23:59:59", "2027-01-13"), ("2027-01-14T00:00:01", "2027-01-14")],
+        ),
+        (
+            0,
+            [("2027-01-13T23:59:50", "2027-01-13"), ("2027-01-13T23:59:57", "2027-01-14"),
+             ("2027-01-14T00:00:01", "2027-01-14")],
+        ),
+    ],
+    ids=["a day ahead", "the provider's clock is ahead of ours"],
+)  # fmt: skip
+def test_no_request_fails_when_the_day_comes(margin_hours, steps):
+    """Whole and streamed, before, at and after midnight: every answer is a 200, at last from the successor."""
+    with sandbox() as upstream:
+        answers = asyncio.run(through_the_night(upstream, margin_hours, steps))
+    assert {answer.status for answer in answers} == {200}
+    assert all(b'"error"' not in answer.body for answer in answers)
+    served = [answer.headers[b"x-switchyard-model"].decode() for answer in answers]
+    assert set(served[:20]) == {"gpt-4.1-mini"}
+    assert set(served[-20:]) == {"gpt-6-luna"}
+    assert b"stop:emulated" in answers[-1].headers[b"x-switchyard-changes"]
