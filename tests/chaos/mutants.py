@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "a hold whose answer did not come is not released",
         "proxy/store/ledger.py",
-        "self._open.releases[hold_id] = (*attempt.names, *attempt.shared)",
+        "self._open.releases[hold_id] = (*attempt.place.names, *attempt.place.shared)",
         "pass",
         "tests/store/test_outage.py::test_deny_refuses_with_503_and_nothing_is_held_afterwards",
     ),
