@@ -24,7 +24,8 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
 
 bench: $(VENV)/.installed-dev
-	$(PY) -m pytest -q -s -m bench tests/bench $(ARGS)
+	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=. timeout 120 $(PY) $$script; done
+	$(PY) -m tests.bench.compare $(ARGS)
 
 chaos: $(VENV)/.installed-dev
 	$(PY) -m pytest -q -m chaos tests $(ARGS)
