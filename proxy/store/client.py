@@ -49,10 +49,11 @@ class StoreRefused(StoreAway):
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """`commands` are sent together and the last one's answer counts (a transaction's EXEC). `script` is what to load when
+    """`packed` is one or more commands, whose last answer counts (a transaction's EXEC). `script` is what to load when
     Redis does not know it; cleared once it was loaded."""
 
-    commands: Sequence[tuple[Word, ...]]
+    packed: bytes
+    replies: int
     answer: asyncio.Future[Any]
     script: Script | None = field(default=None, repr=False)
 
@@ -98,7 +99,8 @@ class Pipe:
         if self.breaker.is_open:
             answer.set_exception(StoreUnsent("Redis has not been answering"))
             return answer
-        self._queue.append(_Call(commands, answer, script))
+        # Packed here, so that words that cannot be sent fail their caller and not the pipe.
+        self._queue.append(_Call(_packed(commands), len(commands), answer, script))
         self._wake.set()
         return answer
 
@@ -127,14 +129,19 @@ class Pipe:
         alarm = loop.call_later(self._timeout_s, _too_late, limit, loop.time() + self._timeout_s)
         try:
             async with limit:
-                connection = await self._connected()
-                packed = b"".join([pack_command(words) for call in batch for words in call.commands])  # type: ignore[arg-type]
-                fault = StoreAway
-                await connection.send_packed_command(packed, check_health=False)
-                while unanswered:
-                    for _ in unanswered[-1].commands:
-                        reply = await self._read(connection)
-                    self._answer(unanswered.pop(), reply)
+                try:
+                    connection = await self._connected()
+                    fault = StoreAway
+                    await connection.send_packed_command(
+                        b"".join([call.packed for call in batch]), check_health=False
+                    )
+                    while unanswered:
+                        for _ in range(unanswered[-1].replies):
+                            reply = await self._read(connection)
+                        self._answer(unanswered.pop(), reply)
+                finally:
+                    # Inside: a limit that has ended takes no more alarms.
+                    alarm.cancel()
             self.breaker.succeeded()
         except (RedisError, OSError, EOFError) as error:
             await self._drop()
@@ -146,8 +153,6 @@ class Pipe:
             await self._drop()
             _fail(unanswered, fault)
             raise
-        finally:
-            alarm.cancel()
 
     @staticmethod
     async def _read(connection: AbstractConnection) -> Any:
@@ -159,7 +164,7 @@ class Pipe:
     def _answer(self, call: _Call, reply: Any) -> None:
         if isinstance(reply, NoScriptError) and call.script is not None:
             script, call.script = call.script, None
-            load = _Call((("SCRIPT", "LOAD", script.text),), _nobody())
+            load = _Call(_packed((("SCRIPT", "LOAD", script.text),)), 1, _nobody())
             self._queue[:0] = [load, call]
             self._wake.set()
         elif call.answer.done():
@@ -189,7 +194,11 @@ class Pipe:
     async def _probe(self) -> None:
         """Ask whether Redis is back; the breaker closes when it answers."""
         await asyncio.sleep(PROBE_EVERY_S)
-        await self._exchange([_Call((("PING",),), _nobody())])
+        await self._exchange([_Call(_packed((("PING",),)), 1, _nobody())])
+
+
+def _packed(commands: Sequence[tuple[Word, ...]]) -> bytes:
+    return b"".join([pack_command(words) for words in commands])  # type: ignore[arg-type]
 
 
 def _too_late(limit: asyncio.Timeout, due_s: float) -> None:

@@ -46,6 +46,8 @@ class StoredObjects:
 
     async def owner(self, object_id: str) -> Owner | None:
         """Who made it; None when nobody known did. Raises UpstreamUnavailable when that cannot be known now."""
+        if not object_id.isascii():
+            return None  # no provider makes such ids; not everything that a URL can hold can be a key
         known = self._pending.get(object_id) or self._recent.get(object_id)
         if known is not None:
             return known

@@ -10,6 +10,7 @@ import pytest
 from proxy.errors import UpstreamUnavailable
 from proxy.store import keys
 from proxy.store.client import connected
+from proxy.store.ledger import HOLD_TIMEOUT_S
 from tests.chaos.money_kit import answered, housekeeping, town
 from tests.chaos.toxic import Toxic
 from tests.store.kit import make_ledger, money, request, row, running
@@ -37,7 +38,9 @@ def test_redis_stopped_under_load_denies_quickly_and_comes_back():
     async def scenario():
         async with town() as place:
             budget = money(10**12)
-            async with running(make_ledger(place.server.url, place.server._directory)) as ledger:
+            async with running(
+                make_ledger(place.server.url, place.server._directory, hold_timeout_s=HOLD_TIMEOUT_S)
+            ) as ledger:
                 _, grant = await timed(ledger, budget)
                 ledger.settle(grant.hold, 7, row(7))
                 await ledger.close()
@@ -98,7 +101,9 @@ def test_a_sick_redis_costs_little_time_and_no_phantom_money(fault):
     async def scenario():
         async with town() as place, Toxic(place.server.url.removeprefix("unix://")) as link:
             budget = money(10**12)
-            async with running(make_ledger(link.url, place.server._directory)) as ledger:
+            async with running(
+                make_ledger(link.url, place.server._directory, hold_timeout_s=HOLD_TIMEOUT_S)
+            ) as ledger:
                 _, grant = await timed(ledger, budget)
                 ledger.settle(grant.hold, 7, row(7))
                 await ledger.close()
@@ -145,7 +150,9 @@ def test_a_crash_of_redis_loses_at_most_a_second_and_is_rebuilt():
     async def scenario():
         async with town() as place, housekeeping(place):
             budget = money(9 * 10**15)
-            async with running(make_ledger(place.server.url, place.server._directory)) as ledger:
+            async with running(
+                make_ledger(place.server.url, place.server._directory, hold_timeout_s=HOLD_TIMEOUT_S)
+            ) as ledger:
                 truth = 0
                 for round_ in range(8):
                     for number in range(200):

@@ -11,6 +11,9 @@ from proxy.nouns import Caller, LedgerRow, Usage
 from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.store.ports import HoldRequest
 
+PATIENCE_S = 5.0
+"""Tests that are not about slowness must not fail on a busy machine."""
+
 CALLER = Caller("k1", "web", team="search", trusted_users=True)
 
 
@@ -19,7 +22,7 @@ def make_ledger(url, directory, **options):
     unique = f"{id(ids):x}"
     return Ledger(
         url,
-        LedgerOptions(directory=directory, **options),
+        LedgerOptions(**{"directory": directory, "hold_timeout_s": PATIENCE_S, **options}),
         wall_clock=options.pop("wall_clock", time.time),
         new_id=lambda: f"{unique}{next(ids):06x}",
     )

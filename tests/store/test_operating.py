@@ -143,7 +143,7 @@ def test_the_last_copy_of_keys_stays_while_redis_is_away(server, url):
         seen = []
         async with (
             Toxic(server.url.removeprefix("unix://")) as link,
-            connected(link.url, timeout_s=0.2) as pipe,
+            connected(link.url, timeout_s=1.0) as pipe,
             connected(url) as straight,
         ):
             accounts = Accounts(pipe, lambda made, _: seen.append(dict(made)))
@@ -176,6 +176,7 @@ def test_a_stored_object_belongs_to_the_key_that_made_it(url):
                 assert await here.flush()
             assert await there.owner("resp_1") == Owner("k1", "openai")
             assert await there.owner("resp_3") is None
+            assert await there.owner("resp_\ud800") is None
             assert await there.owned_by("k1", ["resp_2", "resp_1", "resp_3"]) == ["resp_1"]
             assert KEPT_S - 10 < await pipe.call("TTL", keys.stored_object("resp_1")) <= KEPT_S
             here.forget("resp_1")
@@ -190,7 +191,7 @@ def test_an_owner_that_cannot_be_looked_up_is_a_refusal_and_is_noted_later(serve
     async def scenario():
         async with (
             Toxic(server.url.removeprefix("unix://")) as link,
-            connected(link.url, timeout_s=0.2) as pipe,
+            connected(link.url, timeout_s=1.0) as pipe,
         ):
             objects = StoredObjects(pipe)
             link.refusing = True
