@@ -1,9 +1,11 @@
 """Which stored objects a request names, which an answer makes, and what of a list is the caller's own. Pure.
 
 A body names objects in more places than one can list for good, so it is searched as a whole, except where the API treats
-what it finds as mere data: metadata, schemas, and the results and annotations of earlier answers sent back.
+what it finds as mere data: metadata, schemas, and the results and annotations of earlier answers sent back. Where objects
+are named, a key that appears twice is refused: we and the provider could read different ones.
 """
 
+import json
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -11,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.errors import NotFound
-from proxy.parse import Fields, splice
+from proxy.errors import BadRequest, NotFound
+from proxy.parse import NOT_JSON, Fields, splice
 
 _ITEM_LISTS: Final = ("input", "items")
 _MARKS: Final = (b'"file_id"', b'"file_ids"', b'"container"')
@@ -60,10 +62,26 @@ def named_in(fields: Fields) -> tuple[Named, ...]:
         raw = fields.raw(name)
         if name in _DATA or raw[:1] not in b"{[" or not _may_name(raw, items=name in _ITEM_LISTS):
             continue
+        value = single(raw)
         if name in _ITEM_LISTS:
-            found += _references(fields[name])
-        found += _below(fields[name], 0)
+            found += _references(value)
+        found += _below(value, 0)
     return tuple(dict.fromkeys(found))
+
+
+def single(raw: bytes) -> Any:
+    """A JSON value in which no key appears twice. Raises BadRequest."""
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=_without_twins)
+    except (ValueError, RecursionError):
+        raise BadRequest(NOT_JSON) from None
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise BadRequest("A key appears twice in one object of the request.")
+    return made
 
 
 def _may_name(raw: bytes, *, items: bool) -> bool:

@@ -43,15 +43,10 @@ class Tenants:
         deployment = await self.home(named, caller) if named else ""
         if not deployment:
             return candidates
-        there = [each for each in candidates if each.provider == deployment and not each.bridged]
-        if there:
-            return tuple([replace(each, reason=Reason.PINNED) for each in there])
-        # Nothing planned is served there: the caller's own words go to where its objects are.
-        return (
-            replace(
-                candidates[0], provider=deployment, reason=Reason.PINNED, edits={}, changes=(), bridged=False
-            ),
-        )
+        there = [each for each in candidates if each.provider == deployment]
+        # Planned for elsewhere only: what is asked goes to where its objects are, as it would have gone there.
+        chosen = there or [replace(candidates[0], provider=deployment)]
+        return tuple([replace(each, reason=Reason.PINNED) for each in chosen])
 
     async def home(self, named: Sequence[Named], caller: Caller) -> str:
         """The deployment that has the first of these objects, all of which are the caller's; `""` without any.

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import urllib.request
+from urllib.error import HTTPError
 
 import openai
 import pytest
@@ -18,6 +20,15 @@ keys:
 
 def keys(*lines):
     return CONFIG + "".join(lines)
+
+
+TWO = """
+auth: {mode: keys}
+providers:
+  openai: {base_url: "${OPENAI_BASE_URL}", api_key: "${OPENAI_API_KEY}"}
+  other: {base_url: "${OTHER_URL}", api_key: other}
+keys:
+"""
 
 
 def key(name, secret, more=""):
@@ -159,3 +170,122 @@ def test_what_never_was_is_answered_like_what_is_anothers(ours, theirs):
         unknown.code,
         unknown.param,
     )
+
+
+def post(client, path, body):
+    """Status of one call with a body written by hand."""
+    headers = {"authorization": f"Bearer {client.api_key}", "content-type": "application/json"}
+    request = urllib.request.Request(f"{client.base_url}{path}", body.encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status
+    except HTTPError as error:
+        return error.code
+
+
+def test_a_crafted_body_does_not_get_past_the_search(ours, theirs, upstream):
+    """Escaped keys, keys written twice, objects in odd places: nothing of another key's is reached."""
+    file = ours.files.create(file=("secret.txt", b"s"), purpose="user_data").id
+    made = ours.responses.create(model="gpt-4.1-mini", input="Hi")
+    mine = theirs.files.create(file=("own.txt", b"o"), purpose="user_data").id
+    upstream.forget()
+    start = '{"model": "gpt-4.1-mini", "input": '
+    part = '[{"role": "user", "content": [{"type": "input_file", %s}]}]'
+    for body in (
+        start + part % f'"file_\\u0069d": "{file}"' + "}",
+        start + part % f'"file_id": "{file}", "file_id": "{mine}"' + "}",
+        start + part % f'"file_id": "{mine}", "file_id": "{file}"' + "}",
+        start + f'"?", "previous_response_id": "{made.id}"' + "}",
+        start + f'"?", "previous\\u005fresponse_id": "{made.id}"' + "}",
+        start + f'"?", "previous_response_id": null, "previous_response_id": "{made.id}"' + "}",
+        start + f'[{{"id": "{made.output[0].id}"}}]' + "}",
+        start + f'[{{"type": "item_reference", "id": "{made.output[0].id}"}}]' + "}",
+        start + f'[{{"type": "reasoning", "id": "{made.output[0].id}", "summary": []}}]' + "}",
+        start + f'"?", "conversation": {{"id": "{made.id}"}}' + "}",
+        start + f'"?", "tools": [{{"type": "code_interpreter", "container": {{"type": "auto", "file_ids": ["{file}"]}}}}]' + "}",
+        start + '"?", "tools": [{"type": "code_interpreter", "container": "cntr_1"}]}',
+    ):  # fmt: skip
+        for path in ("responses", "responses/input_tokens"):
+            assert post(theirs, path, body) in (400, 404), body
+    assert upstream.calls() == []
+
+
+def test_what_only_looks_like_an_id_is_left_alone(theirs):
+    """Schemas, metadata and tool calls may have fields of such names; they name no object."""
+    schema = {"type": "object", "properties": {"file_id": {"type": "string"}}, "required": ["file_id"],
+              "additionalProperties": False}  # fmt: skip
+    tool = {"type": "function", "name": "open_file", "parameters": schema, "strict": True}
+    asked = [
+        {"role": "user", "content": "Open it."},
+        {"type": "function_call", "call_id": "c1", "name": "open_file", "arguments": '{"file_id": "file-x"}'},
+        {"type": "function_call_output", "call_id": "c1", "output": '{"file_id": "file-x"}'},
+    ]
+    made = theirs.responses.create(
+        model="gpt-4.1-mini", input=asked, tools=[tool], metadata={"file_id": "file-x", "container": "c"}
+    )
+    assert made.id
+
+
+def test_a_batch_file_may_not_name_what_its_maker_may_not(ours, theirs, upstream):
+    """Lines are read before the batch is made: another key's response or file in one of them refuses it."""
+    made = ours.responses.create(model="gpt-4.1-mini", input="Hi")
+    body = {"model": "gpt-4.1-mini", "input": "?", "previous_response_id": made.id}
+    plain = {"model": "gpt-4.1-mini", "input": "?"}
+    for last, allowed in ((plain, True), (body, False)):
+        lines = [
+            json.dumps({"custom_id": str(n), "method": "POST", "url": "/v1/responses", "body": each})
+            for n, each in enumerate([plain, plain, last])
+        ]
+        file = theirs.files.create(file=("in.jsonl", "\n".join(lines).encode()), purpose="batch")
+        asked = {"input_file_id": file.id, "endpoint": "/v1/responses", "completion_window": "24h"}
+        if allowed:
+            assert theirs.batches.create(**asked).id
+        else:
+            assert made.id in missing(theirs.batches.create, **asked).message
+    broken = theirs.files.create(file=("in.jsonl", b'{"a": "previous_response_id'), purpose="batch")
+    with pytest.raises(openai.BadRequestError):
+        theirs.batches.create(input_file_id=broken.id, endpoint="/v1/responses", completion_window="24h")
+
+
+def test_a_batch_of_a_limited_key_names_its_models_only():
+    """`models` of a key counts for every line of a batch."""
+    config = keys(key("few", "sk-few", ", models: [gpt-4.1-mini]"))
+    with (
+        town.sandbox() as upstream,
+        town.proxy(upstream, config) as door,
+        openai.OpenAI(base_url=door.url, api_key="sk-few", max_retries=0) as few,
+    ):
+        for model, allowed in (("gpt-4.1-mini", True), ("gpt-6-sol", False), (None, False)):
+            line = {
+                "custom_id": "1",
+                "method": "POST",
+                "url": "/v1/responses",
+                "body": {"model": model, "input": "?"},
+            }
+            file = few.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+            asked = {"input_file_id": file.id, "endpoint": "/v1/responses", "completion_window": "24h"}
+            if allowed:
+                assert few.batches.create(**asked).id
+            else:
+                with pytest.raises((openai.PermissionDeniedError, openai.BadRequestError)):
+                    few.batches.create(**asked)
+
+
+def test_later_calls_go_to_the_deployment_that_has_the_object():
+    """What a follow-up names decides where it goes; its model alone would send it elsewhere."""
+    with (
+        town.sandbox() as home,
+        town.sandbox() as other,
+        town.proxy(home, TWO + key("a", A), {"OTHER_URL": f"{other.url}/v1"}) as door,
+        openai.OpenAI(base_url=door.url, api_key=A, max_retries=0) as ours,
+    ):
+        there = ours.responses.create(model="other/gpt-4.1-mini", input="Hi")
+        follow = ours.responses.with_raw_response.create(
+            model="gpt-4.1-mini", input="And?", previous_response_id=there.id
+        )
+        assert follow.headers["x-switchyard-reason"] == "pinned"
+        assert ours.responses.retrieve(there.id).id == there.id
+        assert ours.responses.create(model="auto", input="?", previous_response_id=there.id).id
+        assert ours.responses.create(model="gpt-4.1-mini", input="Hi").id
+        assert [call["path"] for call in home.calls()] == ["/v1/responses"]
+        assert len(other.calls()) == 4

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.errors import BadRequest, NotAllowed
+from proxy.errors import BadRequest
 from proxy.named import Named, named_in
 from proxy.nouns import Call, Caller
 from proxy.parse import Fields, fields_of, splice
@@ -65,13 +65,8 @@ class Incoming:
 
 
 async def read_incoming(operation: Operation, call: Call, sent: Sent | None, caller: Caller) -> Incoming:
-    """Raises BadRequest, NotAllowed, and what reading raises."""
+    """Raises BadRequest, and what reading raises."""
     limited = bool(caller.models)
-    if operation.endpoint.value == "batches" and operation.body is Body.JSON and limited:
-        raise NotAllowed(
-            "This key may use certain models only, and nobody looks into a batch file.",
-            code="model_not_allowed",
-        )
     if sent is not None:
         incoming = await _read_form(sent, limited=limited and operation.has_model)
     elif operation.body in (Body.JSON, Body.EITHER):

@@ -1,6 +1,6 @@
 """The life of a call that is passed through: what flow is for the hot endpoints, without planning and translation.
 
-    read what names the model → home → whose objects → hold → send → relay → settle → record
+    read what names the model → home → whose objects → hold → (batch file) → send → relay → settle → record
 
 Bodies and answers are streamed as they come; only JSON is read as a whole, where something in it must be judged. One
 attempt at one deployment, no fallback: a body that was streamed away cannot be sent again, and SDKs retry by themselves.
@@ -15,6 +15,7 @@ from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.named import Named, ids_made
 from proxy.nouns import Caller, Candidate, Endpoint, Plan, PriceRow
 from proxy.parse import Request
+from proxy.passthrough.batchfile import look_through
 from proxy.passthrough.endings import break_off, headers, pass_on, refuse
 from proxy.passthrough.incoming import Incoming, read_incoming
 from proxy.passthrough.lists import MOST_BYTES, own_objects, with_query
@@ -76,6 +77,8 @@ async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Room
     trace.plan = Plan(asked=incoming.model, candidates=(candidate,))
     trace.considering(candidate, fallback=False)
     await rooms.money.hold(trace.request, candidate, trace)
+    if operation.lines and rooms.tenants.keeps:
+        await look_through(passage, candidate, caller, rooms, incoming.fields.get("input_file_id"))
     return candidate
 
 

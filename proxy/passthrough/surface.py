@@ -33,7 +33,7 @@ class Answer(Enum):
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`kind` is what the id in the path names, or what a list has. `has_model`: the body names one. `unpriced`: it costs money
-    in units nobody here can bound. `page` and `most`: how many objects a list has unasked, and can be asked for."""
+    in units nobody here can bound. `lines`: it sets a file of requests to work. `page` and `most`: how many objects a list has unasked, and can be asked for."""
 
     endpoint: Endpoint
     method: str
@@ -42,6 +42,7 @@ class Operation:
     kind: str = ""
     has_model: bool = False
     unpriced: bool = False
+    lines: bool = False
     answer: Answer = Answer.ANYTHING
     page: int = 0
     most: int = 0
@@ -75,7 +76,7 @@ OPERATIONS: Final = (
     Operation(_F, "POST", "/uploads/{}/parts", Body.FORM, kind="upload"),
     Operation(_F, "POST", "/uploads/{}/complete", Body.JSON, kind="upload", answer=_OBJECT),
     Operation(_F, "POST", "/uploads/{}/cancel", kind="upload"),
-    Operation(_B, "POST", "/batches", Body.JSON, unpriced=True, answer=_OBJECT),
+    Operation(_B, "POST", "/batches", Body.JSON, unpriced=True, lines=True, answer=_OBJECT),
     Operation(_B, "GET", "/batches", kind="batch", answer=_LIST, page=20, most=100),
     Operation(_B, "GET", "/batches/{}", kind="batch", answer=_OBJECT),
     Operation(_B, "POST", "/batches/{}/cancel", kind="batch", answer=_OBJECT),

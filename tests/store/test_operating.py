@@ -185,6 +185,26 @@ def test_a_stored_object_belongs_to_the_key_that_made_it(url):
     asyncio.run(scenario())
 
 
+def test_the_first_key_that_made_an_object_keeps_it(url):
+    """R33: an id that a caller chose, or sent twice, moves nothing from one key to another, in whatever process."""
+
+    async def scenario():
+        async with connected(url) as pipe, connected(url) as elsewhere:
+            here, there = StoredObjects(pipe), StoredObjects(elsewhere)
+            here.note("resp_mine", Owner("k1", "openai"))
+            here.note("resp_mine", Owner("k2", "openai"))
+            assert await here.flush()
+            there.note("resp_mine", Owner("k2", "azure"))
+            assert await there.owner("resp_mine") == Owner("k1", "openai")
+            assert await there.flush()
+            here.note("resp_mine", Owner("k2", "openai"))
+            assert await here.flush()
+            for objects in (here, there):
+                assert await objects.owner("resp_mine") == Owner("k1", "openai")
+
+    asyncio.run(scenario())
+
+
 def test_an_owner_that_cannot_be_looked_up_is_a_refusal_and_is_noted_later(server, url):
     """R33: while Redis is away nobody gets an object on a guess; owners noted meanwhile are written afterwards."""
 
