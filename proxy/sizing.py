@@ -70,6 +70,8 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
         cap=_cap(request, candidate),
         n=n if isinstance(n, int) and n > 0 else 1,
         image_tokens=images * _IMAGE_TOKENS,
+        audio_input_tokens=_audio_tokens(request),
+        audio_output=b'"audio"' in fields.raw("modalities") or fields.get("audio") is not None,
         whole_window=any(fields.get(name) is not None for name in _STORED) or bool(hosted),
         has_schema=b'"json_schema"' in fields.raw("response_format") + fields.raw("text"),
         reasoning_allowance=candidate.allowance_tokens,
@@ -118,6 +120,12 @@ def _images(request: Request) -> tuple[int, int]:
         inlined += end - start
         start = raw.find(b'"data:', end)
     return count, inlined
+
+
+def _audio_tokens(request: Request) -> int:
+    """Bound on the tokens of spoken input: they are fewer than the bytes of any encoding, and may cost more than text."""
+    raw = request.fields.raw("messages") or request.fields.raw("input")
+    return len(raw) if b'"input_audio"' in raw else 0
 
 
 def _hosted_tools(request: Request) -> dict[str, int]:
