@@ -299,7 +299,8 @@ def _note_loose(seen: Seen, fields: dict[str, msgspec.Raw]) -> None:
 
 
 def _present(value: msgspec.Raw) -> bool:
-    return bytes(value) not in (b"", b"null")
+    # Nearly always absent, and then the default itself: seen without looking inside.
+    return value is not _EMPTY and bytes(value) not in (b"", b"null")
 
 
 def _text(value: msgspec.Raw) -> str:
@@ -312,7 +313,10 @@ def _text_bytes(choice: _Choice) -> int:
     delta = choice.delta or choice.message
     if delta is None:
         return len(choice.text.encode()) if choice.text else 0
-    total = len(bytes(delta.tool_calls)) + len(bytes(delta.function_call)) + len(bytes(delta.audio))
+    total = 0
+    for raw in (delta.tool_calls, delta.function_call, delta.audio):
+        if raw is not _EMPTY:
+            total += len(bytes(raw))
     for text in (delta.content, delta.refusal, delta.reasoning_content):
         if text:
             total += len(text) if text.isascii() else len(text.encode())
