@@ -130,12 +130,21 @@ class StoreKeeper:
         """Tell the metrics how Redis is, and start the embedded server again should it have died."""
         while True:
             recorder.redis(up=not housekeeping.pipe.away)
-            if housekeeping.pipe.away:
+            if housekeeping.pipe.away and self._embedded.owned and await self._is_gone():
                 try:
                     await self._embedded.ensure()
                 except EmbeddedError as error:
                     log.event("embedded_store_down", "error", why=str(error))
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _is_gone(self) -> bool:
+        """Whether nobody listens any more. A server that is only slow still does, and is not to be waited for here."""
+        try:
+            _, writer = await asyncio.open_unix_connection(self.url.removeprefix("unix://"))
+        except OSError:
+            return True
+        writer.close()
+        return False
 
     def _changed(self, made: Mapping[str, bytes], limits_nano: Mapping[str, int]) -> None:
         self._run_time = RunTime(made, limits_nano)
