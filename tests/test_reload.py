@@ -286,3 +286,18 @@ def wait_until(condition, timeout_s=15):
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
+
+
+def test_the_sandbox_stands_in_for_providers_that_come_later():
+    """With --sandbox no reload leads out of the house: a provider written into the file is simulated as well."""
+    later = (
+        "providers: {openai: {}, later: {base_url: 'http://127.0.0.1:9/v1'}}\n"
+        "models: {mine: {family: open, deployments: [{provider: later, model: gpt-4.1-mini}], context: 1000, max_output: 10, "
+        "usd_per_m: {input: 1, output: 1}}}\n"
+    )
+    with town.proxy(None, "server: {drain_seconds: 1}\n", None, "--sandbox") as door:
+        assert chat(door.port).status == 200
+        (door.folder / "switchyard.yaml").write_text(later)
+        door.signal(signal.SIGHUP)
+        door.wait_for(lambda line: line["event"] == "configuration_taken")
+        assert chat(door.port, model="mine").status == 200

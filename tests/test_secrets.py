@@ -220,7 +220,6 @@ def test_a_provider_that_echoes_our_key_is_not_relayed(run):
             assert SECOND not in (answer.raw + answer.body).decode("utf-8", "replace")
 
 
-@pytest.mark.xfail(reason="errors that are not about the key pass unread", strict=True)
 def test_an_error_of_any_kind_loses_our_key(run):
     """Also a 400 or a 500 whose text quotes it."""
     for answer in run["answers"]:

@@ -18,8 +18,11 @@ def run(stream, cuts=(), *, strip=True, endpoint=Endpoint.CHAT):
     """(meter, bytes relayed) of a stream that arrives in pieces."""
     meter = StreamMeter(endpoint, strip_usage=strip)
     marks = [0, *sorted(cuts), len(stream)]
-    out = [meter.feed(stream[a:b]) for a, b in itertools.pairwise(marks) if b > a]
-    return meter, b"".join([*out, meter.finish()])
+    out = []
+    for a, b in itertools.pairwise(marks):
+        if b > a and not meter.seen.unreadable:
+            out.append(meter.feed(stream[a:b]))
+    return meter, b"".join([*out, b"" if meter.seen.unreadable else meter.finish()])
 
 
 def payloads(stream):
@@ -61,12 +64,14 @@ def test_a_stream_may_be_cut_anywhere():
     assert meter.seen == whole.seen
 
 
-def test_asked_for_usage_passes_undelayed():
-    """Without stripping a block leaves as it came, before its event is complete."""
+def test_asked_for_usage_passes_event_by_event():
+    """What completes an event leaves with it; half an event waits, since nobody could take it back."""
     meter = StreamMeter(Endpoint.CHAT, strip_usage=False)
-    for at in range(0, 100, 7):
-        block = asked(PLAIN)[at : at + 7]
-        assert meter.feed(block) == block
+    events = [part + b"\n\n" for part in asked(PLAIN).split(b"\n\n")[:-1]]
+    for one in events:
+        assert meter.feed(one[:9]) == b""
+        assert meter.feed(one[9:]) == one
+    assert meter.finish() == b""
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\r"])
@@ -243,13 +248,38 @@ def test_a_responses_error_event_is_seen():
     assert not meter.seen.complete
 
 
+def passed_as_it_came(meter, out, stream):
+    """Everything, or everything before the event that cannot be read."""
+    assert stream.startswith(out) if meter.seen.unreadable else out == stream
+
+
+def is_json(data):
+    try:
+        json.loads(data)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=8), st.sampled_from(list(Endpoint)))
 @settings(max_examples=300, deadline=None)
 def test_no_bytes_make_it_stumble(stream, cuts, endpoint):
-    """Anything at all: relayed as it came when nothing is to be taken out, and never an exception."""
+    """Anything at all: relayed as it came when nothing is to be taken out, up to what is no event, and no exception."""
     cuts = [cut for cut in cuts if cut < len(stream)]
-    assert run(stream, cuts, strip=False, endpoint=endpoint)[1] == stream
+    meter, out = run(stream, cuts, strip=False, endpoint=endpoint)
+    passed_as_it_came(meter, out, stream)
     run(stream, cuts, strip=True, endpoint=endpoint)
+
+
+def test_an_event_that_is_no_json_ends_the_relay():
+    """SDKs would fail on it with an error of their parser: what came before is relayed, it and what follows are not."""
+    for strip in (True, False):
+        meter, out = run(event(PLAIN[0]) + b'data: {"id": "x", "cho\n\n' + event(PLAIN[1]), strip=strip)
+        assert out == event(PLAIN[0])
+        assert meter.seen.unreadable
+        assert not meter.seen.complete
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -305,9 +335,21 @@ def test_mangled_streams_pass_without_a_fall(count):
         stream = mangled(seed)
         endpoint = rng.choice([Endpoint.CHAT, Endpoint.RESPONSES])
         cuts = sorted(rng.randrange(len(stream) + 1) for _ in range(rng.randrange(6)))
-        assert run(stream, cuts, strip=False, endpoint=endpoint)[1] == stream, seed
+        meter, out = run(stream, cuts, strip=False, endpoint=endpoint)
+        passed_as_it_came(meter, out, stream)
         whole, cut = run(stream, endpoint=endpoint)[1], run(stream, cuts, endpoint=endpoint)[1]
         assert payloads(whole) == payloads(cut), seed
+
+
+@pytest.mark.xfail(reason="not UTF-8, or the beginning of another JSON value", strict=True)
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.chaos)])
+def test_what_is_relayed_is_json(count):
+    """Whatever the mangling: every event that reaches the client is UTF-8 and JSON, [DONE] or a comment."""
+    for seed in range(count):
+        _meter, out = run(mangled(seed), strip=seed % 3 == 0)
+        out.decode()
+        for data in payloads(out + b"\n\n"):
+            assert data.strip() in (b"", b"[DONE]") or is_json(data), seed
 
 
 @pytest.mark.parametrize(
