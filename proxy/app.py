@@ -22,7 +22,8 @@ from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
 from proxy.nouns import Caller, Candidate, LedgerRow
 from proxy.plan import Planner
-from proxy.routing.classifier import Classifier
+from proxy.routing.pace import Pace
+from proxy.routing.verdicts import Verdicts
 from proxy.settings import Key as KeySettings
 from proxy.settings import (
     Mistake,
@@ -146,7 +147,8 @@ class Pools:
 class Fixtures:
     """What lives as long as the process and is built into every house."""
 
-    classifier: Classifier
+    verdicts: Verdicts
+    pace: Pace
     pools: Pools
     ledger: Ledger | None
     objects: StoredObjects | None
@@ -163,7 +165,8 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
     catalogue, watch = configuration.catalogue, fixtures.watch
-    planner = Planner(settings, Yard(settings, catalogue, watch.published, watch.gone), fixtures.classifier)
+    yard = Yard(settings, catalogue, watch.published, watch.gone)
+    planner = Planner(settings, yard, fixtures.verdicts, fixtures.pace)
     providers = {
         name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
         for name, pool in fixtures.pools.fitting(settings.providers).items()
@@ -176,6 +179,7 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
         aftercare=Aftercare(planner, fixtures.learned, watch),
         tenants=Tenants(fixtures.objects, keeps=settings.auth.mode == "keys"),
         breakers=fixtures.breakers,
+        pace=fixtures.pace,
         health_changed=fixtures.health_changed,
         record=fixtures.record,
         tasks=fixtures.tasks,

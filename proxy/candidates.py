@@ -26,6 +26,8 @@ from proxy.settings import CallRules, Settings
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _HOME = "openai"
+_UNTHINKING_S = 1.0
+"""Until a model begins that does not think first, where only its thinking figure is known."""
 _WIRE: Mapping[Endpoint, Wire] = {Endpoint.CHAT: "chat", Endpoint.RESPONSES: "responses"}
 
 
@@ -51,24 +53,32 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What candidates are wanted for. `one`: a name that has ended stands for a single successor, not for its chain."""
+    """What candidates are wanted for. `one`: a name that has ended stands for a single successor, not for its chain.
+    `input_tokens` (estimated; 0: few enough for any window) and `output_tokens` (the caller's cap) are what has to fit.
+    `last_resort`: nobody has logprobs, so they may be dropped."""
 
     request: Request
     rules: CallRules
     reason: Reason
     now: float
     one: bool
+    input_tokens: int = 0
+    output_tokens: int = 0
+    last_resort: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its
-    model, its endpoint and its effort were looked at."""
+    model, its endpoint and its effort were looked at. Without candidates, `for_logprobs` says that they lack those and
+    could serve without, `window_tokens` the window that is too small."""
 
     candidates: tuple[Candidate, ...] = ()
     why: str = ""
     known: bool = True
     settled: bool = False
+    for_logprobs: bool = False
+    window_tokens: int = 0
 
 
 class Yard:
@@ -146,6 +156,13 @@ class Yard:
                 if ends is not None:
                     yield place.provider, row.name, ends
 
+    def prior_s(self, candidate: Candidate) -> float:
+        """Seconds to the first token by the catalogue, which knows them for the default effort."""
+        row = self._catalogue.get(candidate.model)
+        if row is None:
+            return 0.0
+        return row.ttft_s if candidate.reasons else min(row.ttft_s, _UNTHINKING_S)
+
     def find(self, target: Target, errand: Errand) -> Found:
         """The candidates for `target`."""
         row = self.row(target.written)
@@ -166,6 +183,7 @@ class Yard:
             allow_dearer=self._lifecycle.allow_dearer,
         )
         candidates: list[Candidate] = []
+        considered: list[Found] = []
         reasons: list[str] = [chain.why] if chain.why else []
         for step in chain.living:
             heir = Target(
@@ -173,18 +191,28 @@ class Yard:
             )
             found = self.find(heir, replace(errand, reason=Reason.SUCCESSOR))
             candidates += found.candidates
+            considered.append(found)
             if found.why:
                 reasons.append(f"{step.model}: {found.why}")
             if errand.one and candidates:
                 break
-        why = "" if candidates else f"it has been shut down and {'; '.join(reasons)}"
-        return Found(tuple(candidates), why)
+        if candidates:
+            return Found(tuple(candidates))
+        windows = [found.window_tokens for found in considered]
+        return Found(
+            why=f"it has been shut down and {'; '.join(reasons)}",
+            for_logprobs=any(found.for_logprobs for found in considered),
+            window_tokens=max(windows) if windows and all(windows) else 0,
+        )
 
     def _serve(self, target: Target, row: ModelRow, errand: Errand) -> Found:
         request = errand.request
         translation = self._translated(target, row, errand)
         if translation.excluded:
-            return Found(why=translation.excluded)
+            return Found(why=translation.excluded, for_logprobs=translation.excluded == "logprobs")
+        if not self._fits(row, errand):
+            why = f"about {errand.input_tokens:,} tokens do not fit its window of {row.context:,}"
+            return Found(why=why, window_tokens=row.context)
         effort = _effort(row, request, target)
         shared = Candidate(
             model=row.name,
@@ -216,6 +244,13 @@ class Yard:
             settled=translation is UNCHANGED[translation.endpoint] and len(there) == 1,
         )
 
+    def _fits(self, row: ModelRow, errand: Errand) -> bool:
+        """Whether the request fits the window. Of a model that the caller named, its provider says so itself."""
+        if row.fits(errand.input_tokens, errand.output_tokens):
+            return True
+        named = self._catalogue.resolve(errand.request.model) if errand.reason is Reason.PINNED else None
+        return named is not None and named.name == row.name
+
     def _at(self, row: ModelRow, provider: str) -> tuple[Place, ...]:
         """The model's places, or those at the provider somebody named, which may be one that nobody listed for it."""
         places = self._places[row.name]
@@ -231,7 +266,14 @@ class Yard:
         on_loss: OnLoss = errand.rules.on_loss
         effort = target.effort or None
         return translate(
-            errand.request.fields, source, row, effort, on_loss, decides=target.decides, wire=wire
+            errand.request.fields,
+            source,
+            row,
+            effort,
+            on_loss,
+            decides=target.decides,
+            wire=wire,
+            last_resort=errand.last_resort,
         )
 
     def _ended(self, row: ModelRow, now: float) -> bool:

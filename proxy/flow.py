@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from proxy.aftercare import Aftercare
+from proxy.choice import way
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.fanout import attempt_parts
 from proxy.headers import Header, downward
@@ -28,6 +29,7 @@ from proxy.parse import Request, parse
 from proxy.plan import Planner
 from proxy.question import question_for
 from proxy.reshape import Stream
+from proxy.routing.pace import Pace
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
 from proxy.trace import Trace, usd
@@ -73,6 +75,7 @@ class House:
     aftercare: Aftercare
     tenants: Tenants
     breakers: Breakers
+    pace: Pace
     health_changed: Callable[[Candidate, State], None]
     record: Callable[[LedgerRow, bool], None]
     tasks: TaskOwner
@@ -228,8 +231,12 @@ async def _relay_stream(
         await client.start(response.status, _headers(response.headers, trace, house))
         if answer.first:
             await client.write(answer.first)
+        silent = not _spoke(stream, trace, house, trace.first_byte_s)
         while not (stream.over or stream.broken) and (block := await response.read_chunk()):
-            if relayed := stream.feed(block):
+            relayed = stream.feed(block)
+            if silent:
+                silent = not _spoke(stream, trace, house, house.clock())
+            if relayed:
                 await client.write(relayed)
         await _end_stream(stream, request, trace, client)
     except http.UpstreamError as error:
@@ -240,6 +247,14 @@ async def _relay_stream(
         house.tenants.answered(trace)
         if trace.candidate is not None:
             _remember(stream.sealed, trace.candidate, trace, house)
+
+
+def _spoke(stream: Stream, trace: Trace, house: House, now_s: float) -> bool:
+    """Whether the answer has said anything by now; if so, how long that took is remembered of its model."""
+    if not stream.seen.text_bytes or trace.candidate is None:
+        return False
+    house.pace.note(way(trace.candidate), now_s - trace.sent_s, house.wall_clock())
+    return True
 
 
 async def _end_stream(stream: Stream, request: Request, trace: Trace, client: Client) -> None:

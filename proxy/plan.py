@@ -6,24 +6,30 @@ then every model named there becomes candidates (candidates.py): past its end â†
 `model@effort` and `provider/model` are accepted wherever a model is.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import msgspec
 
-from proxy.candidates import Errand, Found, Target, Yard
-from proxy.errors import BadRequest, NotAllowed, NotFound
+from proxy.candidates import Errand, Target, Yard
+from proxy.choice import Choice, Chooser, Look
+from proxy.errors import ApiError, BadRequest, ContextLengthExceeded, NotAllowed, NotFound
+from proxy.lanes import Lane, Lanes
 from proxy.minute import Minute
 from proxy.models.rowreader import split_effort
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import Request
-from proxy.routing.classifier import Classifier, Verdict
-from proxy.routing.tasks import TASKS
+from proxy.routing.pace import Pace
+from proxy.routing.policy import Wishes, usd
+from proxy.routing.verdicts import Verdicts
 from proxy.settings import CallRules, Route, Settings
+from proxy.sizing import likely_input, output_cap
 
 _LONGEST_KEPT: Final = 200
 """Characters of a name and an effort: what callers make up must not fill the memory."""
+
+_FITS_ANY_WINDOW_BYTES: Final = 12_000
+"""A token is at least a byte, and no model of today has a window of less than 16,000."""
 
 
 class _Named(NamedTuple):
@@ -41,22 +47,44 @@ class _Kept(NamedTuple):
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A plan with everything that was looked at for it. With a `refusal` it has no candidates; `lane` None: not routed."""
+
+    plan: Plan
+    looks: tuple[Look, ...] = ()
+    lane: Lane | None = None
+    refusal: ApiError | None = None
+
+
 class Planner:
     """Holds one snapshot of the settings and the models; swapped as a whole on reload. It remembers for a minute what it
     planned for requests that name a living model: most traffic is the same few names over and over."""
 
-    __slots__ = ("_classifier", "_kept", "_settings", "_yard")
+    __slots__ = ("_chooser", "_kept", "_lanes", "_settings", "_yard")
 
-    def __init__(self, settings: Settings, yard: Yard, classifier: Classifier) -> None:
+    def __init__(self, settings: Settings, yard: Yard, verdicts: Verdicts, pace: Pace) -> None:
         self._settings = settings
         self._yard = yard
-        self._classifier = classifier
+        self._chooser = Chooser(yard, pace)
+        self._lanes = Lanes(self._chooser, verdicts, self._read)
         self._kept = Minute[_Named, _Kept]()
 
     def plan(self, request: Request, asks: Asks, caller: Caller, now: float) -> Plan:
         """The ordered candidates for one request. Raises NotFound, NotAllowed or BadRequest when there are none."""
-        if not asks.route and (plan := self._again(request, caller, now)) is not None:
+        if (
+            not asks.route
+            and asks.max_cost_nano is None
+            and (plan := self._again(request, caller, now)) is not None
+        ):
             return plan
+        considered = self.consider(request, asks, caller, now)
+        if considered.refusal is not None:
+            raise considered.refusal
+        return considered.plan
+
+    def consider(self, request: Request, asks: Asks, caller: Caller, now: float) -> Considered:
+        """The same plan with what led to it. Raises NotAllowed, and BadRequest for what the caller asks of us in vain."""
         asked = asks.route or request.model
         name = self._settings.resolve(asked)
         route = self._settings.routes.get(name)
@@ -64,7 +92,7 @@ class Planner:
             raise BadRequest(f"x-switchyard-route names no route: {asks.route!r}", param="x-switchyard-route")
         plan = Plan(asked=request.model, candidates=(), headers=self._yard.sunset(request.model, now))
         if route is None:
-            return self._pinned(request, caller, plan, name, now)
+            return self._pinned(request, asks, caller, plan, now)
         _check_allowed(caller, (asked, name), asked)
         return self._routed(request, asks, replace(plan, route=name), route, now)
 
@@ -88,18 +116,22 @@ class Planner:
         found = self._yard.find(self._read(name), Errand(request, rules, Reason.BUDGET, now, one=True))
         return found.candidates or plan.candidates
 
-    def _pinned(self, request: Request, caller: Caller, plan: Plan, name: str, now: float) -> Plan:
+    def _pinned(self, request: Request, asks: Asks, caller: Caller, plan: Plan, now: float) -> Considered:
+        name = self._settings.resolve(plan.asked)
         target = self._read(name)
         row = self._yard.row(target.written)
         names = (plan.asked, name, target.written, row.name if row else name)
         _check_allowed(caller, names, plan.asked)
         rules = self._settings.defaults
-        found = self._yard.find(target, Errand(request, rules, Reason.PINNED, now, one=False))
-        plan = _planned(plan, [found], rules)
+        errand = _errand(request, rules, Reason.PINNED, now, one=False)
+        wishes = Wishes(max_cost_nano=_max_cost_nano(asks, rules))
+        choice = self._chooser.first_of([[target]], errand, wishes, probing=False)
+        considered = _considered(plan, choice, errand, wishes)
         named = _named(request)
-        if found.settled and len(named.model) + len(named.effort) < _LONGEST_KEPT:
-            self._kept.keep(named, _Kept(plan, names), now)
-        return plan
+        settled = choice.settled and wishes.max_cost_nano is None
+        if settled and len(named.model) + len(named.effort) < _LONGEST_KEPT:
+            self._kept.keep(named, _Kept(considered.plan, names), now)
+        return considered
 
     def _again(self, request: Request, caller: Caller, now: float) -> Plan | None:
         """The plan of an earlier request that asked for the same, if its model is still there."""
@@ -112,22 +144,16 @@ class Planner:
         _check_allowed(caller, names, plan.asked)
         return plan
 
-    def _routed(self, request: Request, asks: Asks, plan: Plan, route: Route, now: float) -> Plan:
-        verdict, reason = self._task(request, asks)
-        targets = [self._read(str(target)) for target in route.candidates(verdict.task, verdict.difficulty)]
-        errand = Errand(request, route, reason, now, one=True)
-        found = [self._yard.find(target, errand) for target in targets]
-        return _planned(replace(plan, task=verdict.task, confidence=verdict.confidence), found, route)
-
-    def _task(self, request: Request, asks: Asks) -> tuple[Verdict, Reason]:
-        if not asks.task:
-            return self._classifier.classify(request.fields), Reason.TASK
-        if asks.task not in TASKS:
-            raise BadRequest(
-                f"x-switchyard-task must be one of {', '.join(TASKS)}; got {asks.task!r}",
-                param="x-switchyard-task",
-            )
-        return Verdict(asks.task, 1.0, 1.0, "medium", unsure=False), Reason.CALLER
+    def _routed(self, request: Request, asks: Asks, plan: Plan, route: Route, now: float) -> Considered:
+        errand = _errand(request, route, Reason.TASK, now, one=True)
+        wishes = Wishes(
+            prefer=route.prefer,
+            max_first_token_s=route.max_ttft_ms / 1000 if route.max_ttft_ms else None,
+            max_cost_nano=_max_cost_nano(asks, route),
+        )
+        lane = self._lanes.find(route, errand, wishes, asks)
+        plan = replace(plan, task=lane.verdict.task, confidence=lane.verdict.confidence)
+        return replace(_considered(plan, lane.choice, errand, wishes), lane=lane)
 
     def _read(self, name: str) -> Target:
         written, effort = split_effort(name)
@@ -141,43 +167,76 @@ def _named(request: Request) -> _Named:
     return _Named(request.model, request.endpoint, request.fields.raw("reasoning_effort"))
 
 
-def _planned(plan: Plan, found: list[Found], rules: CallRules) -> Plan:
-    """The plan with every way found, each model at each provider once. Raises what the caller should be told if none."""
-    candidates = tuple(_once_each(candidate for one in found for candidate in one.candidates))
-    if candidates:
-        return replace(
-            plan,
-            candidates=candidates,
-            next_on_timeout=rules.on_timeout == "next",
-            drain_on_disconnect=rules.on_disconnect == "drain",
-            rejects_loss=rules.on_loss == "reject",
-            default_max_output=rules.default_max_output,
-        )
-    reasons = [one.why for one in found if one.why]
-    if not reasons:
-        raise _unknown(plan.asked)
-    if all("has been shut down" in why for why in reasons):
-        raise NotFound(
-            f"The model `{plan.asked}` has been deprecated: {'; '.join(reasons)}.", code="model_not_found"
-        )
-    raise BadRequest(
-        f"No model of `{plan.asked}` can take this request: {'; '.join(reasons)}.", param="model"
+def _errand(request: Request, rules: CallRules, reason: Reason, now: float, *, one: bool) -> Errand:
+    """What to find candidates for. A body so small that any window holds it is not measured."""
+    small = request.size_bytes <= _FITS_ANY_WINDOW_BYTES
+    return Errand(
+        request,
+        rules,
+        reason,
+        now,
+        one,
+        input_tokens=0 if small else likely_input(request),
+        output_tokens=output_cap(request) or 0,
     )
+
+
+def _max_cost_nano(asks: Asks, rules: CallRules) -> int | None:
+    """The lower one of the caller's cap and the route's."""
+    caps = [cap for cap in (asks.max_cost_nano, rules.max_cost_nano) if cap is not None]
+    return min(caps) if caps else None
+
+
+def _considered(plan: Plan, choice: Choice, errand: Errand, wishes: Wishes) -> Considered:
+    """The plan with everybody chosen, or what the caller should be told when nobody was."""
+    if not choice.candidates:
+        return Considered(plan, choice.looks, refusal=_refusal(plan.asked, choice, errand, wishes))
+    rules = errand.rules
+    full = replace(
+        plan,
+        candidates=choice.candidates,
+        next_on_timeout=rules.on_timeout == "next",
+        drain_on_disconnect=rules.on_disconnect == "drain",
+        rejects_loss=rules.on_loss == "reject",
+        default_max_output=rules.default_max_output,
+    )
+    return Considered(full, choice.looks)
+
+
+def _refusal(asked: str, choice: Choice, errand: Errand, wishes: Wishes) -> ApiError:
+    reasons = "; ".join(dict.fromkeys(choice.why))
+    if not reasons:
+        return _unknown(asked)
+    if choice.window_tokens:
+        return _too_long(choice.window_tokens, errand)
+    if choice.too_dear and wishes.max_cost_nano is not None:
+        return BadRequest(
+            f"No model of `{asked}` can take this request for at most {usd(wishes.max_cost_nano)} USD: {reasons}.",
+            param="x-switchyard-max-cost-usd",
+        )
+    if all("has been shut down" in why for why in choice.why):
+        return NotFound(f"The model `{asked}` has been deprecated: {reasons}.", code="model_not_found")
+    return BadRequest(f"No model of `{asked}` can take this request: {reasons}.", param="model")
+
+
+def _too_long(window_tokens: int, errand: Errand) -> ContextLengthExceeded:
+    """OpenAI's own words, with our estimate; clients look for them."""
+    wanted, answer = errand.input_tokens, errand.output_tokens
+    begin = f"This model's maximum context length is {window_tokens} tokens. However, "
+    if wanted > window_tokens or not answer:
+        said = f"your messages resulted in {wanted} tokens. Please reduce the length of the messages."
+    else:
+        said = (
+            f"you requested {wanted + answer} tokens ({wanted} in the messages, {answer} in the completion). "
+            "Please reduce the length of the messages or completion."
+        )
+    return ContextLengthExceeded(begin + said, param="messages")
 
 
 def _unknown(asked: str) -> NotFound:
     return NotFound(
         f"The model `{asked}` does not exist or you do not have access to it.", code="model_not_found"
     )
-
-
-def _once_each(candidates: Iterable[Candidate]) -> Iterable[Candidate]:
-    seen = set()
-    for candidate in candidates:
-        key = (candidate.model, candidate.provider)
-        if key not in seen:
-            seen.add(key)
-            yield candidate
 
 
 def _check_allowed(caller: Caller, names: tuple[str, ...], asked: str) -> None:

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.budgets.bill import bill
 from proxy.budgets.holds import Ask, HoldSize, Rule, hold_size
 from proxy.budgets.scopes import Budget
 from proxy.errors import NotAllowed
-from proxy.nouns import Candidate, Endpoint, PriceRow
+from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
 from proxy.parse import Request
+from proxy.routing.policy import expected_output
 
 _TEXT: Final = (
     *("messages", "input", "prompt", "instructions", "tools", "functions", "response_format", "text"),
@@ -25,6 +27,10 @@ _IMAGE_TOKENS: Final = 50_000
 """More than any family charges for one image (high detail, largest size, the mini models' multipliers included)."""
 _FREE_TOOLS: Final = frozenset({"function", "custom"})
 _PAGES_PER_FILE: Final = 10
+_USUAL_IMAGE_TOKENS: Final = 1_000
+_BYTES_PER_TOKEN: Final = 4
+_DENSE_BYTES_PER_TOKEN: Final = 3
+"""Letters beyond ASCII have two to four bytes and are a third of a token to a whole one."""
 
 
 def bounded(
@@ -46,6 +52,52 @@ def bounded(
         shrink_always=any(budget.shrink_always for budget in budgets),
     )
     return hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule)
+
+
+def likely_input(request: Request) -> int:
+    """Input tokens to expect: an estimate for choosing a model, neither a bound nor a bill."""
+    text = b"".join([request.fields.raw(name) for name in _TEXT])
+    images, inlined_bytes = _images(request)
+    dense = 0 if text.isascii() else len(text) - len(text.decode("ascii", "ignore"))
+    escaped_bytes = text.count(b"\\u") * 6
+    prose_bytes = len(text) - inlined_bytes - dense - escaped_bytes
+    tokens = max(0, prose_bytes) // _BYTES_PER_TOKEN + dense // _DENSE_BYTES_PER_TOKEN + escaped_bytes // 6
+    return tokens + images * _USUAL_IMAGE_TOKENS
+
+
+def output_cap(request: Request) -> int | None:
+    """The caller's own output cap; None where it set none."""
+    for name in _CAPS.get(request.endpoint, ()):
+        value = request.fields.get(name)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def expected_nano(
+    request: Request, candidate: Candidate, input_tokens: int | None = None, cached_tokens: int = 0
+) -> int | None:
+    """What an attempt will probably cost, for comparing candidates; None without a price. `input_tokens` None: as
+    estimated from the body."""
+    if candidate.price is None:
+        return None
+    output = expected_output(candidate.effort, output_cap(request)) if request.endpoint in _CAPS else 0
+    usage = Usage(
+        input_tokens=likely_input(request) if input_tokens is None else input_tokens,
+        cached_tokens=cached_tokens,
+        output_tokens=output,
+    )
+    return bill(usage, candidate.price, "")
+
+
+def most_nano(request: Request, candidate: Candidate, default_max_output: int) -> int | None:
+    """What an attempt may cost: its input's bound and its output cap, which is `default_max_output` where none is set.
+    None where nothing bounds it."""
+    hosted = _hosted_tools(request)
+    if candidate.price is None or _costs_without_end(request, hosted):
+        return None
+    rule = Rule(hard=False, default_max_output=default_max_output)
+    return hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule).amount_nano
 
 
 def edits_for(request: Request, candidate: Candidate, size: HoldSize) -> dict[str, bytes]:

@@ -44,6 +44,8 @@ from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.models.learned import Learned
 from proxy.nouns import Candidate, LedgerRow
 from proxy.routing.classifier import Classifier
+from proxy.routing.pace import Pace
+from proxy.routing.verdicts import Verdicts
 from proxy.settings import SettingsError
 from proxy.store.accounts import Accounts
 from proxy.store.ledger import Ledger
@@ -69,7 +71,8 @@ class Worker:
         self.log = log
         self.ledger = ledger
         self.fixtures = Fixtures(
-            classifier=Classifier.load(),
+            verdicts=Verdicts(Classifier.load()),
+            pace=Pace(),
             pools=Pools(),
             ledger=ledger,
             objects=StoredObjects(ledger.pipe) if ledger is not None else None,

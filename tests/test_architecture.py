@@ -31,11 +31,13 @@ FLOORS = {
     "proxy.account": 2,
     "proxy.sizing": 2,
     "proxy.reshape": 2,
-    "proxy.plan": 3,
+    "proxy.choice": 3,
+    "proxy.lanes": 4,
+    "proxy.plan": 5,
     "proxy.store": 3,
     "proxy.metrics": 3,
     "proxy.trace": 4,
-    "proxy.money": 5,
+    "proxy.money": 6,
     "proxy.question": 5,
     "proxy.watch": 5,
     "proxy.aftercare": 6,
@@ -143,7 +145,7 @@ def test_what_decides_never_waits():
     for path in FILES:
         module = module_of(path)
         floor, _ = floor_of(module)
-        pure = floor <= 2 or module in ("proxy.plan", "proxy.trace")
+        pure = floor <= 2 or module in ("proxy.choice", "proxy.lanes", "proxy.plan", "proxy.trace")
         if pure and module != "proxy":
             waits = [
                 n

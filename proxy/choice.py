@@ -1,0 +1,165 @@
+"""Which of a list of models serve a request, in order, and what became of each of them.
+
+Every target goes through the yard (lifecycle, translation, hard limits), then the policy ranks what is left by money and
+latency. When nobody is left and some are out for logprobs alone, they are asked again to serve without: see `translate`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from proxy.candidates import Errand, Found, Target, Yard
+from proxy.nouns import Candidate
+from proxy.routing.pace import Pace, Way
+from proxy.routing.policy import Ranking, Runner, Wishes, rank
+from proxy.sizing import expected_nano, most_nano
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One target considered. `candidate` None: it led to nobody, and `why` says why. With a candidate, `why` is the
+    reason it was dropped all the same, or a remark on one that is kept."""
+
+    target: Target
+    candidate: Candidate | None = None
+    why: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`candidates` in the order to try. Without any: `why` of each target, `window_tokens` the largest window that was too
+    small where size alone was against them, `too_dear` that a cost cap was, `for_logprobs` that some could serve without
+    those. `settled`: see Found."""
+
+    candidates: tuple[Candidate, ...]
+    looks: tuple[Look, ...]
+    why: tuple[str, ...] = ()
+    window_tokens: int = 0
+    too_dear: bool = False
+    for_logprobs: bool = False
+    settled: bool = False
+
+    def and_then(self, other: "Choice") -> "Choice":
+        """What comes of two lists, the other one behind."""
+        again = {look.target for look in other.looks}
+        windows = (self.window_tokens, other.window_tokens)
+        return replace(
+            self,
+            candidates=tuple(_once_each((*self.candidates, *other.candidates))),
+            looks=(*[look for look in self.looks if look.target not in again], *other.looks),
+            why=(*self.why, *other.why),
+            window_tokens=max(windows) if all(windows) else 0,
+            too_dear=self.too_dear or other.too_dear,
+            for_logprobs=self.for_logprobs or other.for_logprobs,
+        )
+
+
+class Chooser:
+    """Chooses among targets for one snapshot of the settings; the pace outlives it."""
+
+    __slots__ = ("_pace", "_yard")
+
+    def __init__(self, yard: Yard, pace: Pace) -> None:
+        self._yard = yard
+        self._pace = pace
+
+    def first_of(
+        self, lists: Sequence[Sequence[Target]], errand: Errand, wishes: Wishes, *, probing: bool
+    ) -> Choice:
+        """The candidates of the first list that has any for the request, without logprobs if nobody has those.
+        `probing`: this request may try one that was too slow."""
+        choice = self._first_of(lists, errand, wishes, probing=probing)
+        if choice.candidates or not choice.for_logprobs:
+            return choice
+        return self._first_of(lists, replace(errand, last_resort=True), wishes, probing=probing)
+
+    def first_token_s(self, candidate: Candidate, now: float) -> float:
+        """How soon it begins to answer: by live figures, else by the catalogue."""
+        return self._pace.first_token_s(way(candidate), self._yard.prior_s(candidate), now)
+
+    def _first_of(
+        self, lists: Sequence[Sequence[Target]], errand: Errand, wishes: Wishes, *, probing: bool
+    ) -> Choice:
+        choice = self._among(lists[0], errand, wishes, probing=probing)
+        for targets in lists[1:]:
+            if choice.candidates:
+                break
+            choice = choice.and_then(self._among(targets, errand, wishes, probing=probing))
+        return choice
+
+    def _among(self, targets: Sequence[Target], errand: Errand, wishes: Wishes, *, probing: bool) -> Choice:
+        found = [self._yard.find(target, errand) for target in targets]
+        owners = _owners(targets, found)
+        runners = [self._runner(candidate, errand, wishes, probing=probing) for candidate, _ in owners]
+        ranking = rank(runners, wishes)
+        if probing and wishes.max_first_token_s is not None:
+            self._keep_pace(ranking, wishes.max_first_token_s, errand.now)
+        windows = [one.window_tokens for one in found if one.known]
+        return Choice(
+            candidates=tuple([runner.candidate for runner in ranking.kept]),
+            looks=tuple(_looks(targets, found, owners, ranking)),
+            why=(*[one.why for one in found if one.why], *[why for _, why in ranking.dropped]),
+            window_tokens=max(windows) if windows and all(windows) else 0,
+            too_dear=bool(ranking.dropped),
+            for_logprobs=any(one.for_logprobs for one in found),
+            settled=len(found) == 1 and found[0].settled and bool(ranking.kept),
+        )
+
+    def _keep_pace(self, ranking: Ranking, limit_s: float, now: float) -> None:
+        """Remember who was put last, and who is tried although it was."""
+        for runner in ranking.late:
+            self._pace.put_last(way(runner.candidate), now)
+        for runner in ranking.kept:
+            if runner.probe:
+                self._pace.probe(way(runner.candidate), limit_s, now)
+
+    def _runner(self, candidate: Candidate, errand: Errand, wishes: Wishes, *, probing: bool) -> Runner:
+        """The candidate with the figures that somebody wishes to judge it by."""
+        request, limit_s = errand.request, wishes.max_first_token_s
+        first_token_s = self.first_token_s(candidate, errand.now) if limit_s is not None else 0.0
+        late = limit_s is not None and first_token_s > limit_s
+        expected = expected_nano(request, candidate) if wishes.prefer == "cheapest" else None
+        capped = wishes.max_cost_nano is not None
+        most = most_nano(request, candidate, errand.rules.default_max_output) if capped else None
+        probe = late and probing and self._pace.due(way(candidate), errand.now)
+        return Runner(candidate, first_token_s, expected, most, probe)
+
+
+def way(candidate: Candidate) -> Way:
+    """What first-token times are kept by."""
+    return candidate.provider, candidate.model, candidate.effort
+
+
+def _owners(targets: Sequence[Target], found: Sequence[Found]) -> list[tuple[Candidate, Target]]:
+    """Every candidate once per model and provider, with the target it came from."""
+    owners: dict[tuple[str, str], tuple[Candidate, Target]] = {}
+    for target, one in zip(targets, found, strict=True):
+        for candidate in one.candidates:
+            owners.setdefault((candidate.model, candidate.provider), (candidate, target))
+    return list(owners.values())
+
+
+def _looks(
+    targets: Sequence[Target],
+    found: Sequence[Found],
+    owners: Sequence[tuple[Candidate, Target]],
+    ranking: Ranking,
+) -> Iterator[Look]:
+    owner = {id(candidate): target for candidate, target in owners}
+    for runner in ranking.kept:
+        late = "too slow to the first token, so put last" if runner in ranking.late else ""
+        yield Look(owner[id(runner.candidate)], runner.candidate, late, kept=True)
+    for runner, why in ranking.dropped:
+        yield Look(owner[id(runner.candidate)], runner.candidate, why)
+    for target, one in zip(targets, found, strict=True):
+        if not one.candidates:
+            yield Look(target, None, one.why or "nobody here serves it")
+
+
+def _once_each(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+    seen = set()
+    for candidate in candidates:
+        key = (candidate.model, candidate.provider)
+        if key not in seen:
+            seen.add(key)
+            yield candidate

@@ -1,0 +1,92 @@
+"""How soon models begin to answer: the last first-token times of each, and when one that was too slow is tried again.
+
+Theory of operation. Each way of asking a model (provider, model, effort) has its last 64 times of at most ten minutes. Five
+of them are believed more than the catalogue's prior; with fewer, the better of both is taken, because one slow answer says
+little. A model that is put last for its slowness is sent no more requests, so its figures would never change: one request a
+minute goes to it all the same (a probe). If that one is quick enough, the slow times before it are forgotten.
+
+Mutable, one per process; the clock is passed in (Unix seconds, as plans are made with).
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+KEPT: Final = 64
+TOO_OLD_S: Final = 600.0
+ENOUGH: Final = 5
+PROBE_EVERY_S: Final = 60.0
+_MOST_WAYS: Final = 1024
+_SHARE: Final = 0.95
+
+Way = tuple[str, str, str]
+"""Provider, model, effort."""
+
+
+@dataclass(slots=True)
+class _Record:
+    """`times` are (when, seconds), oldest first. `slow_since` is when it was last put last or probed; `probe_limit_s` is
+    what the probe under way has to keep to."""
+
+    times: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    slow_since: float | None = None
+    probe_limit_s: float | None = None
+
+
+class Pace:
+    """First-token times by way."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self) -> None:
+        self._records: dict[Way, _Record] = {}
+
+    def note(self, way: Way, first_token_s: float, now: float) -> None:
+        """An answer began after `first_token_s`."""
+        record = self._record(way)
+        if record.probe_limit_s is not None and first_token_s <= record.probe_limit_s:
+            record.times.clear()
+            record.slow_since = None
+        record.probe_limit_s = None
+        record.times.append((now, first_token_s))
+
+    def first_token_s(self, way: Way, prior_s: float, now: float) -> float:
+        """The time within which 95 % of answers begin; `prior_s` where nothing better is known."""
+        record = self._records.get(way)
+        if record is None or not record.times:
+            return prior_s
+        times = sorted(self._recent(record, now))
+        if not times:
+            return prior_s
+        live_s = times[int(_SHARE * (len(times) - 1))]
+        return live_s if len(times) >= ENOUGH else min(live_s, prior_s)
+
+    def due(self, way: Way, now: float) -> bool:
+        """Whether a way that is too slow should be given one request again. Looks only."""
+        record = self._records.get(way)
+        return (
+            record is not None and record.slow_since is not None and now - record.slow_since >= PROBE_EVERY_S
+        )
+
+    def put_last(self, way: Way, now: float) -> None:
+        """It was too slow for a request; from the first time on, its minute runs."""
+        record = self._record(way)
+        if record.slow_since is None:
+            record.slow_since = now
+
+    def probe(self, way: Way, limit_s: float, now: float) -> None:
+        """It is given one request all the same; the next one in a minute."""
+        record = self._record(way)
+        record.slow_since, record.probe_limit_s = now, limit_s
+
+    def _record(self, way: Way) -> _Record:
+        record = self._records.get(way)
+        if record is None:
+            if len(self._records) >= _MOST_WAYS:
+                self._records.clear()
+            record = self._records[way] = _Record()
+        return record
+
+    def _recent(self, record: _Record, now: float) -> Iterator[float]:
+        return (seconds for at, seconds in record.times if now - at <= TOO_OLD_S)
