@@ -1,13 +1,16 @@
 """One sandbox and one open proxy for the whole run, both under the project's own Python, not under the clients'."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from programs import proxy, sandbox
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # also a run from the project's root reads this file, and then leaves
+
+from programs import proxy, sandbox
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
