@@ -51,13 +51,21 @@ class Blueprint:
     """What a process is told to run: the file's name and text (None: the shipped file), and the command line's wishes.
 
     Handed from the parent to its workers as text, so that all of them run what the parent has checked. `redis_url` is the
-    configured one or that of the embedded server; `""` where there is neither, and nothing is counted.
+    configured one or that of the embedded server; `""` where there is neither, and nothing is counted. `made_keys` and
+    `limits_nano` are the last copy of what operators changed, so that a worker that starts while Redis is away knows it too.
     """
 
     path: str | None = None
     text: str | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
     redis_url: str = ""
+    made_keys: Mapping[str, str] = field(default_factory=dict)
+    limits_nano: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def run_time(self) -> "RunTime":
+        """What operators changed while the proxy ran, as far as the parent knew."""
+        return RunTime({key: text.encode() for key, text in self.made_keys.items()}, self.limits_nano)
 
 
 @dataclass(frozen=True, slots=True)

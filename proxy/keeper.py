@@ -4,9 +4,10 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from proxy.app import Configuration, RunTime, build_book, with_run_time
+from proxy.app import Blueprint, Configuration, RunTime, build_book, with_run_time
 from proxy.budgets.scopes import Book
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
@@ -62,6 +63,11 @@ class StoreKeeper:
         book = build_book(merged.settings, self._run_time)
         # Of the budgets of users there may be thousands; `switchyard budgets` shows them.
         self._book = Book([each for each in book.budgets if each.scope != "user"], {})
+
+    def last_copy(self, blueprint: Blueprint) -> Blueprint:
+        """The blueprint for a new worker: with what operators changed, should Redis be away when it starts."""
+        made = {key: text.decode() for key, text in self._run_time.keys.items()}
+        return replace(blueprint, made_keys=made, limits_nano=self._run_time.limits_nano)
 
     async def run(self, recorder: Recorder, log: Log) -> None:
         """Look after the store until cancelled."""

@@ -247,7 +247,7 @@ class Parent:
         # From here to the first `await` nothing can change: what it is told is what is running, and it is not missed by
         # a reload or a stop that came while it was being started.
         self._workers[place] = worker
-        worker.run(self._blueprint)
+        worker.run(self._store.last_copy(self._blueprint))
         if self._stopping.is_set():
             worker.signal(signal.SIGTERM)
         async for word in worker.words():

@@ -67,7 +67,14 @@ _UNUSABLE = (SettingsError, OSError, ValueError)
 class Worker:
     """What lives as long as the process: the log, the numbers, the pools and the port whose fields a reload replaces."""
 
-    def __init__(self, configuration: Configuration, ledger: Ledger | None, metrics: Path, log: Log) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        run_time: RunTime,
+        ledger: Ledger | None,
+        metrics: Path,
+        log: Log,
+    ) -> None:
         self.log = log
         self.ledger = ledger
         self.fixtures = Fixtures(
@@ -84,15 +91,16 @@ class Worker:
             record=self._record,
         )
         self.configuration = configuration
-        self.run_time = RunTime()
-        self.book = build_book(configuration.settings, self.run_time)
+        self.run_time = run_time
+        merged, _ = with_run_time(configuration, run_time)
+        self.book = build_book(merged.settings, run_time)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self.recorder: Recorder = open_recorder(metrics, vocabulary)
         self.grace_s = configuration.settings.server.drain_seconds
         server = configuration.settings.server
         self.port = DataPort(
             house=build_house(configuration, self.fixtures, self.book),
-            keys=build_keys(configuration.settings),
+            keys=build_keys(merged.settings),
             gate=Gate(server.max_in_flight, BUFFERED_BODIES * server.max_json_bytes),
             max_json_bytes=server.max_json_bytes,
             listing=build_listing(configuration.settings, configuration.catalogue),
@@ -197,7 +205,8 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     blueprint = unpack(first["run"])
     configuration = read_configuration(blueprint, os.environ)
     ledger = build_ledger(blueprint.redis_url)
-    worker = Worker(configuration, ledger, metrics, Log(sys.stdout.fileno(), time.time))
+    log = Log(sys.stdout.fileno(), time.time)
+    worker = Worker(configuration, blueprint.run_time, ledger, metrics, log)
     background = TaskOwner()
     stop = asyncio.Event()
     if ledger is not None:

@@ -266,13 +266,28 @@ def test_sigterm_cuts_what_takes_too_long_and_enters_every_bill():
         assert sum(row["cost_nano"] for row in place.rows()) == ledger
 
 
-def test_every_attempt_of_a_fallback_is_billed_on_its_own(money):
-    """R10: a provider that fails after it has worked is not known to have billed; one that answers is, once, by one answer."""
-    money.upstream.fault({"action": "500", "billed": True, "match": {"model": "gpt-4.1"}})
-    reply = asyncio.run(call(money.door, ask(model="gpt-4.1", user="r10")))
-    assert reply.status == 500
-    ours, _ = billed(money)
-    assert ours == 0
+def test_every_attempt_of_a_fallback_is_billed_on_its_own():
+    """R10: the first provider call is cut after it was billed, the second answers: two rows, two settled holds, one answer."""
+    routes = "routes: {two: {default: [gpt-4.1, gpt-4.1-mini]}}"
+    with running(config("10", extra=routes)) as place:
+        place.upstream.fault({"action": "cut", "at": -1, "billed": True, "match": {"model": "gpt-4.1"}})
+        reply = asyncio.run(call(place.door, ask(model="two", max_tokens=200, user="r10")))
+        assert (reply.status, reply.headers["x-switchyard-reason"]) == (200, "fallback")
+        ledger, truth = place.settled()
+        mine = reply.headers["x-switchyard-request-id"]
+        place.door.wait_for(lambda line: line.get("request_id") == mine and line["attempt"] == 2)
+        first, second = (row for row in place.rows() if row["request_id"] == mine)
+        assert (first["served"], second["served"]) == ("gpt-4.1", "gpt-4.1-mini")
+        assert (first["estimated"], second["estimated"]) == (True, False)
+        assert ledger == first["cost_nano"] + second["cost_nano"] >= truth
+        assert json.loads(reply.body)["model"].startswith("gpt-4.1-mini")
+
+
+def test_a_providers_refusal_costs_nothing(money):
+    """A 500 is not an answer that anybody bills: its hold is given back whole."""
+    money.upstream.fault({"action": "500", "match": {"model": "gpt-4.1"}})
+    assert asyncio.run(call(money.door, ask())).status == 500
+    assert billed(money) == (0, 0)
 
 
 def test_nobody_spends_from_anothers_budget():
