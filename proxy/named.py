@@ -7,7 +7,7 @@ are named, a key that appears twice is refused: we and the provider could read d
 
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,9 +17,13 @@ from proxy.errors import BadRequest, NotFound
 from proxy.parse import NOT_JSON, Fields, splice
 
 _ITEM_LISTS: Final = ("input", "items")
-_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"container"')
-_ITEM_MARKS: Final = (*_MARKS, b'"id"')
-"""Without one of these a field names nothing below its top level."""
+_MARKS: Final[Mapping[str, tuple[bytes, ...]]] = {
+    "input": (b'"file_id', b'"id"'),
+    "items": (b'"file_id', b'"id"'),
+    "tools": (b'"file_id', b'"container'),
+}
+_OTHER_MARKS: Final = (b'"file_id',)
+"""Without one of these a field names nothing below its top level. Few, since every long prompt is searched for them."""
 _ESCAPED: Final = re.compile(rb"\\u00[4-7]")
 """A letter written as an escape: such a field is searched in any case, since its keys may be spelled that way."""
 _DATA: Final = frozenset({"metadata", "parameters", "schema", "results", "annotations", "arguments"})
@@ -60,7 +64,7 @@ def named_in(fields: Fields) -> tuple[Named, ...]:
     _add(found, "conversation", conversation.get("id") if isinstance(conversation, dict) else conversation)
     for name in fields:
         raw = fields.raw(name)
-        if name in _DATA or raw[:1] not in b"{[" or not _may_name(raw, items=name in _ITEM_LISTS):
+        if name in _DATA or raw[:1] not in b"{[" or not _may_name(name, raw):
             continue
         value = single(raw)
         if name in _ITEM_LISTS:
@@ -84,9 +88,10 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _may_name(raw: bytes, *, items: bool) -> bool:
-    marks = _ITEM_MARKS if items else _MARKS
-    return any(mark in raw for mark in marks) or _ESCAPED.search(raw) is not None
+def _may_name(name: str, raw: bytes) -> bool:
+    if any(mark in raw for mark in _MARKS.get(name, _OTHER_MARKS)):
+        return True
+    return b"\\" in raw and _ESCAPED.search(raw) is not None
 
 
 def _add(found: list[Named], kind: str, value: Any) -> None:
@@ -120,7 +125,7 @@ def _below(value: Any, depth: int) -> Iterator[Named]:
             if isinstance(each, str):
                 if name == "file_id":
                     yield Named("file", each)
-                elif name == "container" and "type" in value:
+                elif name in ("container", "container_id"):
                     yield Named("container", each)
             elif name == "file_ids" and isinstance(each, list):
                 yield from [Named("file", one) for one in each if isinstance(one, str)]

@@ -9,7 +9,7 @@ import openai
 import pytest
 import town
 
-A, B = "sk-tenant-a", "sk-tenant-b"
+A, B, FEW = "sk-tenant-a", "sk-tenant-b", "sk-tenant-few"
 CONFIG = """
 auth: {mode: keys}
 providers:
@@ -40,7 +40,9 @@ def key(name, secret, more=""):
 def house():
     with (
         town.sandbox() as upstream,
-        town.proxy(upstream, keys(key("a", A), key("b", B))) as door,
+        town.proxy(
+            upstream, keys(key("a", A), key("b", B), key("few", FEW, ", models: [gpt-4.1-mini]"))
+        ) as door,
         openai.OpenAI(base_url=door.url, api_key=A, max_retries=0) as ours,
         openai.OpenAI(base_url=door.url, api_key=B, max_retries=0) as theirs,
     ):
@@ -247,28 +249,23 @@ def test_a_batch_file_may_not_name_what_its_maker_may_not(ours, theirs, upstream
         theirs.batches.create(input_file_id=broken.id, endpoint="/v1/responses", completion_window="24h")
 
 
-def test_a_batch_of_a_limited_key_names_its_models_only():
+def test_a_batch_of_a_limited_key_names_its_models_only(ours):
     """`models` of a key counts for every line of a batch."""
-    config = keys(key("few", "sk-few", ", models: [gpt-4.1-mini]"))
-    with (
-        town.sandbox() as upstream,
-        town.proxy(upstream, config) as door,
-        openai.OpenAI(base_url=door.url, api_key="sk-few", max_retries=0) as few,
-    ):
-        for model, allowed in (("gpt-4.1-mini", True), ("gpt-6-sol", False), (None, False)):
-            line = {
-                "custom_id": "1",
-                "method": "POST",
-                "url": "/v1/responses",
-                "body": {"model": model, "input": "?"},
-            }
-            file = few.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
-            asked = {"input_file_id": file.id, "endpoint": "/v1/responses", "completion_window": "24h"}
-            if allowed:
-                assert few.batches.create(**asked).id
-            else:
-                with pytest.raises((openai.PermissionDeniedError, openai.BadRequestError)):
-                    few.batches.create(**asked)
+    few = ours.with_options(api_key=FEW)
+    for model, allowed in (("gpt-4.1-mini", True), ("gpt-6-sol", False), (None, False)):
+        line = {
+            "custom_id": "1",
+            "method": "POST",
+            "url": "/v1/responses",
+            "body": {"model": model, "input": "?"},
+        }
+        file = few.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+        asked = {"input_file_id": file.id, "endpoint": "/v1/responses", "completion_window": "24h"}
+        if allowed:
+            assert few.batches.create(**asked).id
+        else:
+            with pytest.raises((openai.PermissionDeniedError, openai.BadRequestError)):
+                few.batches.create(**asked)
 
 
 def test_later_calls_go_to_the_deployment_that_has_the_object():

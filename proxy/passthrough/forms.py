@@ -123,6 +123,8 @@ class FormScanner:
     def _name(self, content: bytes) -> None:
         """`content` still begins with the line end that was put before it."""
         value = content[2:]
+        if len(value) > _MOST_MODEL_BYTES:
+            raise FormError("the model's name is too long")
         if not value.isascii() or not value.decode().isprintable():
             raise FormError("the model's name is unusual")
         self.model = value.decode()
