@@ -31,7 +31,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
     audit.add_argument(
         "--since", type=moment, metavar="WHEN", help=f"look at calls from here on (default {_DAYS}d)"
     )
-    audit.add_argument("--json", action="store_true")
+    audit.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     audit.set_defaults(run=joined(_audit))
 
 

@@ -25,7 +25,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
         description="Without a verb: every budget in its present window. Held is set aside for requests under way; unsettled "
         "is the part of spent that was charged in full because nobody reported back (`budgets settle` trues it up).",
     )
-    budgets.add_argument("--json", action="store_true")
+    budgets.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     budgets.set_defaults(run=joined(_show))
     verbs = budgets.add_subparsers(dest="verb", metavar="VERB")
     # Before or behind the verb: a verb's own default must not undo what was said before it.
@@ -59,7 +59,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
     )
     settle.add_argument("hold", nargs="?", metavar="ID")
     settle.add_argument("usd", nargs="?", type=usd, metavar="USD", help="what it really cost")
-    settle.add_argument("--json", action="store_true")
+    settle.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     settle.set_defaults(run=joined(_settle))
     rebuild = verbs.add_parser(
         "rebuild",
@@ -78,7 +78,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
         "audit", parents=[configured], help="who changed which key or budget, newest first"
     )
     audit.add_argument("--count", type=int, default=50, metavar="N", help="lines to show (default 50)")
-    audit.add_argument("--json", action="store_true")
+    audit.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     audit.set_defaults(run=joined(_audit))
 
 

@@ -60,7 +60,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
     create.add_argument("--json", action="store_true", help="key, name and settings as JSON")
     create.set_defaults(run=joined(_create))
     shown = verbs.add_parser("list", parents=[configured], help="all keys: of the file and made at run time")
-    shown.add_argument("--json", action="store_true")
+    shown.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     shown.set_defaults(run=joined(_list))
     revoke = verbs.add_parser(
         "revoke", parents=[configured], help="take back a key that was made at run time"

@@ -70,7 +70,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
     )
     models.add_argument("names", nargs="*", metavar="MODEL", help="only these")
     models.add_argument("--ending", action="store_true", help="only those with a known end, soonest first")
-    models.add_argument("--json", action="store_true")
+    models.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     models.set_defaults(run=_models)
 
 

@@ -38,8 +38,8 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
     )
     spent.add_argument("--until", type=moment, metavar="WHEN", help="the same; default now")
     shape = spent.add_mutually_exclusive_group()
-    shape.add_argument("--csv", action="store_true")
-    shape.add_argument("--json", action="store_true")
+    shape.add_argument("--csv", action="store_true", help="the same as comma-separated lines")
+    shape.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     spent.set_defaults(run=joined(_spend))
 
 

@@ -1,17 +1,17 @@
 """What an operator types, against a running proxy of two workers and its embedded store."""
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 import town
-from town import ROOT, ask
+from town import ask
+
+from proxy import cli
 
 SECRET = "sk-file-key-0123456789"
 CONFIG = f"""
@@ -37,19 +37,18 @@ def door(upstream):
 
 def run(door, *words, folder=None):
     """One command in the proxy's directory: (status, standard output, standard error)."""
-    command = [sys.executable, "-m", "proxy.cli", *words]
-    if folder is None:
-        command += ["--config", str(door.folder / "switchyard.yaml")]
-    done = subprocess.run(
-        command,
-        cwd=folder or door.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": ""},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return done.returncode, done.stdout, done.stderr
+    argv = list(words) if folder else [*words, "--config", str(door.folder / "switchyard.yaml")]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder or door.folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            status = cli.main(argv)
+        except SystemExit as refused:
+            status = refused.code
+    return status, out.getvalue(), err.getvalue()
 
 
 def said(door, *words):
