@@ -13,6 +13,7 @@ from proxy.api.listing import Listed, Listing
 from proxy.budgets.scopes import Book, Limits, budget
 from proxy.candidates import Yard
 from proxy.flow import House
+from proxy.foreign import names_served
 from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
@@ -31,6 +32,7 @@ from proxy.settings import (
     SettingsError,
     load,
     mistake_at,
+    models_named,
     shipped_file,
     validate,
     with_made_keys,
@@ -40,8 +42,10 @@ from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
+from proxy.upstreams.azure import AzureProvider
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.http import HttpPool, Origin, Timeouts
+from proxy.upstreams.litellm_adapter import LitellmProvider, load_library
 from proxy.upstreams.providers import HttpProvider, Provider
 from proxy.watch import ModelWatch
 
@@ -111,20 +115,14 @@ def with_run_time(configuration: Configuration, run_time: RunTime) -> tuple[Conf
 
 
 def _names_used(settings: Settings) -> set[str]:
-    """Model names the configuration mentions, so that the catalogue can look up those it does not ship."""
-    names = {target.model for route in settings.routes.values() for target in route.default}
-    for route in settings.routes.values():
-        for lists in route.tasks.values():
-            names |= {
-                target.model
-                for part in (lists.default, lists.easy, lists.medium, lists.hard)
-                for target in part
-            }
-    return names | {name for key in settings.keys for name in key.models} | set(settings.aliases.values())
+    """Model names the configuration mentions and those of litellm providers, so that the catalogue can look up what it
+    does not ship."""
+    foreign = {provider.litellm_provider or "" for provider in settings.providers.values()} - {""}
+    return {*models_named(settings), *names_served(foreign)}
 
 
 class Pools:
-    """One connection pool per provider, kept over reloads while the provider's settings stay the same."""
+    """One connection pool per provider we dial ourselves, kept over reloads while the provider's settings stay the same."""
 
     def __init__(self) -> None:
         self._pools: dict[str, tuple[ProviderSettings, HttpPool]] = {}
@@ -133,6 +131,8 @@ class Pools:
         """The pools of these providers; those of changed or removed ones finish what they have open and end."""
         fitting: dict[str, tuple[ProviderSettings, HttpPool]] = {}
         for name, settings in providers.items():
+            if settings.kind == "litellm":
+                continue
             kept = self._pools.pop(name, None)
             if kept is not None and kept[0] == settings:
                 fitting[name] = kept
@@ -175,9 +175,12 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
     catalogue, watch = configuration.catalogue, fixtures.watch
     yard = Yard(settings, catalogue, watch.published, watch.gone)
     planner = Planner(settings, yard, fixtures.verdicts, fixtures.pace)
+    pools = fixtures.pools.fitting(settings.providers)
     providers = {
-        name: _provider(name, settings.providers[name], pool, passthrough=passthrough)
-        for name, pool in fixtures.pools.fitting(settings.providers).items()
+        name: _provider(name, each, pools[name], passthrough=passthrough)
+        if name in pools
+        else _foreign(name, each, fixtures.tasks, passthrough=passthrough)
+        for name, each in settings.providers.items()
     }
     watch.take_up(providers, {row.name: row for row in catalogue})
     return House(
@@ -271,25 +274,48 @@ def _origin(settings: ProviderSettings) -> Origin:
         ca_file=settings.ca_file,
         proxy_url=settings.proxy.get_secret_value() if settings.proxy else None,
         max_connections=settings.max_connections,
+        max_waiting=settings.max_waiting,
     )
 
 
 def _provider(name: str, settings: ProviderSettings, pool: HttpPool, *, passthrough: bool) -> Provider:
-    waits = settings.timeouts
-    return HttpProvider(
+    plain = HttpProvider(
         name=name,
         pool=pool,
-        timeouts=Timeouts(connect_s=waits.connect_s, first_byte_s=waits.first_byte_s, idle_s=waits.idle_s),
+        timeouts=_timeouts(settings),
         passthrough=passthrough,
         stream_usage=settings.stream_usage,
         own_headers=() if passthrough else _credentials(settings),
     )
+    if settings.kind != "azure":
+        return plain
+    return AzureProvider(plain, settings.api_version or "", dict(settings.deployments))
+
+
+def _foreign(name: str, settings: ProviderSettings, tasks: TaskOwner, *, passthrough: bool) -> Provider:
+    return LitellmProvider(
+        name=name,
+        foreign=settings.litellm_provider or "",
+        library=load_library(),
+        start=tasks.start,
+        timeouts=_timeouts(settings),
+        max_in_flight=settings.max_connections,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else "",
+        base_url=settings.url,
+        passthrough=passthrough,
+        stream_usage=settings.stream_usage,
+    )
+
+
+def _timeouts(settings: ProviderSettings) -> Timeouts:
+    waits = settings.timeouts
+    return Timeouts(connect_s=waits.connect_s, first_byte_s=waits.first_byte_s, idle_s=waits.idle_s)
 
 
 def _credentials(settings: ProviderSettings) -> tuple[tuple[bytes, bytes], ...]:
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     named = (
-        (b"authorization", f"Bearer {key}" if key else ""),
+        (b"api-key", key) if settings.kind == "azure" else (b"authorization", f"Bearer {key}" if key else ""),
         (b"openai-organization", settings.organization or ""),
         (b"openai-project", settings.project or ""),
     )

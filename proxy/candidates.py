@@ -327,6 +327,18 @@ def _places_of(row: ModelRow, settings: Settings) -> Iterator[Place]:
     default = _default(settings)
     if default is not None and row.provider_kind == "openai":
         yield default
+    for name, provider in settings.providers.items():
+        called = next((provider.deployments[one] for one in row.names if one in provider.deployments), "")
+        if called:
+            yield Place(name, called)
+        elif provider.kind == "litellm" and _serves(provider.litellm_provider or "", row.provider_kind):
+            yield Place(name)
+
+
+def _serves(provider: str, kind: str) -> bool:
+    """Whether a litellm provider has the models that the price map says are of `kind` (`bedrock` those of `bedrock_converse`).
+    Google's are listed once, under the name of its other platform."""
+    return kind.startswith(provider) or (provider == "gemini" and kind.startswith("vertex_ai"))
 
 
 def _default(settings: Settings) -> Place | None:

@@ -169,6 +169,8 @@ class _Together:
         stream = self._streams[part].stream
         if block:
             chat = stream.feed(block)
+            if stream.broken:
+                raise http.BadResponse("one of several answers held something that is no event", sent=True)
             self._over = self._over or bool(stream.seen.error)
             return chat
         chat = stream.finish()

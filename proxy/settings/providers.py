@@ -9,6 +9,7 @@ from proxy.settings.record import Record
 from proxy.settings.values import HttpUrl, ModelName, Secret, refuse
 
 OPENAI_URL = "https://api.openai.com/v1"
+_DIALLED = ("proxy", "ca_file", "organization", "project")
 
 
 class Timeouts(Record):
@@ -30,7 +31,8 @@ class Provider(Record):
     )
     base_url: HttpUrl | None = Field(
         default=None,
-        description=f"Root of the API, with /v1. Default for kind openai: {OPENAI_URL}. azure needs one.",
+        description=f"Root of the API, with /v1. Default for kind openai: {OPENAI_URL}. azure: the resource's root, "
+        "https://NAME.openai.azure.com. litellm: only where the provider has no address of its own.",
     )
     api_key: Secret | None = Field(
         default=None, description="Our key. Take it from the environment: ${OPENAI_API_KEY}."
@@ -56,6 +58,11 @@ class Provider(Record):
     max_connections: int = Field(
         default=1000, ge=1, description="Connections to this provider that a worker keeps open at most."
     )
+    max_waiting: int = Field(
+        default=1000,
+        ge=0,
+        description="Calls of a worker that may wait for one of them; further ones get a 503.",
+    )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -69,9 +76,14 @@ class Provider(Record):
             refuse("belongs to kind azure", at="deployments")
         if self.kind != "azure" and self.api_version:
             refuse("belongs to kind azure", at="api_version")
+        for name in _DIALLED if self.kind == "litellm" else ():
+            if getattr(self, name) is not None:
+                refuse("litellm makes its own connections; use kind openai or azure for this", at=name)
         return self
 
     @property
     def url(self) -> str:
-        """`base_url`, or OpenAI's; "" for a litellm provider that knows its own."""
-        return self.base_url or (OPENAI_URL if self.kind == "openai" else "")
+        """`base_url`, or OpenAI's; "" for a litellm provider that knows its own. For azure the resource's root, also when
+        the address of one of its APIs was written."""
+        url = self.base_url or (OPENAI_URL if self.kind == "openai" else "")
+        return url.rstrip("/").removesuffix("/v1").removesuffix("/openai") if self.kind == "azure" else url

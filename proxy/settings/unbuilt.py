@@ -21,14 +21,6 @@ class Unbuilt:
 
 NOT_BUILT: tuple[Unbuilt, ...] = (
     Unbuilt("migrations", "put the new model first in a route, or use aliases"),
-    Unbuilt(
-        "providers.*.kind",
-        "use kind openai with base_url https://NAME.openai.azure.com/openai/v1",
-        value="azure",
-    ),
-    Unbuilt(
-        "providers.*.kind", "use kind openai with the provider's OpenAI-compatible base_url", value="litellm"
-    ),
 )
 
 

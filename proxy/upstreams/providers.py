@@ -6,7 +6,7 @@ from here.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.headers import Header, upward
@@ -85,7 +85,7 @@ class HttpProvider:
     async def send(self, call: Call, target: bytes, body: bytes) -> Response:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
         headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
-        return await self.pool.send(b"POST", target, headers, body, self._timeouts(call))
+        return await self.pool.send(b"POST", target, headers, body, patient(self.timeouts, call))
 
     async def relay(
         self, call: Call, method: bytes, target: bytes, body: bytes | AsyncIterator[bytes], length: int | None
@@ -95,7 +95,7 @@ class HttpProvider:
         headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
-        return await self.pool.send(method, target, headers, body, self._timeouts(call))
+        return await self.pool.send(method, target, headers, body, patient(self.timeouts, call))
 
     async def list_models(self, timeout_s: float) -> bytes:
         """The body of its `GET /models`. Raises the errors of `http`, ValueError for an answer that is none."""
@@ -109,16 +109,12 @@ class HttpProvider:
             raise ValueError(f"the model list was answered with {response.status}")
         return body
 
-    def _timeouts(self, call: Call) -> Timeouts:
-        """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer
-        whose reader has gone."""
-        patience_s = call.asks.read_timeout_s
-        patience_s = None if patience_s is None else patience_s + _LATER_S
-        if patience_s is None or patience_s >= self.timeouts.first_byte_s:
-            return self.timeouts
-        return Timeouts(
-            connect_s=self.timeouts.connect_s,
-            write_s=self.timeouts.write_s,
-            first_byte_s=patience_s,
-            idle_s=min(patience_s, self.timeouts.idle_s),
-        )
+
+def patient(timeouts: Timeouts, call: Call) -> Timeouts:
+    """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer whose reader
+    has gone."""
+    patience_s = call.asks.read_timeout_s
+    patience_s = None if patience_s is None else patience_s + _LATER_S
+    if patience_s is None or patience_s >= timeouts.first_byte_s:
+        return timeouts
+    return replace(timeouts, first_byte_s=patience_s, idle_s=min(patience_s, timeouts.idle_s))

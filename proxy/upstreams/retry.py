@@ -54,7 +54,7 @@ def classify(status: int, code: str) -> Failure:
         return Failure.OUR_KEY if code == "insufficient_quota" else Failure.RATE_LIMITED
     if status in (401, 403):
         return Failure.OUR_KEY if code or status == 401 else Failure.CALLER
-    if status == 404 and code == "model_not_found":
+    if status == 404 and code in ("model_not_found", "DeploymentNotFound"):  # the second one is Azure's
         return Failure.MODEL_GONE
     if status in _RETRYABLE_STATUS or status >= 500:
         return Failure.OVERLOADED
