@@ -96,6 +96,9 @@ def test_no_start_up_code_is_installed():
 def test_no_code_runs_code():
     """No eval, no exec, no shell, no plug-ins by name: what a request says can never become a program."""
     allowed = {
+        "litellm_adapter.py": {
+            "import_module"
+        },  # of litellm alone, which is too heavy to import at the start
         "control.py": {"create_subprocess_exec"},
         "embedded.py": {"create_subprocess_exec", "Popen", "subprocess"},
     }
