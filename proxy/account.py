@@ -46,7 +46,7 @@ def used(request: Request, candidate: Candidate, seen: Seen | None, held_output:
 
 def input_estimate(request: Request) -> int:
     """Input tokens as estimated from the body's bytes; for rates and for answers that never said."""
-    return estimate_input(b"".join([request.fields.raw(name) for name in _INPUT_FIELDS]))
+    return estimate_input(b"".join(request.fields.sent(_INPUT_FIELDS)))
 
 
 def cost_nano(usage: Usage, candidate: Candidate) -> int:

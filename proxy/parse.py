@@ -5,7 +5,7 @@ spelling, nulls and unknown fields go up as they came. Only the object around th
 duplicate keys (the last one wins, here and upstream alike: two readings of one body are how access rules are bypassed).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -68,6 +68,11 @@ class Fields(Mapping[str, Any]):
         """The field's bytes as sent, `b""` when it was not sent."""
         value = self._raw.get(name)
         return b"" if value is None else bytes(value)
+
+    def sent(self, names: Iterable[str]) -> list[bytes]:
+        """The bytes of those of `names` that were sent, in the order of `names`; most of a long list never are."""
+        raw = self._raw
+        return [bytes(raw[name]) for name in names if name in raw]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def bounded(
 
 def likely_input(request: Request) -> int:
     """Input tokens to expect: an estimate for choosing a model, neither a bound nor a bill."""
-    text = b"".join([request.fields.raw(name) for name in _TEXT])
+    text = b"".join(request.fields.sent(_TEXT))
     images, inlined_bytes = _images(request)
     dense = 0 if text.isascii() else len(text) - len(text.decode("ascii", "ignore"))
     escaped_bytes = text.count(b"\\u") * 6
@@ -112,7 +112,7 @@ def edits_for(request: Request, candidate: Candidate, size: HoldSize) -> dict[st
 
 def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mapping[str, int]) -> Ask:
     fields = request.fields
-    text_bytes = sum([len(fields.raw(name)) for name in _TEXT])
+    text_bytes = sum(map(len, fields.sent(_TEXT)))
     images, inlined_bytes = _images(request)
     n = fields.get("n")
     return Ask(

@@ -151,8 +151,9 @@ def _caps(ask: Ask, rule: Rule) -> tuple[int, int, int | None]:
 def _rows(price: PriceRow, tier: str, bound: int) -> list[PriceRow]:
     """Every row that may price this request: the tier asked for, the plain row it may fall back to, their long rows."""
     asked = (price, *price.tiers.values()) if tier in _UNCERTAIN_TIERS else rows_of_tier(price, tier)
-    rows = [*asked, price]
-    return rows + [long_or_plain(row, bound) for row in rows]
+    # Mostly that is one row: each is looked at once.
+    rows = [*asked] if asked[0] is price else [*asked, price]
+    return rows + [long for row in rows if (long := long_or_plain(row, bound)) is not row]
 
 
 def _input_rate(row: PriceRow, ask: Ask) -> int:
