@@ -229,6 +229,11 @@ def build_keys(settings: Settings) -> KeyRing:
     return KeyRing(settings.auth.mode, {key.digest: key for key in keys})
 
 
+def caller_named(settings: Settings, name: str) -> Caller | None:
+    """The caller behind the key of this name."""
+    return next((_key(key).caller for key in settings.keys if key.name == name), None)
+
+
 def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
     """Every name that can be asked for."""
     names = {route: Listed(route, "switchyard") for route in settings.routes}

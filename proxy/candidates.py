@@ -17,7 +17,7 @@ from proxy.models.draft import Wire
 from proxy.models.families import ALLOWANCE_TOKENS, FAMILIES
 from proxy.models.lifecycle import Published, is_retired, shutdown_of, sunset_headers
 from proxy.models.rows import ModelRow
-from proxy.models.succession import successors_of
+from proxy.models.succession import Succession, successors_of
 from proxy.models.translate import UNCHANGED, OnLoss, Translation, translate
 from proxy.nouns import Candidate, Endpoint, Reason
 from proxy.parse import Request
@@ -174,14 +174,24 @@ class Yard:
             return self._succeed(target, errand)
         return self._serve(target, row, errand)
 
-    def _succeed(self, target: Target, errand: Errand) -> Found:
-        chain = successors_of(
+    def heirs(self, name: str, now: float) -> Succession | None:
+        """The chain that stands in for a model that has ended; None while somebody serves it, or nobody knows it."""
+        row = self.row(name)
+        if row is None or not self._ended(row, now):
+            return None
+        return self._chain(name, now)
+
+    def _chain(self, name: str, now: float) -> Succession:
+        return successors_of(
             self._catalogue,
-            target.written,
-            errand.now,
-            lambda other: self._ended(other, errand.now),
+            name,
+            now,
+            lambda other: self._ended(other, now),
             allow_dearer=self._lifecycle.allow_dearer,
         )
+
+    def _succeed(self, target: Target, errand: Errand) -> Found:
+        chain = self._chain(target.written, errand.now)
         candidates: list[Candidate] = []
         considered: list[Found] = []
         reasons: list[str] = [chain.why] if chain.why else []

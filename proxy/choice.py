@@ -151,9 +151,12 @@ def _looks(
         yield Look(owner[id(runner.candidate)], runner.candidate, late, kept=True)
     for runner, why in ranking.dropped:
         yield Look(owner[id(runner.candidate)], runner.candidate, why)
+    used = set(owner.values())
     for target, one in zip(targets, found, strict=True):
         if not one.candidates:
             yield Look(target, None, one.why or "nobody here serves it")
+        elif target not in used:
+            yield Look(target, None, "already among the candidates")
 
 
 def _once_each(candidates: Sequence[Candidate]) -> Iterator[Candidate]:

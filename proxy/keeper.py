@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from proxy.app import Blueprint, Configuration, RunTime, build_book, with_run_time
-from proxy.budgets.scopes import Book
+from proxy.budgets.scopes import Book, Counter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
 from proxy.metrics.totals import BudgetTotals, LedgerTotals
@@ -17,9 +17,10 @@ from proxy.store.accounts import Accounts
 from proxy.store.client import StoreAway, connected
 from proxy.store.embedded import DIRECTORY, EmbeddedError, EmbeddedServer
 from proxy.store.housekeeping import Housekeeping
+from proxy.store.ports import Standing
 from proxy.store.rollups import sums
 from proxy.store.server_check import check_server
-from proxy.store.states import BudgetState, budget_states
+from proxy.store.states import BudgetState, budget_states, standings
 
 _LOOK_EVERY_S: Final = 1.0
 _AGAIN_AFTER_S: Final = 5.0
@@ -95,6 +96,15 @@ class StoreKeeper:
         return LedgerTotals(
             added.cost_nano, added.key_cost_nano, added.tokens, tuple([_totals(state) for state in states])
         )
+
+    async def standings(self, counters: Sequence[Counter]) -> list[Standing]:
+        """Counters as they are now; [] while Redis does not answer."""
+        if self._housekeeping is None:
+            return []
+        try:
+            return await standings(self._housekeeping.pipe, counters, time.time())
+        except StoreAway:
+            return []
 
     @property
     def is_leader(self) -> bool:

@@ -31,6 +31,7 @@ from proxy.app import (
 )
 from proxy.banner import banner
 from proxy.control import WorkerProcess
+from proxy.explain import Explainer
 from proxy.keeper import StoreKeeper
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
@@ -300,6 +301,7 @@ class Parent:
             metrics=self._exporter.render,
             ready=self._ready,
             status=self._status,
+            explain=Explainer(lambda: self._configuration, self._store.standings).answer,
         )
 
     def _admin_key(self) -> str:

@@ -96,6 +96,14 @@ class Planner:
         _check_allowed(caller, (asked, name), asked)
         return self._routed(request, asks, replace(plan, route=name), route, now)
 
+    def evidence(self, request: Request) -> tuple[str, ...]:
+        """What the verdict on a routed request goes by."""
+        return self._lanes.evidence(request)
+
+    def first_token_s(self, candidate: Candidate, now: float) -> float:
+        """How soon a candidate begins to answer, as plans take it."""
+        return self._chooser.first_token_s(candidate, now)
+
     def home(self, model: str, caller: Caller) -> Candidate:
         """The one way of a call that is passed through as it is; `model` may be `""`. Raises NotAllowed, NotFound."""
         name = self._settings.resolve(model)

@@ -7,14 +7,16 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request, Response
 
 from proxy.api.auth import authorization_of
 from proxy.api.pages import add_error_shapes, as_json
-from proxy.errors import InvalidApiKey
+from proxy.errors import BodyTooLarge, InvalidApiKey
 from proxy.metrics.exposition import CONTENT_TYPE
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class AdminPort:
     metrics: Callable[[], Awaitable[bytes]]
     ready: Callable[[], bool]
     status: Callable[[], dict[str, Any]]
+    explain: Callable[[bytes], Awaitable[dict[str, Any]]]
 
 
 def build_admin(port: AdminPort) -> FastAPI:
@@ -60,8 +63,23 @@ def build_admin(port: AdminPort) -> FastAPI:
     async def status() -> Response:
         return as_json(port.status())
 
+    @app.post("/admin/explain", dependencies=[Depends(operator)])
+    async def explain(request: Request) -> Response:
+        return as_json(await port.explain(await _body(request)))
+
     add_error_shapes(app)
     return app
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body. Raises BodyTooLarge: the parent shares its time with the care for its workers."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise BodyTooLarge(f"At most {_MOST_BYTES} bytes can be explained.")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _matches(wanted: str, authorization: bytes) -> bool:

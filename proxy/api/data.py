@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.api.asks import asks_of
 from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
 from proxy.api.exchange import exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
@@ -18,9 +19,9 @@ from proxy.api.me import Me
 from proxy.api.outlet import Outlet
 from proxy.api.pages import build_pages, new_id, own_headers
 from proxy.api.passthrough import Surface
-from proxy.errors import ApiError, BadRequest, UpstreamUnavailable
+from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.flow import House, serve
-from proxy.nouns import NANO_PER_USD, Asks, Call, Caller, Endpoint
+from proxy.nouns import Call, Caller, Endpoint
 
 ROOT: Final = "/v1"
 HOT: Final = {
@@ -93,7 +94,7 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope, receive: Rece
                 target=scope["raw_path"][len(ROOT) :],
                 raw=body,
                 headers=headers,
-                asks=_asks(headers),
+                asks=asks_of(headers),
                 at=at,
                 started_s=started_s,
             )
@@ -123,50 +124,3 @@ def _authenticate(keys: KeyRing, headers: list[tuple[bytes, bytes]], endpoint: E
     caller = keys.identify(authorization_of(headers), at)
     allow_endpoint(caller, endpoint)
     return caller
-
-
-def _asks(headers: list[tuple[bytes, bytes]]) -> Asks:
-    named = {name: value for name, value in headers if name.startswith(b"x-s")}
-    if not named:
-        return _NOTHING_ASKED
-    return Asks(
-        task=_text(named, b"x-switchyard-task"),
-        route=_text(named, b"x-switchyard-route"),
-        session=_text(named, b"x-switchyard-session"),
-        max_cost_nano=_max_cost_nano(_text(named, b"x-switchyard-max-cost-usd")),
-        read_timeout_s=_seconds(_text(named, b"x-stainless-read-timeout")),
-    )
-
-
-_NOTHING_ASKED: Final = Asks()
-
-
-def _text(named: dict[bytes, bytes], name: bytes) -> str:
-    return named.get(name, b"").decode("latin-1").strip()
-
-
-def _max_cost_nano(text: str) -> int | None:
-    if not text:
-        return None
-    try:
-        return int(_positive(text) * NANO_PER_USD)
-    except ValueError:
-        raise BadRequest(
-            "x-switchyard-max-cost-usd must be an amount in US dollars such as 0.05",
-            param="x-switchyard-max-cost-usd",
-        ) from None
-
-
-def _seconds(text: str) -> float | None:
-    """The SDK's own read timeout; anything unreadable counts as not sent, since the app did not write it."""
-    try:
-        return _positive(text)
-    except ValueError:
-        return None
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1e9:
-        raise ValueError(text)
-    return number
