@@ -246,10 +246,20 @@ class Ledger:
                 await self._look()
             if self._writer.journalled:
                 await self._writer.replay()
-            elif not self._hot.away:
-                self._allowances.renew()
+            elif self._allowances.used:
+                await self._renew_allowances()
             tick += 1
             await asyncio.sleep(_TICK_S)
+
+    async def _renew_allowances(self) -> None:
+        """Make them whole once Redis has every bill of the outage and answers again where requests ask it; a breaker that
+        is not open yet says nothing, at the start of a stall least of all."""
+        granted = self._allowances.granted
+        with suppress(StoreAway):
+            await self._hot.call("PING")
+            entered = self._writer.idle and not self._writer.journalled and not self._allowances.open
+            if entered and granted == self._allowances.granted:
+                self._allowances.renew()
 
     async def _look(self) -> None:
         """Check the epoch; after a rebuild, hold again what is open and enter again what the snapshot did not have."""

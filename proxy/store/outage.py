@@ -37,12 +37,22 @@ class Breaker:
 
 
 class Allowances:
-    """What this process has set aside and spent unseen, per budget, since Redis went away."""
+    """What this process has set aside and spent unseen, per budget, since Redis went away.
 
-    __slots__ = ("_used",)
+    `granted` counts grants ever made, `open` those not yet settled: while one is open its bill is not in Redis either.
+    """
+
+    __slots__ = ("_used", "granted", "open")
 
     def __init__(self) -> None:
         self._used: dict[str, int] = {}
+        self.granted = 0
+        self.open = 0
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was granted since it was last whole."""
+        return bool(self._used)
 
     def take(self, counters: Iterable[Counter], size: HoldSize) -> int | None:
         """Nano-dollars granted for a request under these counters; None when one of its budgets denies, or has no more.
@@ -59,14 +69,17 @@ class Allowances:
             return None
         for each in budgets:
             self._used[each.name] = self._used.get(each.name, 0) + room
+        self.granted += 1
+        self.open += 1
         return room
 
     def give_back(self, names: Iterable[str], unused_nano: int) -> None:
-        """A request taken on the allowance cost less than it was granted."""
+        """A request is over. If it was taken on the allowance of `names`, it cost `unused_nano` less than it was granted."""
+        names = tuple(names)
         for name in names:
-            if name in self._used:
-                self._used[name] -= unused_nano
+            self._used[name] -= unused_nano
+        self.open -= bool(names)
 
     def renew(self) -> None:
-        """Redis has everything again."""
+        """Redis has everything again. Only while none is open: its bill would belong to the outage that is over."""
         self._used.clear()

@@ -39,6 +39,11 @@ class Writer:
         """Bills in the journal that are not entered yet."""
         return self._journal.pending
 
+    @property
+    def idle(self) -> bool:
+        """Whether every bill taken over so far is in Redis or in the journal."""
+        return self._empty.is_set()
+
     def put(self, bill: Settlement) -> None:
         """Take over a bill."""
         self._queue.append(bill)
