@@ -1,7 +1,8 @@
 """An upstream that takes anything and tells what it got: for bodies of any size, and endpoints the sandbox does not have.
 
 POST answers `{"id", "path", "bytes", "sha", "type"}` of what came, its id being the call's idempotency key if it has one.
-GET /v1/files/big-N/content gives N MiB; of `cut-N` it gives the first and hangs up, of `hang-N` the first and then trickles.
+GET /v1/files/big-N/content gives N MiB; of `cut-N` it gives the first and hangs up, of `hang-N` the first and then trickles;
+`quote` is refused with the credentials that were sent.
 """
 
 import contextlib
@@ -57,8 +58,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.echo.requests.append((self.command, self.path, dict(self.headers)))
         name = self.path.split("/")[3] if self.path.startswith("/v1/files/") else ""
         kind, _, count = name.partition("-")
+        if kind == "quote":
+            quoted = {
+                "message": f"sent with {self.headers['authorization']}",
+                "type": "invalid_request_error",
+            }
+            self._say(json.dumps({"error": quoted}).encode(), 400)
+            return
         if kind not in ("big", "cut", "hang"):
-            self._say(b'{"object":"list","data":[],"has_more":false}' if name else b'{"id":"x"}')
+            self._say(b'{"id":"x"}' if name else b'{"object":"list","data":[],"has_more":false}')
             return
         size = int(count) * len(MIB)
         self.send_response(200)
@@ -90,8 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _say(self, body: bytes) -> None:
-        self.send_response(200)
+    def _say(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()

@@ -15,6 +15,7 @@ import pytest
 import town
 from echo import MIB, echo
 
+UP = "sk-provider-of-the-echo"
 KEYS = {"all": "sk-all", "one": "sk-one", "poor": "sk-poor", "trusting": "sk-trusting", "chatty": "sk-chatty"}
 
 
@@ -45,7 +46,7 @@ keys:
 def _echoing():
     with (
         echo() as (url, seen),
-        town.proxy(None, CONFIG, {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "up"}) as door,
+        town.proxy(None, CONFIG, {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": UP}) as door,
     ):
         yield door, seen
 
@@ -292,7 +293,7 @@ def test_a_drain_cuts_a_download_visibly():
     """When patience ends, a binary answer is broken off, not completed."""
     with (
         echo() as (url, _),
-        town.proxy(None, CONFIG, {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "up"}) as door,
+        town.proxy(None, CONFIG, {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": UP}) as door,
     ):
         own(door, "hang-9")
         line = http.client.HTTPConnection("127.0.0.1", door.port, timeout=30)
@@ -331,7 +332,7 @@ def test_calls_about_stored_objects_go_up_as_they_are(echoing, method, path):
     seen.requests.clear()
     assert call(door, method, path, b"{}" if method == "POST" else b"")[0] == 200
     assert [(method, path)] == [(how, where) for how, where, _ in seen.requests]
-    assert seen.requests[0][2]["authorization"] == "Bearer up"
+    assert seen.requests[0][2]["authorization"] == f"Bearer {UP}"
 
 
 def test_an_id_that_a_caller_chose_takes_nothing_from_its_owner(echoing):
@@ -516,6 +517,15 @@ def test_what_is_about_our_key_is_masked(client, door, upstream):
         upstream.control(reject_keys=[])
     assert met.value.status_code == 503
     assert town.PROVIDER_KEY not in str(met.value.response.content)
+
+
+def test_a_provider_that_quotes_our_key_is_not_quoted(echoing):
+    """Its other errors pass as they are, with our credentials blotted out."""
+    door, _ = echoing
+    own(door, "quote")
+    status, _, body = call(door, "GET", "/v1/files/quote")
+    assert (status, json.loads(body)["error"]["type"]) == (400, "invalid_request_error")
+    assert UP.encode() not in body
 
 
 def test_each_call_leaves_a_row(client, door):

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
+from proxy.api.asks import asks_of
 from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
 from proxy.api.exchange import exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, declared_bytes, read_body
@@ -16,7 +17,7 @@ from proxy.api.outlet import Outlet
 from proxy.api.pages import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
 from proxy.flow import House
-from proxy.nouns import Asks, Call
+from proxy.nouns import Call
 from proxy.passthrough.incoming import Sent, wants_form
 from proxy.passthrough.line import pass_through
 from proxy.passthrough.passage import Passage
@@ -97,7 +98,7 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive, send:
                 target=scope["raw_path"][len(ROOT) :] + (b"?" + query if query else b""),
                 raw=raw,
                 headers=headers,
-                asks=Asks(),
+                asks=asks_of(headers),
                 at=at,
                 started_s=started_s,
             )

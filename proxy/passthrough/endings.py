@@ -6,7 +6,7 @@ from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
 from proxy.passthrough.passage import Client, Rooms
 from proxy.trace import Trace
-from proxy.upstreams.refusals import Failed, answer_for, error_frame
+from proxy.upstreams.refusals import Failed, answer_for, error_frame, without_secrets
 from proxy.upstreams.retry import Failure
 
 _DOWN: Final = frozenset({b"content-disposition"})
@@ -23,6 +23,8 @@ async def pass_on(failed: Failed, trace: Trace, client: Client, rooms: Rooms) ->
     else:
         status, upstream, body = answer_for(failed, passthrough=rooms.passthrough)
         trace.status = status
+        provider = rooms.providers.get(trace.candidate.provider) if trace.candidate else None
+        upstream, body = without_secrets(upstream, body, provider.secrets if provider else ())
         await client.whole(status, _with_id(headers(list(upstream), trace, rooms), trace), body)
 
 
