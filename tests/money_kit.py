@@ -94,11 +94,15 @@ class Money:
         ledger, truth = self.settled(budget)
         assert ledger == truth
         assert self.spent_by_rollups() == truth
-        deadline = time.monotonic() + 5
-        while sum(row["cost_nano"] for row in self.rows()) != truth:
-            assert time.monotonic() < deadline, (sum(row["cost_nano"] for row in self.rows()), truth)
-            time.sleep(0.05)
+        self.await_rows(truth)
         return truth
+
+    def await_rows(self, nano, *others, timeout_s=5):
+        """Wait until the rows in this proxy's log, and in those of others, add up to it: lines are written every 100 ms."""
+        deadline = time.monotonic() + timeout_s
+        while (logged := sum(row["cost_nano"] for each in (self, *others) for row in each.rows())) != nano:
+            assert time.monotonic() < deadline, (logged, nano)
+            time.sleep(0.05)
 
     def workers(self):
         """Process ids of the workers that are ready."""
