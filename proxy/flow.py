@@ -275,6 +275,8 @@ async def _pass_on(failed: Failed, trace: Trace, client: Client, house: House) -
     """No attempt gave an answer: say so as the API would."""
     if failed.failure is Failure.TIMEOUT:
         raise UpstreamTimeout("The provider did not answer in time.")
+    if failed.failure is Failure.BUSY:
+        raise UpstreamUnavailable("Too many requests to this provider are under way.", retry_after_s=1)
     if failed.status == 0 and failed.failure is not Failure.UNREADABLE:
         raise UpstreamUnavailable("The provider could not be reached.", retry_after_s=1)
     status, headers, body = answer_for(failed, passthrough=house.passthrough)

@@ -4,7 +4,8 @@
         body = await read_body(scope, receive, limit_bytes, ticket)   # 413, 503, ClientGone
 
 The gate counts requests whose head was parsed, not connections, so half-open sockets cannot use it up. Bytes are counted
-as they are buffered and given back when the ticket is closed. `/livez` and `/readyz` do not enter.
+as they are buffered and given back when the ticket is closed. `/livez` and `/readyz` do not enter. Whose request it is
+counts from the moment its body is read, after its key was judged: in a busy house each key has its share (`fairness`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from proxy.api.exchange import exchange_of
-from proxy.errors import BodyTooLarge, UpstreamUnavailable
+from proxy.api.fairness import may_have
+from proxy.errors import BodyTooLarge, RateLimited, UpstreamUnavailable
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -30,15 +32,17 @@ class Overloaded(UpstreamUnavailable):
 
 
 class Gate:
-    """Caps over all requests of one process: `max_requests` at once, `max_bytes` of bodies held at once."""
+    """Caps over all requests of one process: `max_requests` at once, `max_bytes` of bodies held at once. `keys` counts the
+    requests of each key, by a hash of what it sent."""
 
-    __slots__ = ("held_bytes", "max_bytes", "max_requests", "requests")
+    __slots__ = ("held_bytes", "keys", "max_bytes", "max_requests", "requests")
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
         self.max_requests = max_requests
         self.max_bytes = max_bytes
         self.requests = 0
         self.held_bytes = 0
+        self.keys: dict[int, int] = {}
 
     def enter(self) -> "Ticket":
         """Raises Overloaded when `max_requests` are inside. The ticket must be closed (it is a context manager)."""
@@ -53,11 +57,25 @@ class Gate:
 class Ticket:
     """One request's share of the gate."""
 
-    __slots__ = ("_gate", "_held_bytes")
+    __slots__ = ("_gate", "_held_bytes", "_key")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._held_bytes = 0
+        self._key: int | None = None
+
+    def claim(self, credential: bytes) -> None:
+        """Count this request as one of the key's. Raises RateLimited when the key has its share already."""
+        gate, key = self._gate, hash(credential)
+        mine = gate.keys.get(key, 0) + 1
+        keys = len(gate.keys) + (mine == 1)
+        if not may_have(mine, keys, gate.requests, gate.max_requests):
+            raise RateLimited(
+                "This key has more requests under way than its share of a busy proxy.",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        gate.keys[key] = mine
+        self._key = key
 
     def hold(self, count_bytes: int) -> None:
         """Raises Overloaded when the bodies of all requests together would exceed the cap."""
@@ -73,6 +91,16 @@ class Ticket:
         self._gate.requests -= 1
         self._gate.held_bytes -= self._held_bytes
         self._held_bytes = 0
+        if self._key is not None:
+            self._leave(self._key)
+
+    def _leave(self, key: int) -> None:
+        left = self._gate.keys[key] - 1
+        if left:
+            self._gate.keys[key] = left
+        else:
+            del self._gate.keys[key]
+        self._key = None
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +112,9 @@ class Ticket:
 
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int, ticket: Ticket) -> bytes:
-    """The whole body. Raises BodyTooLarge (by length, before a byte is read, or by count), Overloaded, ClientGone."""
+    """The whole body. Raises RateLimited when the key has its share of a busy house, BodyTooLarge (by length, before a byte
+    is read, or by count), Overloaded, ClientGone."""
+    ticket.claim(next((value for name, value in scope["headers"] if name == b"authorization"), b""))
     exchange = exchange_of(scope)
     if exchange is not None:
         exchange.body_limit_bytes = limit_bytes

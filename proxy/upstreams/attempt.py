@@ -115,6 +115,8 @@ def _is_stream(response: Incoming) -> bool:
 def transport_failure(error: http.UpstreamError) -> Failed:
     """A failure below the level of HTTP statuses, as the retry table knows it."""
     detail, billed = type(error).__name__, error.sent
+    if isinstance(error, http.PoolExhausted):
+        return Failed(Failure.BUSY, detail=detail)
     if isinstance(error, http.HeadTimeout | http.IdleTimeout):
         return Failed(Failure.TIMEOUT, detail=detail, may_be_billed=billed)
     if isinstance(error, http.BadResponse | http.BodyTooLarge):

@@ -87,7 +87,9 @@ class Breakers:
         return well + ill
 
     def note(self, candidate: Candidate, failure: Failure | None, now_s: float) -> State | None:
-        """Take in how an attempt ended (None: well). The new state when it changed."""
+        """Take in how an attempt ended (None: well). The new state when it changed. One that never left us says nothing."""
+        if failure is Failure.BUSY:
+            return None
         key = (candidate.provider, candidate.model)
         before = self._breakers.get(key, WELL)
         counts = failure in COUNTED

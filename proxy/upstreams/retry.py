@@ -16,6 +16,7 @@ class Failure(Enum):
     """How an attempt failed, as far as the table cares."""
 
     UNREACHABLE = "unreachable"  # no connection, or one that provably did not take the request
+    BUSY = "busy"  # every connection we may have there is in use; nothing was sent
     CUT = "cut"  # the request was out, the connection ended before any byte of an answer
     TIMEOUT = "timeout"  # the body was sent, no answer came in time
     OVERLOADED = "overloaded"  # 408, 409, 500, 502, 503, 529, or an error event before any content
@@ -36,6 +37,7 @@ class Advice:
 
 _TABLE: Final = {
     Failure.UNREACHABLE: Advice(same=True, next=True),
+    Failure.BUSY: Advice(same=False, next=True),
     Failure.CUT: Advice(same=False, next=True),
     Failure.TIMEOUT: Advice(same=False, next=False),
     Failure.OVERLOADED: Advice(same=True, next=True),
