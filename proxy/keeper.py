@@ -14,7 +14,7 @@ from proxy.metrics.recorder import Recorder
 from proxy.metrics.totals import BudgetTotals, LedgerTotals
 from proxy.settings import Limits
 from proxy.store.accounts import Accounts
-from proxy.store.client import StoreAway, connected
+from proxy.store.client import Pipe, StoreAway, connected
 from proxy.store.embedded import DIRECTORY, EmbeddedError, EmbeddedServer
 from proxy.store.housekeeping import Housekeeping
 from proxy.store.ports import Standing
@@ -105,6 +105,16 @@ class StoreKeeper:
             return await standings(self._housekeeping.pipe, counters, time.time())
         except StoreAway:
             return []
+
+    @property
+    def pipe(self) -> Pipe | None:
+        """The connection of the parent; None where there is no store."""
+        return self._housekeeping.pipe if self._housekeeping is not None else None
+
+    @property
+    def book(self) -> Book:
+        """The budgets in force, those of users left out."""
+        return self._book
 
     @property
     def is_leader(self) -> bool:

@@ -30,6 +30,8 @@ from proxy.app import (
     read_configuration,
 )
 from proxy.banner import banner
+from proxy.console.overview import Overview, View
+from proxy.console.pages import build_page
 from proxy.control import WorkerProcess
 from proxy.explain import Explainer
 from proxy.keeper import StoreKeeper
@@ -107,7 +109,9 @@ class Parent:
             standing=self._standing,
             version=__version__,
         )
-        port = DataServer(build_admin(self._admin_port()))
+        app = build_admin(self._admin_port())
+        app.include_router(build_page(__version__))
+        port = DataServer(app)
         await port.start(admin)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         async with asyncio.TaskGroup() as tasks:
@@ -301,8 +305,18 @@ class Parent:
             metrics=self._exporter.render,
             ready=self._ready,
             status=self._status,
+            overview=Overview(self._view, wall_clock=time.time, clock=time.monotonic).body,
             explain=Explainer(lambda: self._configuration, self._store.standings).answer,
         )
+
+    def _view(self) -> View:
+        about = {
+            "version": __version__,
+            "sandbox": bool(self._sandbox_url),
+            "workers": [worker.is_ready for worker in self._workers.values()],
+        }
+        settings, catalogue = self._configuration.settings, self._configuration.catalogue
+        return View(self._store.pipe, self._store.book, settings, catalogue, about)
 
     def _admin_key(self) -> str:
         key = self._configuration.settings.server.admin_key

@@ -1,12 +1,15 @@
 """The admin port: metrics, health and what the operator's page reads. Served by the parent, never by a worker.
 
-Beyond loopback every path but the two health checks asks for the admin key; settings refuse to start without one there.
+Beyond loopback everything that says something asks for the admin key: all but the two health checks and the files of the
+page, which hold no data. Settings refuse to start without a key there. Nothing here changes anything, and no cookie is set
+or read: another site can make a browser ask, but neither change anything nor read the answer.
 """
 
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -17,6 +20,7 @@ from proxy.errors import BodyTooLarge, InvalidApiKey
 from proxy.metrics.exposition import CONTENT_TYPE
 
 _MOST_BYTES: Final = 4 * 1024 * 1024
+_UNKEPT: Final = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class AdminPort:
     metrics: Callable[[], Awaitable[bytes]]
     ready: Callable[[], bool]
     status: Callable[[], dict[str, Any]]
+    overview: Callable[[], Awaitable[bytes]]
     explain: Callable[[bytes], Awaitable[dict[str, Any]]]
 
 
@@ -66,6 +71,10 @@ def build_admin(port: AdminPort) -> FastAPI:
     @app.post("/admin/explain", dependencies=[Depends(operator)])
     async def explain(request: Request) -> Response:
         return as_json(await port.explain(await _body(request)))
+
+    @app.get("/admin/overview", dependencies=[Depends(operator)])
+    async def overview() -> Response:
+        return Response(await port.overview(), media_type="application/json", headers=_UNKEPT)
 
     add_error_shapes(app)
     return app

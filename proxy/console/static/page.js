@@ -1,0 +1,270 @@
+"use strict";
+// Fetches /admin/overview and shows it. Everything that comes from there enters the page as text nodes, never as markup.
+
+const EVERY_MS = 5000;
+const KEY = "switchyard-admin-key";
+const $ = (id) => document.getElementById(id);
+let split = "model";
+let last = null;
+let timer = 0;
+
+// ---- Small things
+
+function make(tag, text, name) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (name) made.className = name;
+  return made;
+}
+
+function dollars(nano, digits) {
+  const usd = nano / 1e9;
+  const most = digits ?? (Math.abs(usd) >= 1 || usd === 0 ? 2 : Math.abs(usd) >= 0.01 ? 4 : 6);
+  return `$${usd.toLocaleString("en", { minimumFractionDigits: Math.min(2, most), maximumFractionDigits: most })}`;
+}
+
+function ms(value) {
+  if (value === null || value === undefined) return "–";
+  return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value >= 10 ? Math.round(value) : value.toFixed(2)} ms`;
+}
+
+const count = (value) => value.toLocaleString("en");
+const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const day = (at) => new Date(at * 1000).toISOString().slice(0, 10);
+
+function until(at, now) {
+  const left = at - now;
+  if (left < 5400) return `in ${Math.max(1, Math.round(left / 60))} min`;
+  if (left < 172800) return `in ${Math.round(left / 3600)} h`;
+  return `in ${Math.round(left / 86400)} days`;
+}
+
+// `heads` that begin with > are numbers. A cell is text or an element.
+function table(caption, heads, rows) {
+  const made = make("table");
+  const title = made.createCaption();
+  title.textContent = caption;
+  title.className = "of";
+  const top = made.createTHead().insertRow();
+  for (const head of heads) {
+    const cell = make("th", head.replace(/^>/, ""), head.startsWith(">") ? "n" : "");
+    cell.scope = "col";
+    top.append(cell);
+  }
+  const body = made.createTBody();
+  for (const row of rows) {
+    const line = body.insertRow();
+    row.forEach((value, place) => {
+      const cell = line.insertCell();
+      if (heads[place].startsWith(">")) cell.className = "n";
+      if (value instanceof Node) { cell.append(value); if (value.dataset?.cell) cell.className = value.dataset.cell; } else cell.textContent = value ?? "–";
+    });
+  }
+  return made;
+}
+
+function cell(name, text, below) {
+  const made = make("span", text);
+  made.dataset.cell = name;
+  if (below) made.append(make("small", below));
+  return made;
+}
+
+const put = (id, ...what) => $(id).replaceChildren(...what);
+const nothing = (text) => make("p", text, "none");
+
+// ---- Sections
+
+function showTiles(data) {
+  const { totals, latencies } = data;
+  const all = latencies.points.length ? latencies.points[latencies.points.length - 1] : {};
+  const tiles = [
+    ["Requests", count(totals.requests)],
+    ["Cost", dollars(totals.cost)],
+    ["Errors", totals.requests ? `${(100 * totals.errors / totals.requests).toFixed(1)} %` : "–"],
+    ["First byte now, median", ms(all.first_p50_ms)],
+    ["Added by us, median", ms(all.overhead_p50_ms)],
+    ["Tokens in / out", `${short(totals.input)} / ${short(totals.output)}`],
+  ];
+  put("tiles", ...tiles.map(([name, value]) => {
+    const tile = make("div");
+    tile.append(make("dt", name), make("dd", value));
+    return tile;
+  }));
+}
+
+const short = (value) => new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value);
+
+function showTraffic(data) {
+  const series = data[`by_${split}`];
+  const names = series.map((each) => (each.name === "none" && split === "model" ? "refused before a model" : each.name));
+  const kinds = [
+    ["requests", (value) => short(value), (value) => count(value)],
+    ["cost", (value) => dollars(value), (value) => dollars(value)],
+  ];
+  for (const [kind, axis, exact] of kinds) {
+    const rows = data.hours.map((at, place) => [new Date(at * 1000 + 1800e3), ...series.map((each) => each[kind][place])]);
+    plots.draw(`chart-${kind}`, rows, names, axis, { stacked: true, empty: "Nothing in the last 24 hours." });
+    const busy = data.hours.map((at, place) => [at, place]).filter(([, place]) => series.some((each) => each[kind][place]));
+    put(`table-${kind}`, busy.length
+      ? table(`${kind === "cost" ? "Cost" : "Requests"} by ${split}; hours without any are left out`, ["Hour", ...names.map((name) => `>${name}`)],
+        busy.reverse().map(([at, place]) => [clock(at).slice(0, 5), ...series.map((each) => exact(each[kind][place]))]))
+      : nothing("Nothing in the last 24 hours."));
+  }
+}
+
+function showLatency(data) {
+  const { points, models, since, count: seen } = data.latencies;
+  $("latency-caption").textContent = seen ? `Latency of the newest ${count(seen)} answers, since ${clock(since)}` : "Latency";
+  const lines = [["first byte, median", "first_p50_ms"], ["first byte, 95 %", "first_p95_ms"], ["whole answer, median", "p50_ms"],
+    ["whole answer, 95 %", "p95_ms"]];
+  plots.draw("chart-latency", points.map((point) => [new Date(point.at * 1000), ...lines.map(([, field]) => point[field])]),
+    lines.map(([name]) => name), (value) => ms(value), { empty: "No answers yet." });
+  put("table-latency", models.length
+    ? table("Medians, and what 95 % stay under", ["Model", ">Answers", ">First byte", ">95 %", ">Whole", ">95 %", ">Added by us"],
+      models.map((each) => [cell("name", each.name), count(each.requests), ms(each.first_p50_ms), ms(each.first_p95_ms), ms(each.p50_ms),
+        ms(each.p95_ms), ms(each.overhead_p50_ms)]))
+    : nothing("No answers yet."));
+}
+
+function bar(budget) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const share = (nano) => Math.max(0, Math.min(100, budget.limit ? 100 * nano / budget.limit : 100));
+  const used = share(budget.spent);
+  const full = budget.left <= 0 ? "over" : used >= 80 ? "near" : "spent";
+  svg.setAttribute("class", "bar");
+  svg.setAttribute("viewBox", "0 0 100 10");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `${Math.round(used)} % spent, ${Math.round(share(budget.held))} % held`);
+  for (const [name, from, width] of [[full, 0, used], ["held", used, Math.min(100 - used, share(budget.held))]]) {
+    const part = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    part.setAttribute("class", name);
+    part.setAttribute("x", from);
+    part.setAttribute("width", width);
+    part.setAttribute("height", 10);
+    svg.append(part);
+  }
+  return svg;
+}
+
+function showBudgets(data) {
+  if (!data.budgets.length) { put("budget-list", nothing("No budgets are configured. Without one, nothing limits what is spent.")); return; }
+  put("budget-list", ...data.budgets.map((each) => {
+    const made = make("div", null, "budget");
+    const head = make("p");
+    const title = make("b", each.name);
+    const whose = each.of ? `${each.scope} ${each.of}` : each.scope;
+    const reset = each.resets_at === null ? "never resets" : `resets ${until(each.resets_at, data.now)}, ${new Date(each.resets_at * 1000).toLocaleString()}`;
+    head.append(title, make("span", `${whose} · a ${each.per} · ${reset}`.replace("a total", "in all"), "of"));
+    const left = make("b", `${dollars(each.left)} left`, each.left <= 0 ? "bad" : each.spent >= 0.8 * each.limit ? "warn" : "good");
+    const foot = make("p", null, "of");
+    foot.append(make("span", `${dollars(each.spent)} spent · ${dollars(each.held)} held${each.unsettled ? ` · ${dollars(each.unsettled)} unsettled` : ""} of ${dollars(each.limit)}`), left);
+    made.append(head, bar(each), foot);
+    return made;
+  }));
+}
+
+function ending(each) {
+  if (each.days_left === null) return make("span", "no end known", "of");
+  if (each.ended) return make("span", `ended ${day(each.ends_at)}`, each.requests ? "bad" : "of");
+  return make("span", `${each.days_left} days, ${day(each.ends_at)}`, each.days_left <= 30 ? "bad" : each.days_left <= 90 ? "warn" : "");
+}
+
+function showModels(data) {
+  put("model-list", data.models.length
+    ? table("Those with a known end first, soonest on top", ["Model", "Days left", "Successor", ">Its price", "Who calls it", ">Requests"],
+      data.models.map((each) => [
+        cell("name", each.name, each.configured ? "named in the configuration" : ""),
+        ending(each),
+        each.days_left === null ? "–" : each.successor ?? make("span", "none", "bad"),
+        each.price_ratio === null ? "–" : `× ${each.price_ratio.toFixed(2)}`,
+        each.callers.length ? each.callers.map((who) => `${who.key} (${count(who.requests)})`).join(", ") + (each.more_callers ? ` and ${each.more_callers} more` : "") : "–",
+        count(each.requests)]))
+    : nothing("Nobody has called a model yet."));
+}
+
+function showMigrations(data) {
+  if (!data.migrations.length) { put("migration-list", nothing("No migrations are configured.")); return; }
+  put("migration-list", ...data.migrations.map((each) => table(
+    `${each.name}: stages ${each.stages.join(", ")} %`, ["Arm", "Model", ">Requests, 24 h", ">Errors", ">Cost a request", ">Whole answer, 95 %"],
+    each.arms.map((arm) => [arm.arm, cell("name", arm.model), count(arm.requests),
+      arm.requests ? `${(100 * arm.errors / arm.requests).toFixed(1)} %` : "–", arm.requests ? dollars(arm.cost / arm.requests) : "–", ms(arm.p95_ms)]))));
+}
+
+function showDecisions(data) {
+  put("decision-list", data.decisions.length
+    ? table("Newest first", ["Time", "Key", "Asked for", "Served by", "Task", "Why this model", ">Cost", ">Took", "End"],
+      data.decisions.map((each) => [
+        cell("", clock(each.at)), cell("", each.key || "–", each.team),
+        cell("name", each.asked || "–", each.stream ? `${each.endpoint}, streamed` : each.endpoint), cell("name", each.served || "–"), each.task || "–",
+        cell("why", each.why || each.reason, each.changes.length ? `changed: ${each.changes.join(", ")}` : ""),
+        `${each.estimated ? "≈ " : ""}${dollars(each.cost)}`, ms(each.duration_ms),
+        make("span", each.error ? `${each.status} ${each.error}` : each.finish || String(each.status), each.error || each.status >= 400 ? "bad" : "good")]))
+    : nothing("No requests yet. Send one and it appears here within seconds."));
+}
+
+// ---- The whole
+
+function show(data) {
+  last = data;
+  const ready = data.workers.filter(Boolean).length;
+  $("about").textContent = `${data.version}${data.sandbox ? " · sandbox" : ""} · ${ready} of ${data.workers.length} workers ready · ${clock(data.as_of ?? data.now)}`;
+  tell(data.store === "up" ? "" : data.store === "none"
+    ? "There is no store: nothing is counted, and this page has nothing to show."
+    : data.as_of ? `Redis does not answer. This is how things stood at ${clock(data.as_of)}.` : "Redis does not answer; there is nothing to show yet.");
+  $("door").hidden = true;
+  $("main").hidden = data.as_of === undefined;
+  if (data.as_of === undefined) return;
+  for (const section of [showTiles, showTraffic, showLatency, showBudgets, showModels, showMigrations, showDecisions]) section(data);
+}
+
+function tell(text) {
+  if ($("notice").textContent !== text) $("notice").textContent = text;
+  $("notice").hidden = !text;
+}
+
+async function overview(key) {
+  try {
+    const answer = await fetch("/admin/overview", { headers: key ? { authorization: `Bearer ${key}` } : {}, credentials: "omit", cache: "no-store" });
+    if (answer.status === 401) return "refused";
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  const key = sessionStorage.getItem(KEY);
+  const data = await overview(key);
+  if (data === "refused") { ask(Boolean(key)); return; }
+  if (data) show(data);
+  else tell(`The proxy does not answer${last ? `; this is how things stood at ${clock(last.now)}` : ""}.`);
+  timer = setTimeout(refresh, document.hidden ? 6 * EVERY_MS : EVERY_MS);
+}
+
+function ask(wrong) {
+  sessionStorage.removeItem(KEY);
+  $("door").hidden = false;
+  $("main").hidden = true;
+  $("wrong").hidden = !wrong;
+  $("key").focus();
+}
+
+$("door").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, $("key").value.trim());
+  $("key").value = "";
+  refresh();
+});
+for (const by of ["model", "task"]) {
+  $(`split-${by}`).addEventListener("click", () => {
+    split = by;
+    for (const other of ["model", "task"]) $(`split-${other}`).setAttribute("aria-pressed", String(other === by));
+    if (last) showTraffic(last);
+  });
+}
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => last && show(last));
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+refresh();

@@ -1,0 +1,72 @@
+"use strict";
+// Two kinds of chart on dygraphs: stacked bars of whole hours, and lines. Names of series are never given to the library
+// (it writes HTML): they are numbered there, and spelled in a legend made of text nodes.
+
+const plots = (() => {
+  // It sets styles as attributes, which the policy of this page forbids; the legend here is ours.
+  Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
+  const drawn = new Map();
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const palette = () => [0, 1, 2, 3, 4, 5, 6, 7].map((n) => colour(`--s${n}`));
+
+  // The stacked heights come ready; later series lie below, so each is painted over the one before it.
+  function stackedBars(event) {
+    if (event.seriesIndex !== 0) return;
+    const { drawingContext: paint, plotArea: area, allSeriesPoints: sets, dygraph: graph } = event;
+    const hour = graph.toDomXCoord(3600e3) - graph.toDomXCoord(0);
+    const width = Math.max(2, Math.abs(hour) * 0.72);
+    const colours = palette();
+    const floor = area.y + area.h;
+    sets.forEach((points, place) => {
+      paint.fillStyle = colours[place % colours.length];
+      for (const point of points) {
+        if (point.yval > 0) paint.fillRect(point.canvasx - width / 2, point.canvasy, width, floor - point.canvasy);
+      }
+    });
+  }
+
+  function options(count, format, stacked) {
+    const axis = { drawGrid: false, axisLineColor: colour("--line"), axisLabelFontSize: 12 };
+    return {
+      labels: ["at", ...Array.from({ length: count }, (_, n) => `s${n}`)],
+      colors: palette().slice(0, count),
+      legend: "never", showLabelsOnHighlight: false, interactionModel: {}, includeZero: true,
+      gridLineColor: colour("--line"), gridLineWidth: 1, axisLineColor: colour("--line"),
+      stackedGraph: stacked, ...(stacked ? { plotter: stackedBars } : {}), highlightCircleSize: stacked ? 0 : 3,
+      strokeWidth: 2, connectSeparatedPoints: true, xRangePad: stacked ? 12 : 4, yRangePad: 2,
+      axes: {
+        x: { ...axis, axisLabelWidth: 50, pixelsPerLabel: 70,
+          axisLabelFormatter: (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }) },
+        y: { ...axis, drawGrid: true, axisLabelWidth: 52, axisLabelFormatter: format },
+      },
+    };
+  }
+
+  // `rows`: [Date, number or null, ...]; `names` in the order of the columns.
+  function draw(id, rows, names, format, { stacked = false, empty }) {
+    const place = document.getElementById(id);
+    const nothing = !names.length || !rows.length || !rows.some((row) => row.slice(1).some((value) => value > 0));
+    place.classList.toggle("empty", nothing);
+    if (drawn.has(id)) drawn.get(id).destroy();
+    drawn.delete(id);
+    place.replaceChildren();
+    legend(id, nothing ? [] : names);
+    if (nothing) { place.textContent = empty; return; }
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-label", `Chart; the table below has its numbers. Series: ${names.join(", ")}`);
+    drawn.set(id, new Dygraph(place, rows, options(names.length, format, stacked)));
+  }
+
+  function legend(id, names) {
+    const list = document.getElementById(id.replace("chart", "legend"));
+    list.replaceChildren(...names.map((name, place) => {
+      const item = document.createElement("li");
+      const mark = document.createElement("i");
+      mark.className = `c${place % 8}`;
+      item.append(mark, name);
+      return item;
+    }));
+  }
+
+  return { draw };
+})();
