@@ -199,7 +199,7 @@ def test_the_first_key_that_made_an_object_keeps_it(url):
             assert await there.flush()
             here.note("resp_mine", Owner("k2", "openai"))
             assert await here.flush()
-            for objects in (here, there):
+            for objects in (here, there, StoredObjects(pipe)):
                 assert await objects.owner("resp_mine") == Owner("k1", "openai")
 
     asyncio.run(scenario())
