@@ -18,7 +18,7 @@ from proxy.api.pages import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
 from proxy.flow import House
 from proxy.nouns import Call
-from proxy.passthrough.incoming import Sent, wants_form
+from proxy.passthrough.incoming import Sent, held_bytes, wants_form
 from proxy.passthrough.line import pass_through
 from proxy.passthrough.passage import Passage
 from proxy.passthrough.surface import Match, is_known, left_out, match
@@ -90,8 +90,13 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive, send:
             caller = port.keys.identify(authorization_of(headers), at)
             allow_endpoint(caller, endpoint)
             kind = next((value for name, value in headers if name == b"content-type"), b"")
-            upload = _sent(scope, receive, kind) if wants_form(found.operation, kind) else None
-            raw = b"" if upload else await _read(port, found, scope, receive, ticket)
+            upload, raw = None, b""
+            if wants_form(found.operation, kind):
+                ticket.claim(authorization_of(headers))
+                ticket.hold(held_bytes(found.operation, caller))
+                upload = _sent(scope, receive, kind)
+            else:
+                raw = await _read(port, found, scope, receive, ticket)
             call = Call(
                 id=request_id,
                 endpoint=endpoint,

@@ -88,10 +88,10 @@ async def _read_form(sent: Sent, *, limited: bool) -> Incoming:
             raise _unreadable(error) from None
         return Incoming(sent=sent)
     head: list[bytes] = []
-    held_bytes = 0
+    count_bytes = 0
     async for piece in sent.pieces:
         head.append(piece)
-        held_bytes += len(piece)
+        count_bytes += len(piece)
         try:
             scanner.feed(piece)
         except FormError as error:
@@ -100,12 +100,12 @@ async def _read_form(sent: Sent, *, limited: bool) -> Incoming:
             break
         if scanner.model is not None or scanner.ended:
             break
-        if limited and held_bytes > _SEARCHED_FOR_LIMITED_BYTES:
+        if limited and count_bytes > _SEARCHED_FOR_LIMITED_BYTES:
             raise BadRequest(
                 "This key may use certain models only: put the field `model` before the file in the form.",
                 param="model",
             )
-        if not limited and (scanner.in_file or held_bytes >= _SEARCHED_BYTES):
+        if not limited and (scanner.in_file or count_bytes >= _SEARCHED_BYTES):
             break
     return Incoming(
         model=scanner.model or "",
@@ -125,6 +125,11 @@ def _watch(scanner: FormScanner, piece: bytes) -> None:
 
 def _unreadable(error: FormError) -> BadRequest:
     return BadRequest(f"This form cannot be read with certainty: {error}.", param="model")
+
+
+def held_bytes(operation: Operation, caller: Caller) -> int:
+    """The most of a form that is held at once."""
+    return _SEARCHED_FOR_LIMITED_BYTES if caller.models and operation.has_model else _SEARCHED_BYTES
 
 
 def wants_form(operation: Operation, content_type: bytes) -> bool:
