@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--only", default="", help="targets, comma separated")
     parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=0.0, help="length of one measurement")
     parser.add_argument("--json", default="", help="also write the figures there")
     args = parser.parse_args()
     names = args.only.split(",") if args.only else list(FULL if args.full else SHORT)
@@ -188,7 +189,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         town(names, Path(folder)) as (found, missing),
     ):
-        run = Run(found[0].port, 3.0 if args.full else 1.5)
+        run = Run(found[0].port, args.seconds or (3.0 if args.full else 1.0))
         time.sleep(1)
         for target in found:
             run.note(target, idle_mb=memory_mb(target.process.pid), cold_s=target.cold_start_s)
