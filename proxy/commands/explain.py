@@ -35,7 +35,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
         help="a question for the first route; or - for a request as JSON on standard input, "
         'bare or as {"body": …, "headers": …, "endpoint": …, "key": …}',
     )
-    explain.add_argument("--json", action="store_true")
+    explain.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     explain.set_defaults(run=_explain)
 
 
