@@ -163,6 +163,7 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
         ask_for_usage=provider.stream_usage,
         recall=partial(_recall, house, trace.caller.key_id, candidate.model),
     )
+    trace.error = ""  # what the attempt before it failed of is on a row of its own
     trace.sending(house.clock())
     if candidate.fan_out > 1:
         outcome = await attempt_parts(provider, question, candidate.fan_out, house.tasks)
