@@ -136,6 +136,8 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
     asked = 0
     while True:
         candidate = house.aftercare.prepared(request, queue.popleft(), trace.call.at)
+        if trace.sent:  # before the next candidate's name and price are the trace's
+            _close(trace, house, final=False)
         trace.considering(candidate, fallback=asked > 0)
         outcome = await _ask(request, candidate, trace, house)
         if isinstance(outcome, Failed) and _advice(outcome, plan).same and house.retries.spend():

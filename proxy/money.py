@@ -76,11 +76,12 @@ class Money:
         return edits_for(request, candidate, size)
 
     def settle(self, trace: Trace, row: LedgerRow) -> None:
-        """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits."""
+        """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits. The attempt is over then:
+        should the next one be refused before it is sent, there is nothing to bill."""
         if trace.grant is not None and not trace.sent:
             self._give_back(trace)
         hold = trace.grant.hold if trace.grant is not None else None
-        trace.grant = None
+        trace.grant, trace.sent = None, False
         if self._ledger is not None:
             self._ledger.settle(hold, row.cost_nano, row)
 

@@ -270,7 +270,8 @@ def test_every_attempt_of_a_fallback_is_billed_on_its_own():
     """R10: the first provider call is cut after it was billed, the second answers: two rows, two settled holds, one answer."""
     routes = "routes: {two: {default: [gpt-4.1, gpt-4.1-mini]}}"
     with running(config("10", extra=routes)) as place:
-        place.upstream.fault({"action": "cut", "at": -1, "billed": True, "match": {"model": "gpt-4.1"}})
+        dear = {"billed": True, "match": {"model": "gpt-4.1"}}
+        place.upstream.fault({"action": "hang", "seconds": 0.1, **dear}, {"action": "cut", "at": -1, **dear})
         reply = asyncio.run(call(place.door, ask(model="two", max_tokens=200, user="r10")))
         assert (reply.status, reply.headers["x-switchyard-reason"]) == (200, "fallback")
         ledger, truth = place.settled()
@@ -281,6 +282,20 @@ def test_every_attempt_of_a_fallback_is_billed_on_its_own():
         assert (first["estimated"], second["estimated"]) == (True, False)
         assert ledger == first["cost_nano"] + second["cost_nano"] >= truth
         assert json.loads(reply.body)["model"].startswith("gpt-4.1-mini")
+
+
+def test_a_fallback_that_the_budget_refuses_bills_the_first_attempt_once():
+    """The money is gone after an attempt that may have been billed: the caller is refused, and the ledger has it once."""
+    routes = "routes: {two: {default: [gpt-4.1-mini, gpt-4.1]}}"
+    with running(config("0.0005", extra=routes)) as place:
+        dear = {"billed": True, "match": {"model": "gpt-4.1-mini"}}
+        place.upstream.fault({"action": "hang", "seconds": 0.1, **dear}, {"action": "cut", "at": -1, **dear})
+        reply = asyncio.run(call(place.door, ask(model="two", max_tokens=200)))
+        assert (reply.status, reply.code) == (429, "insufficient_quota")
+        ledger, truth = place.settled()
+        assert 0 < truth <= ledger <= 500_000
+        assert place.spent_by_rollups() == ledger
+        place.await_rows(ledger)
 
 
 def test_a_providers_refusal_costs_nothing(money):
