@@ -16,7 +16,7 @@ from proxy.commands import audit, budgets, explain, keys, models, spend
 from proxy.metrics.log import Log
 from proxy.parent import Order, Parent
 from proxy.sandbox import server as sandbox_server
-from proxy.settings import SettingsError, schema
+from proxy.settings import SettingsError, schema, shipped_file
 from proxy.store.embedded import EmbeddedError
 from proxy.store.server_check import UnfitServer
 
@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="answer from the simulated OpenAI instead of a provider",
     )
+    serve.add_argument(
+        "--demo",
+        action="store_true",
+        help="with --sandbox: four applications that send traffic for half an hour, so that the page has something to show",
+    )
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")
     check.set_defaults(run=_check)
@@ -86,9 +91,17 @@ def _serve(given: argparse.Namespace, _: Sequence[str]) -> int:
         "server.workers": given.workers,
     }
     flags = {key: value for key, value in wishes.items() if value is not None}
+    order = Order(given.config, flags, given.sandbox)
+    if given.demo:
+        if given.config:
+            print("switchyard: --demo brings its own configuration; leave out --config", file=sys.stderr)
+            return 2
+        # Its keys are known to everybody: only ever in front of the simulated OpenAI, and on this machine.
+        flags["server.host"] = "127.0.0.1"
+        order = Order(shipped_file("demo.yaml"), flags, sandbox=True, demo=True)
     log = Log(sys.stdout.fileno(), time.time)
     try:
-        return uvloop.run(Parent(Order(given.config, flags, given.sandbox), os.environ, log).run())
+        return uvloop.run(Parent(order, os.environ, log).run())
     finally:
         log.close()
 

@@ -116,6 +116,16 @@ class WorkerProcess:
             self._process.send_signal(number)
 
 
+async def start_demo(url: str) -> asyncio.subprocess.Process:
+    """A process that sends traffic to `url` for a while; it ends with its standard input, so with us. Raises OSError."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "proxy.console.demo", url),
+        stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": _PACKAGE_HOME},
+        start_new_session=True,
+    )
+
+
 def unpack(value: dict[str, Any]) -> Blueprint:
     """The blueprint a message carries."""
     return Blueprint(**value)

@@ -32,7 +32,7 @@ from proxy.app import (
 from proxy.banner import banner
 from proxy.console.overview import Overview, View
 from proxy.console.pages import build_page
-from proxy.control import WorkerProcess
+from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
 from proxy.keeper import StoreKeeper
 from proxy.metrics.exporter import Exporter
@@ -54,11 +54,12 @@ _INVALID = (SettingsError, OSError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the command line asked for. `sandbox` None: only where there is no key to work with."""
+    """What the command line asked for. `sandbox` None: only where there is no key to work with. `demo`: with traffic."""
 
     config: Path | None
     flags: Mapping[str, str]
     sandbox: bool | None
+    demo: bool = False
 
 
 class Parent:
@@ -119,6 +120,7 @@ class Parent:
             keepers = [tasks.create_task(self._keep_worker(place)) for place in places]
             watchers = [
                 tasks.create_task(self._watch_file()),
+                *([tasks.create_task(self._demonstrate())] if self._order.demo else []),
                 tasks.create_task(self._store.run(self._recorder, self._log)),
             ]
             await self._stopping.wait()
@@ -161,11 +163,22 @@ class Parent:
 
     async def _start_sandbox(self) -> str:
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        config = SandboxConfig(time_scale=0.02)
+        # A demo is to be believed, a first try to be quick.
+        config = SandboxConfig(time_scale=0.3 if self._order.demo else 0.02)
         self._sandbox = asyncio.get_running_loop().create_task(
             serve_sandbox("127.0.0.1", 0, config, ready=url.set_result)
         )
         return await url
+
+    async def _demonstrate(self) -> None:
+        """Have traffic sent to the data port, until it ends by itself or this is cancelled."""
+        demo = await start_demo(f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1")
+        try:
+            await demo.wait()
+        finally:
+            if demo.returncode is None:
+                demo.terminate()
+                await demo.wait()
 
     async def _watch_file(self) -> None:
         """Reload when the file was edited and has stood still for one look: a file half written may well be valid, with

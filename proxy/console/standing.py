@@ -14,7 +14,7 @@ from proxy.store.states import BudgetState
 _MODELS: Final = 100
 _BUDGETS: Final = 200
 _CALLERS: Final = 6
-_SOON_DAYS: Final = 180
+_SOON_DAYS: Final = 30
 
 Callers = Mapping[str, Mapping[str, int]]
 """Model to key to requests."""

@@ -17,9 +17,9 @@ function make(tag, text, name) {
   return made;
 }
 
-function dollars(nano, digits) {
+function dollars(nano) {
   const usd = nano / 1e9;
-  const most = digits ?? (Math.abs(usd) >= 1 || usd === 0 ? 2 : Math.abs(usd) >= 0.01 ? 4 : 6);
+  const most = Math.abs(usd) >= 1 || usd === 0 ? 2 : Math.abs(usd) >= 0.001 ? 4 : 6;
   return `$${usd.toLocaleString("en", { minimumFractionDigits: Math.min(2, most), maximumFractionDigits: most })}`;
 }
 
@@ -31,6 +31,8 @@ function ms(value) {
 const count = (value) => value.toLocaleString("en");
 const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const day = (at) => new Date(at * 1000).toISOString().slice(0, 10);
+
+const moment = (at) => new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false });
 
 function until(at, now) {
   const left = at - now;
@@ -155,8 +157,8 @@ function showBudgets(data) {
     const head = make("p");
     const title = make("b", each.name);
     const whose = each.of ? `${each.scope} ${each.of}` : each.scope;
-    const reset = each.resets_at === null ? "never resets" : `resets ${until(each.resets_at, data.now)}, ${new Date(each.resets_at * 1000).toLocaleString()}`;
-    head.append(title, make("span", `${whose} · a ${each.per} · ${reset}`.replace("a total", "in all"), "of"));
+    const reset = each.resets_at === null ? "never resets" : `resets ${until(each.resets_at, data.now)}, ${moment(each.resets_at)}`;
+    head.append(title, make("span", `${whose} · ${each.per === "total" ? "in all" : `per ${each.per}`} · ${reset}`, "of"));
     const left = make("b", `${dollars(each.left)} left`, each.left <= 0 ? "bad" : each.spent >= 0.8 * each.limit ? "warn" : "good");
     const foot = make("p", null, "of");
     foot.append(make("span", `${dollars(each.spent)} spent · ${dollars(each.held)} held${each.unsettled ? ` · ${dollars(each.unsettled)} unsettled` : ""} of ${dollars(each.limit)}`), left);
@@ -167,8 +169,8 @@ function showBudgets(data) {
 
 function ending(each) {
   if (each.days_left === null) return make("span", "no end known", "of");
-  if (each.ended) return make("span", `ended ${day(each.ends_at)}`, each.requests ? "bad" : "of");
-  return make("span", `${each.days_left} days, ${day(each.ends_at)}`, each.days_left <= 30 ? "bad" : each.days_left <= 90 ? "warn" : "");
+  if (each.ended) return make("span", `ended ${day(each.ends_at)}`, each.requests ? "bad date" : "of date");
+  return make("span", `${each.days_left} days, ${day(each.ends_at)}`, each.days_left <= 30 ? "bad date" : each.days_left <= 90 ? "warn date" : "date");
 }
 
 function showModels(data) {

@@ -25,7 +25,8 @@ const plots = (() => {
     });
   }
 
-  function options(count, format, stacked) {
+  function options(count, format, stacked, spanMs) {
+    const seconds = spanMs < 600e3 ? { second: "2-digit" } : {};
     const axis = { drawGrid: false, axisLineColor: colour("--line"), axisLabelFontSize: 12 };
     return {
       labels: ["at", ...Array.from({ length: count }, (_, n) => `s${n}`)],
@@ -35,8 +36,8 @@ const plots = (() => {
       stackedGraph: stacked, ...(stacked ? { plotter: stackedBars } : {}), highlightCircleSize: stacked ? 0 : 3,
       strokeWidth: 2, connectSeparatedPoints: true, xRangePad: stacked ? 12 : 4, yRangePad: 2,
       axes: {
-        x: { ...axis, axisLabelWidth: 50, pixelsPerLabel: 70,
-          axisLabelFormatter: (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }) },
+        x: { ...axis, axisLabelWidth: 60, pixelsPerLabel: 80,
+          axisLabelFormatter: (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false, ...seconds }) },
         y: { ...axis, drawGrid: true, axisLabelWidth: 52, axisLabelFormatter: format },
       },
     };
@@ -54,7 +55,7 @@ const plots = (() => {
     if (nothing) { place.textContent = empty; return; }
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", `Chart; the table below has its numbers. Series: ${names.join(", ")}`);
-    drawn.set(id, new Dygraph(place, rows, options(names.length, format, stacked)));
+    drawn.set(id, new Dygraph(place, rows, options(names.length, format, stacked, rows[rows.length - 1][0] - rows[0][0])));
   }
 
   function legend(id, names) {
