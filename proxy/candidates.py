@@ -53,11 +53,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What candidates are wanted for. `one`: a name that has ended stands for a single successor, not for its chain.
+    """What candidates are wanted for. `source` is the model the caller wrote the request for (None: a route's name). `one`: a name that has ended stands for a single successor, not for its chain.
     `input_tokens` (estimated; 0: few enough for any window) and `output_tokens` (the caller's cap) are what has to fit.
     `last_resort`: nobody has logprobs, so they may be dropped."""
 
     request: Request
+    source: ModelRow | None
     rules: CallRules
     reason: Reason
     now: float
@@ -115,6 +116,10 @@ class Yard:
         self._default = _default(settings)
         self._retired = Minute[tuple[str, str], bool]()
         self._sunsets = Minute[tuple[str, bool], Headers]()
+
+    def written_for(self, request: Request) -> ModelRow | None:
+        """The model a request names, served here or not; None for a route's name or one that nobody knows."""
+        return self._catalogue.resolve(request.model)
 
     def row(self, name: str) -> ModelRow | None:
         """The model a caller means by `name`, if somebody here serves it."""
@@ -223,43 +228,40 @@ class Yard:
         if not self._fits(row, errand):
             why = f"about {errand.input_tokens:,} tokens do not fit its window of {row.context:,}"
             return Found(why=why, window_tokens=row.context)
-        effort = _effort(row, request, target)
-        shared = Candidate(
-            model=row.name,
-            provider="",
-            reason=errand.reason,
-            changes=translation.tokens,
-            price=row.price_at(errand.now),
-            context_tokens=row.max_input or row.context,
-            max_output_tokens=row.max_output,
-            effort=effort,
-            reasons=effort != "none",
-            allowance_tokens=ALLOWANCE_TOKENS.get(effort, 0),
-            takes_tiers=row.provider_kind == "openai" and row.family != "open",
-            bridged=translation.endpoint == "responses" and request.endpoint is Endpoint.CHAT,
-            stop=translation.emulate.stop,
-            fan_out=translation.emulate.fan_out,
-        )
+        effort = translation.effort or _effort(row, request, target)
         there = self._at(row, target.provider)
         living = [place for place in there if not self._ended_at(place, row, errand.now)]
-        places = _by_weight(tuple(living), request)
-        edits = translation.edits
-        return Found(
-            tuple(
-                [
-                    replace(shared, provider=place.provider, edits=_with_name(edits, request, place, target))
-                    for place in places
-                ]
-            ),
-            settled=translation is UNCHANGED[translation.endpoint] and len(there) == 1,
-        )
+        price, tokens = row.price_at(errand.now), translation.tokens
+        edits, emulate = translation.edits, translation.emulate
+        candidates = [
+            Candidate(
+                model=row.name,
+                provider=place.provider,
+                reason=errand.reason,
+                edits=_with_name(edits, request, place, target),
+                changes=tokens,
+                price=price,
+                context_tokens=row.max_input or row.context,
+                max_output_tokens=row.max_output,
+                effort=effort,
+                reasons=effort != "none",
+                allowance_tokens=ALLOWANCE_TOKENS.get(effort, 0),
+                takes_tiers=row.provider_kind == "openai" and row.family != "open",
+                bridged=translation.endpoint == "responses" and request.endpoint is Endpoint.CHAT,
+                stop=emulate.stop,
+                fan_out=emulate.fan_out,
+            )
+            for place in _by_weight(tuple(living), request)
+        ]
+        settled = translation is UNCHANGED[translation.endpoint] and len(there) == 1
+        return Found(tuple(candidates), settled=settled)
 
     def _fits(self, row: ModelRow, errand: Errand) -> bool:
         """Whether the request fits the window. Of a model that the caller named, its provider says so itself."""
         if row.fits(errand.input_tokens, errand.output_tokens):
             return True
-        named = self._catalogue.resolve(errand.request.model) if errand.reason is Reason.PINNED else None
-        return named is not None and named.name == row.name
+        source = errand.source
+        return errand.reason is Reason.PINNED and source is not None and source.name == row.name
 
     def _at(self, row: ModelRow, provider: str) -> tuple[Place, ...]:
         """The model's places, or those at the provider somebody named, which may be one that nobody listed for it."""
@@ -272,12 +274,11 @@ class Yard:
         wire = _WIRE.get(errand.request.endpoint)
         if wire is None:
             return UNCHANGED["chat"]
-        source = self._catalogue.resolve(errand.request.model)
         on_loss: OnLoss = errand.rules.on_loss
         effort = target.effort or None
         return translate(
             errand.request.fields,
-            source,
+            errand.source,
             row,
             effort,
             on_loss,

@@ -5,7 +5,7 @@ conversation the model stays the one its opening was served by unless moving pay
 task's list can take a request (too long, images, logprobs), the route's default list is asked before it is refused.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -46,12 +46,13 @@ class _Trip:
 class Lanes:
     """One per snapshot of the settings. `read` turns a name of the configuration into a target."""
 
-    __slots__ = ("_chooser", "_read", "_verdicts")
+    __slots__ = ("_chooser", "_lists", "_read", "_verdicts")
 
     def __init__(self, chooser: Chooser, verdicts: Verdicts, read: Callable[[str], Target]) -> None:
         self._chooser = chooser
         self._verdicts = verdicts
         self._read = read
+        self._lists: dict[int, list[Target]] = {}
 
     def find(self, route: Route, errand: Errand, wishes: Wishes, asks: Asks) -> Lane:
         """Who serves this request on `route`. Raises BadRequest for a task that there is not."""
@@ -114,8 +115,13 @@ class Lanes:
     def _targets(self, route: Route, verdict: Verdict) -> list[Target]:
         return self._read_all(route.candidates(lane(verdict)[0], verdict.difficulty))
 
-    def _read_all(self, targets: Iterable[object]) -> list[Target]:
-        return [self._read(str(target)) for target in targets]
+    def _read_all(self, written: tuple[object, ...]) -> list[Target]:
+        """The targets of one list of the settings. Those live as long as this does and are few, so that the list itself can
+        stand for what is in it, and each is read once."""
+        found = self._lists.get(id(written))
+        if found is None:
+            found = self._lists[id(written)] = [self._read(str(target)) for target in written]
+        return found
 
 
 def _model(choice: Choice) -> str:

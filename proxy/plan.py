@@ -121,7 +121,7 @@ class Planner:
     def downgraded(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
         """The candidates of the cheaper model a budget asks for; the plan's own when it cannot take the request."""
         rules = self._settings.routes.get(plan.route) or self._settings.defaults
-        found = self._yard.find(self._read(name), Errand(request, rules, Reason.BUDGET, now, one=True))
+        found = self._yard.find(self._read(name), self._errand(request, rules, Reason.BUDGET, now, one=True))
         return found.candidates or plan.candidates
 
     def _pinned(self, request: Request, asks: Asks, caller: Caller, plan: Plan, now: float) -> Considered:
@@ -131,7 +131,7 @@ class Planner:
         names = (plan.asked, name, target.written, row.name if row else name)
         _check_allowed(caller, names, plan.asked)
         rules = self._settings.defaults
-        errand = _errand(request, rules, Reason.PINNED, now, one=False)
+        errand = self._errand(request, rules, Reason.PINNED, now, one=False)
         wishes = Wishes(max_cost_nano=_max_cost_nano(asks, rules))
         choice = self._chooser.first_of([[target]], errand, wishes, probing=False)
         considered = _considered(plan, choice, errand, wishes)
@@ -153,7 +153,7 @@ class Planner:
         return plan
 
     def _routed(self, request: Request, asks: Asks, plan: Plan, route: Route, now: float) -> Considered:
-        errand = _errand(request, route, Reason.TASK, now, one=True)
+        errand = self._errand(request, route, Reason.TASK, now, one=True)
         wishes = Wishes(
             prefer=route.prefer,
             max_first_token_s=route.max_ttft_ms / 1000 if route.max_ttft_ms else None,
@@ -162,6 +162,20 @@ class Planner:
         lane = self._lanes.find(route, errand, wishes, asks)
         plan = replace(plan, task=lane.verdict.task, confidence=lane.verdict.confidence)
         return replace(_considered(plan, lane.choice, errand, wishes), lane=lane)
+
+    def _errand(self, request: Request, rules: CallRules, reason: Reason, now: float, *, one: bool) -> Errand:
+        """What to find candidates for. A body so small that any window holds it is not measured."""
+        small = request.size_bytes <= _FITS_ANY_WINDOW_BYTES
+        return Errand(
+            request,
+            self._yard.written_for(request),
+            rules,
+            reason,
+            now,
+            one,
+            input_tokens=0 if small else likely_input(request),
+            output_tokens=output_cap(request) or 0,
+        )
 
     def _read(self, name: str) -> Target:
         written, effort = split_effort(name)
@@ -173,20 +187,6 @@ class Planner:
 
 def _named(request: Request) -> _Named:
     return _Named(request.model, request.endpoint, request.fields.raw("reasoning_effort"))
-
-
-def _errand(request: Request, rules: CallRules, reason: Reason, now: float, *, one: bool) -> Errand:
-    """What to find candidates for. A body so small that any window holds it is not measured."""
-    small = request.size_bytes <= _FITS_ANY_WINDOW_BYTES
-    return Errand(
-        request,
-        rules,
-        reason,
-        now,
-        one,
-        input_tokens=0 if small else likely_input(request),
-        output_tokens=output_cap(request) or 0,
-    )
 
 
 def _max_cost_nano(asks: Asks, rules: CallRules) -> int | None:
