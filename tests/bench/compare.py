@@ -3,8 +3,9 @@
     python -m tests.bench.compare [--full] [--only NAME,NAME] [--rounds N] [--json FILE]
 
 All targets run at once; each round measures one after the other, so that whatever else the machine does hits all alike,
-and medians over the rounds are taken. The proxy has CPU 0, the upstream and the load CPU 1 (Linux, two CPUs or more). CPU
-is what the kernel charged the proxy's processes, divided by the answers (or events) its client counted.
+and medians over the rounds are taken. The proxy has CPU 0; the upstream, the load and the embedded store have CPU 1
+(Linux, two CPUs or more). CPU is what the kernel charged the proxy's processes, divided by the answers (or events) that
+its client counted.
 Without --full: fewer rounds and targets, some minutes. Figures are for comparing, not for quoting: only ratios travel.
 """
 
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.bench_metrics import counted_us
-from tests.bench.processes import memory_mb, used
+from tests.bench.processes import memory_mb, move_stores, used
 from tests.bench.rows import Figures, tables
 from tests.bench.targets import LOAD_CPU, ROOT, Site, Target, free_port, running
 
@@ -192,6 +193,7 @@ def main() -> None:
         run = Run(found[0].port, args.seconds or (3.0 if args.full else 1.0))
         time.sleep(1)
         for target in found:
+            move_stores(target.process.pid, LOAD_CPU)
             run.note(target, idle_mb=memory_mb(target.process.pid), cold_s=target.cold_start_s)
         for target in found:
             # Unmeasured: pools fill, caches and branch predictors warm up.
