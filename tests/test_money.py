@@ -96,16 +96,16 @@ def _shown_on_metrics(place, spent):
 
 def test_a_budget_is_usable_to_its_end_one_request_after_another():
     """Until the first refusal at least 98 % are spent; the refusal is final and says so; a smaller request still fits."""
-    with running(config("0.02", workers=1)) as place:
+    with running(config("0.008", workers=1)) as place:
         big = ask(20, said="[[sandbox:words=20]] " + "long question " * 40)
         while (reply := asyncio.run(call(place.door, big))).status == 200:
             remaining = reply.headers["x-switchyard-budget-remaining-usd"]
-            assert round(float(remaining) * 10**9) == 2 * 10**7 - place.agree()
+            assert round(float(remaining) * 10**9) == 8 * 10**6 - place.agree()
         assert reply.code == "insufficient_quota"
         assert reply.headers["x-should-retry"] == "false"
         assert "web.total" in json.loads(reply.body)["error"]["message"]
         spent = place.agree()
-        assert spent >= 0.98 * 2 * 10**7 - 16 * 8000 - 600 * 2000
+        assert spent >= 0.98 * 8 * 10**6 - 16 * 8000 - 600 * 2000
         fitting = ask(1, said="hi", max_tokens=1)
         assert asyncio.run(call(place.door, fitting)).status == 200
         assert place.agree() > spent
