@@ -95,7 +95,7 @@ def _shown_on_metrics(place, spent):
 
 
 def test_a_budget_is_usable_to_its_end_one_request_after_another():
-    """Until the first refusal at least 98 % are spent; the refusal is final and says so; a smaller request still fits."""
+    """At the first refusal all is spent but 2 % and one smallest hold; it is final and says so; a smaller request still fits."""
     with running(config("0.008", workers=1)) as place:
         big = ask(20, said="[[sandbox:words=20]] " + "long question " * 40)
         while (reply := asyncio.run(call(place.door, big))).status == 200:
