@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.candidates import Errand, Found, Target, Yard
+from proxy.models.rows import KNOWN_EFFORTS
 from proxy.nouns import Candidate
 from proxy.routing.pace import Pace, Way
 from proxy.routing.policy import Ranking, Runner, Wishes, rank
@@ -126,8 +127,9 @@ class Chooser:
 
 
 def way(candidate: Candidate) -> Way:
-    """What first-token times are kept by."""
-    return candidate.provider, candidate.model, candidate.effort
+    """What first-token times are kept by. An effort may be any word of the caller's; those share one record."""
+    effort = candidate.effort if candidate.effort in KNOWN_EFFORTS else ""
+    return candidate.provider, candidate.model, effort
 
 
 def _owners(targets: Sequence[Target], found: Sequence[Found]) -> list[tuple[Candidate, Target]]:

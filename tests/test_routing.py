@@ -107,6 +107,29 @@ routes: {{auto: {{default: [gpt-6.1-terra, gpt-4.1-mini], max_ttft_ms: 1000}}}}
         assert answer.headers["x-switchyard-model"] == "gpt-4.1-mini"
 
 
+def test_live_first_token_times_reorder_a_route(_upstream):
+    """Five streams that began too late are believed more than the catalogue; whole requests then go to the other model."""
+    config = f"""
+providers: {{openai: {{kind: openai, base_url: "{_upstream.url}/v1", api_key: k}}}}
+routes: {{auto: {{default: [gpt-4.1-mini, gpt-6-luna@none], max_ttft_ms: 700}}}}
+"""
+    _upstream.forget()
+    with town.proxy(_upstream, config) as running:
+        url = f"{running.url}/chat/completions"
+        assert (
+            ask(url, {"model": "auto", "messages": [user("hi")]}).headers["x-switchyard-model"]
+            == "gpt-4.1-mini"
+        )
+        _upstream.fault({"action": "slow_first", "seconds": 0.8, "match": {"model": "gpt-4.1-mini"}})
+        for _ in range(5):
+            assert ask(url, {"model": "gpt-4.1-mini", "messages": [user("hi")], "stream": True}).status == 200
+        _upstream.forget()
+        assert (
+            ask(url, {"model": "auto", "messages": [user("hi")]}).headers["x-switchyard-model"]
+            == "gpt-6-luna"
+        )
+
+
 @pytest.mark.parametrize(
     ("routes", "says"),
     [
