@@ -19,7 +19,7 @@ def banner(configuration: Configuration, port: int, admin_port: int, *, sandbox:
     key = '"unused"' if mode == "open" else "YOUR_KEY"
     model = next(iter(settings.routes), "gpt-4.1-mini")
     lines = [
-        f"\nSwitchyard serves {base}  (admin: http://{settings.server.admin_host}:{admin_port}/metrics)",
+        f"\nSwitchyard serves {base}  (operator's page: http://{settings.server.admin_host}:{admin_port}/)",
         _SANDBOX if sandbox else "",
         "Try it:",
         f"  curl {base}/chat/completions{header} -H 'Content-Type: application/json' \\",

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--demo",
         action="store_true",
-        help="with --sandbox: four applications that send traffic for half an hour, so that the page has something to show",
+        help="the simulated OpenAI with four applications that send traffic for half an hour; counted in ./.switchyard like any other",
     )
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")

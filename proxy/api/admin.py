@@ -7,19 +7,23 @@ or read: another site can make a browser ask, but neither change anything nor re
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request, Response
 
 from proxy.api.auth import authorization_of
 from proxy.api.pages import add_error_shapes, as_json
-from proxy.errors import BodyTooLarge, InvalidApiKey
+from proxy.errors import BodyTooLarge, InvalidApiKey, NotAllowed
 from proxy.metrics.exposition import CONTENT_TYPE
 
 _MOST_BYTES: Final = 4 * 1024 * 1024
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
+"""`none`: typed or bookmarked, or no browser at all."""
 _UNKEPT: Final = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
 
 
@@ -42,7 +46,9 @@ def build_admin(port: AdminPort) -> FastAPI:
 
     def operator(request: Request) -> None:
         wanted = port.admin_key()
-        if wanted and not _matches(wanted, authorization_of(request.scope["headers"])):
+        if not wanted:
+            _refuse_strangers(request)
+        elif not _matches(wanted, authorization_of(request.scope["headers"])):
             raise InvalidApiKey(
                 "The admin port needs the admin key: Authorization: Bearer …", code="invalid_api_key"
             )
@@ -89,6 +95,29 @@ async def _body(request: Request) -> bytes:
             raise BodyTooLarge(f"At most {_MOST_BYTES} bytes can be explained.")
         parts.append(part)
     return b"".join(parts)
+
+
+def _refuse_strangers(request: Request) -> None:
+    """Without a key, only what this machine's user opened may ask: no page of another site, and no other site's name that
+    was made to lead here (DNS rebinding). Raises NotAllowed."""
+    site, host = request.headers.get("sec-fetch-site", "none"), request.headers.get("host", "")
+    if site not in _OWN_SITES or not _is_near(host):
+        raise NotAllowed(
+            "The admin port answers here to its own page only. Open it as localhost or by its address, or set "
+            "server.admin_key.",
+            code="not_allowed",
+        )
+
+
+def _is_near(host: str) -> bool:
+    """Whether a Host header is localhost or an address, which no other site's name can be."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name != "localhost":
+            ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _matches(wanted: str, authorization: bytes) -> bool:

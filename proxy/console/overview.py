@@ -86,7 +86,9 @@ class Overview:
         if view.pipe is None:
             return {"as_of": now, **_document(view, {}, [], now), "budgets": []}
         hours = await self._read_hours(view.pipe, now)
-        rows = [entry.row for entry in await latest_rows(view.pipe, NEWEST)]
+        # They are entered when their bill is known, a little out of the order in which they came.
+        entered = await latest_rows(view.pipe, NEWEST)
+        rows = sorted([entry.row for entry in entered], key=lambda row: -row.at)
         states = await budget_states(view.pipe, view.book, now)
         return {"as_of": now, **_document(view, hours, rows, now), "budgets": standing.budgets(states)}
 

@@ -28,7 +28,7 @@ WHY: Final[Mapping[str, str]] = MappingProxyType(
         Reason.TASK: "The request was read as this task; its route puts this model first.",
         Reason.STICKY: "The conversation was on this model already.",
         Reason.MIGRATION: "A migration put this caller on the new model.",
-        Reason.SUCCESSOR: "The model asked for has ended; this is its successor.",
+        Reason.SUCCESSOR: "The model that was asked for, or stands in the route, has ended; this is its successor.",
         Reason.FALLBACK: "The model before it could not answer.",
         Reason.BUDGET: "A budget is past its soft limit and asks for a cheaper model.",
         Reason.LEARNED: "The provider refused the model before it for this kind of request.",

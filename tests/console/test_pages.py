@@ -1,6 +1,7 @@
 """The page on a running proxy: who may read it, what its headers forbid, and what a browser makes of hostile names."""
 
 import hashlib
+import http.client
 import json
 
 import pytest
@@ -100,6 +101,30 @@ def test_nothing_can_be_posted_to_it(shop, path):
     """A form on another site finds nothing that takes it, key or no key."""
     answer = town.ask(shop.admin_url + path, {"spend": "everything"}, key=ADMIN_KEY)
     assert answer.status == 405
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("sec-fetch-site", "same-origin", 200),
+        ("host", "shop.example:4001", 403),
+        ("host", "localhost:4001", 200),
+        ("host", "[::1]:4001", 200),
+        ("host", "[", 400),
+        ("host", "1.2.3.4.example", 403),
+    ],
+)
+def test_without_a_key_only_its_own_page_may_ask(door, header, value, status):
+    """On loopback no key is needed, so what another site has a browser ask, or rebinds its name for, is refused."""
+    line = http.client.HTTPConnection("127.0.0.1", door.admin_port, timeout=20)
+    line.putrequest("GET", "/admin/overview", skip_host=header == "host")
+    line.putheader(header, value)
+    line.endheaders()
+    answer = line.getresponse()
+    assert answer.status == status
+    line.close()
 
 
 @pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")

@@ -43,7 +43,7 @@ function until(at, now) {
 
 // `heads` that begin with > are numbers. A cell is text or an element.
 function table(caption, heads, rows) {
-  const made = make("table");
+  const made = make("table", null, "cards");
   const title = made.createCaption();
   title.textContent = caption;
   title.className = "of";
@@ -56,10 +56,14 @@ function table(caption, heads, rows) {
   const body = made.createTBody();
   for (const row of rows) {
     const line = body.insertRow();
+    line.setAttribute("role", "row");
     row.forEach((value, place) => {
       const cell = line.insertCell();
+      cell.dataset.head = heads[place].replace(/^>/, "");
+      cell.setAttribute("role", "cell"); // a phone shows rows as cards, which would unmake the table for a reader
       if (heads[place].startsWith(">")) cell.className = "n";
-      if (value instanceof Node) { cell.append(value); if (value.dataset?.cell) cell.className = value.dataset.cell; } else cell.textContent = value ?? "–";
+      cell.append(value ?? "–");
+      if (value?.dataset?.cell) cell.className = value.dataset.cell;
     });
   }
   return made;
