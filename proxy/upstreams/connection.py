@@ -6,7 +6,7 @@ Rules
   sides want it. In every other case the socket is aborted, never closed politely: a polite close waits for buffers.
 * One timer a connection, armed lazily: setting a deadline is two assignments unless it is earlier than the armed timer,
   so a busy connection touches the event loop's timers once per timeout, not once per read.
-* Reading stops above `HIGH_BYTES` of unread body and resumes when the reader takes it.
+* Reading stops above `HIGH_BYTES` of unread body and resumes when the reader has taken it all.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from proxy.upstreams.http_errors import (
 from proxy.upstreams.response import Phase, Response
 from proxy.upstreams.stale import IDEMPOTENT, never_received
 
-HIGH_BYTES: Final = 256 * 1024
+HIGH_BYTES: Final = 64 * 1024
 _JOIN_BYTES: Final = 64 * 1024
 _EXPIRED: Final[dict[Phase, tuple[type[UpstreamError], str]]] = {
     Phase.SENDING: (WriteFailed, "the upstream stopped taking the request"),

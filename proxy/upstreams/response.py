@@ -1,7 +1,7 @@
 """One call's answer while it arrives: what the reader sees, and the half the connection fills.
 
 The connection appends body bytes to `parts` and calls `wake`; the reader takes everything that came since its last look
-in one piece, so one upstream read becomes one write to the client. Once the message is complete the connection is gone
+in one piece, so one upstream read becomes one write to the client (a large one becomes several). Once the message is complete the connection is gone
 (`connection is None`) and the reader lives off `parts` alone: a slow client keeps no upstream connection busy.
 
     SENDING -> HEAD -> BODY        `status` is 0 until BODY; `fault` can come in any phase, `complete` only in BODY
@@ -11,11 +11,12 @@ A fault is kept as (class, message, sent) and raised afresh each time: a stored 
 
 import asyncio
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.upstreams.decoding import Decoder
 from proxy.upstreams.http_errors import BodyTooLarge, ConnectionCut, UpstreamError, UpstreamProtocolError
 
+PIECE_BYTES: Final = 32 * 1024
 Fault = tuple[type[UpstreamError], str, bool | None]
 
 
@@ -85,7 +86,7 @@ class Response:
         self.idle_s = idle_s
 
     async def read_chunk(self) -> bytes:
-        """Everything that arrived since the last call, b"" at the end. Waits at most `idle_s` for the first byte of it.
+        """What arrived since the last call, up to `PIECE_BYTES`, b"" at the end. Waits at most `idle_s` for the first byte of it.
 
         Raises IdleTimeout, ConnectionCut, BadResponse; what came before the fault is delivered first.
         """
@@ -168,12 +169,18 @@ class Response:
         return kind(message, sent=sent)
 
     def _take(self) -> bytes:
+        """What is buffered, at most `PIECE_BYTES`: every stage between here and a slow client holds a piece or two."""
         parts = self.parts
+        taken = parts[0] if len(parts) == 1 else b"".join(parts)
         self.parts = []
         self.buffered_bytes = 0
+        if len(taken) > PIECE_BYTES:
+            self.parts.append(taken[PIECE_BYTES:])
+            self.buffered_bytes = len(taken) - PIECE_BYTES
+            return taken[:PIECE_BYTES]
         if self.connection is not None:
             self.connection.resume()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return taken
 
     async def _read_decoded(self, decoder: Decoder) -> bytes:
         try:
