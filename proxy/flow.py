@@ -4,7 +4,7 @@
 
 `serve` is the line; each step belongs to a room of its own and is called here in order. Three rules shape the code:
 
-* Nothing is retried once a byte has reached the client. The first event of a stream is looked at before that.
+* Nothing is retried once a byte has reached the client. The beginning of a stream is looked at before that.
 * A `finally` after a stream has no `await`: the request may be cancelled there (the client left, the process drains), and
   a cancelled await loses the bill. What remains to be done is handed over synchronously (`_close`).
 * Every attempt that may have been billed is settled on its own hold, exactly once.

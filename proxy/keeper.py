@@ -154,7 +154,10 @@ class StoreKeeper:
 
     async def _watch(self, housekeeping: Housekeeping, recorder: Recorder, log: Log) -> None:
         """Tell the metrics how Redis is, and start the embedded server again should it have died."""
+        told = 0
         while True:
+            recorder.unsettled(housekeeping.charged - told)
+            told = housekeeping.charged
             recorder.redis(up=not housekeeping.pipe.away)
             if housekeeping.pipe.away and self._embedded.owned and await self._is_gone():
                 try:

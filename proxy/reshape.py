@@ -95,11 +95,12 @@ class Stream:
         return self._cutter.feed(kept) if self._cutter is not None and kept else kept
 
     def finish(self) -> bytes:
-        """What is left when upstream has ended."""
+        """What is left when upstream has ended. After a broken end it closes its line: whatever follows must not stand on
+        it, clients would read both as one."""
         rest = self._meter.finish()
-        if self._cutter is None:
-            return rest
-        return self._cutter.feed(rest) + self._cutter.finish()
+        if self._cutter is not None:
+            rest = self._cutter.feed(rest) + self._cutter.finish()
+        return rest + b"\n\n" if rest and not self.seen.complete else rest
 
     def ending(self, usage: Usage | None) -> bytes:
         """What closes a stream that was cut at a stop sequence; `usage` for a client that asked for it."""

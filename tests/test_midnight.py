@@ -12,6 +12,8 @@ from proxy.flow import serve
 from proxy.models.learned import Learned
 from proxy.nouns import Asks, Call, Caller, Endpoint
 from proxy.routing.classifier import Classifier
+from proxy.routing.pace import Pace
+from proxy.routing.verdicts import Verdicts
 from proxy.tasks import TaskOwner
 from proxy.upstreams.breaker import Breakers
 from proxy.watch import ModelWatch
@@ -57,7 +59,8 @@ class Day:
         self.watch = ModelWatch(asyncio.get_running_loop().time, lambda: self.now, lambda: None)
         self.pools = Pools()
         fixtures = Fixtures(
-            classifier=Classifier.load(),
+            verdicts=Verdicts(Classifier.load()),
+            pace=Pace(),
             pools=self.pools,
             ledger=None,
             objects=None,

@@ -155,7 +155,7 @@ def run(_upstream):
         )
         door.wait_for(lambda line: line["event"] == "reload_refused")
         with Line(door.port) as line:  # a stream that the end of the process cuts
-            body = {**asking(f"[[sandbox:hang_mid:1]] {PROMPT}"), "stream": True}
+            body = {**asking(f"[[sandbox:hang_mid:3]] {PROMPT}"), "stream": True}
             line.send(written("POST", "/v1/chat/completions", json.dumps(body).encode(), bearer(CLIENT)))
             line.head()
             door.process.terminate()

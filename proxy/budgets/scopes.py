@@ -138,9 +138,7 @@ class Book:
 
     def with_limits(self, limits_nano: Mapping[str, int]) -> "Book":
         """The same book with some budgets' limits replaced, by name (operators do that while the proxy runs)."""
-        changed = [
-            replace(each, limit_nano=limits_nano.get(each.name, each.limit_nano)) for each in self.budgets
-        ]
+        changed = [_limited(each, limits_nano.get(each.name, each.limit_nano)) for each in self.budgets]
         return Book(changed, self._limits)
 
     def counters(
@@ -184,6 +182,14 @@ class Book:
             yield Counter(f"r:{key}", "requests", limits.rpm, "minute")
         if limits.tpm is not None:
             yield Counter(f"t:{key}", "tokens", limits.tpm, "minute")
+
+
+def _limited(each: Budget, limit_nano: int) -> Budget:
+    """The budget with another limit; its soft limit stays the same share of it."""
+    soft = each.soft_nano
+    if soft is not None and each.limit_nano:
+        soft = soft * limit_nano // each.limit_nano
+    return replace(each, limit_nano=limit_nano, soft_nano=soft)
 
 
 def _counter(each: Budget, of: str, kind: Kind) -> Counter:

@@ -23,6 +23,7 @@ from proxy.settings.shipped import shipped_file
 from proxy.settings.source import Source, read_source
 from proxy.settings.unbuilt import NOT_BUILT, Unbuilt, unbuilt
 
+REDIS_VARIABLE = "REDIS_URL"
 ROUTE_VARIABLE = "SWITCHYARD_ROUTE"
 ROUTE_OF_VARIABLE = "auto"
 _FROM_SHIPPED = ("routes", "providers")
@@ -45,6 +46,7 @@ def load(
     """
     source = _read(path, text, env)
     _add_flags(source, flags or {})
+    _add_redis(source, env)
     _add_routed_names(source, env)
     settings, places, shape = _shape(source)
     mistakes = [*source.mistakes, *shape]
@@ -117,6 +119,13 @@ def _read_file(path: Path, env: Mapping[str, str]) -> Source:
 def _add_flags(source: Source, flags: Mapping[str, str]) -> None:
     for key, value in flags.items():
         source.put(tuple(key.split(".")), value, Place("command line"))
+
+
+def _add_redis(source: Source, env: Mapping[str, str]) -> None:
+    """REDIS_URL names the store wherever the file does not say anything about it."""
+    url = env.get(REDIS_VARIABLE)
+    if url and source.data.get("redis") is None:
+        source.put(("redis", "url"), url, Place(f"environment variable {REDIS_VARIABLE}"))
 
 
 def _add_routed_names(source: Source, env: Mapping[str, str]) -> None:

@@ -13,7 +13,6 @@ import asyncio
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,6 +26,7 @@ DIRECTORY: Final = Path(".switchyard")
 START_S: Final = 20.0
 _LONGEST_SOCKET_PATH: Final = 100
 _POLL_S: Final = 0.02
+_PROBE_S: Final = 1.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -71,7 +71,7 @@ class EmbeddedServer:
 
     async def ensure(self) -> None:
         """As owner: start the server unless it answers. Called again by the parent now and then, should it have died."""
-        if not self.owned or self._answers():
+        if not self.owned or await self._answers():
             return
         if self._child is not None and self._child.poll() is None:
             await self._wait_until_it_answers(f"see {self._directory / 'valkey.log'}")
@@ -125,23 +125,27 @@ class EmbeddedServer:
         raise EmbeddedError(f"the embedded server (pid {pid}) does not stop")
 
     async def _wait_until_it_answers(self, hint: str) -> None:
-        for _ in range(int(START_S / _POLL_S)):
-            if self._answers():
+        clock = asyncio.get_running_loop().time
+        until_s = clock() + START_S
+        while clock() < until_s:
+            if await self._answers():
                 return
             if self._child is not None and self._child.poll() is not None:
                 break
             await asyncio.sleep(_POLL_S)
         raise EmbeddedError(f"the embedded server does not answer on {self._socket}: {hint}")
 
-    def _answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(_socket_path(self._socket))
-                probe.sendall(b"PING\r\n")
-                return probe.recv(64).startswith(b"+PONG")
-            except OSError:
-                return False
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                reader, writer = await asyncio.open_unix_connection(_socket_path(self._socket))
+                try:
+                    writer.write(b"PING\r\n")
+                    return (await reader.readline()).startswith(b"+PONG")
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return False
 
 
 def binary() -> Path:

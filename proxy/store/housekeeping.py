@@ -25,13 +25,15 @@ _TIMEOUT_S: Final = 5.0
 
 
 class Housekeeping:
-    """One per parent process. `run` until cancelled; `is_leader` for whatever else only one replica should do."""
+    """One per parent process. `run` until cancelled; `is_leader` for whatever else only one replica should do,
+    `charged` counts the holds that were charged in full here because nobody settled them."""
 
     def __init__(
         self, url: str, directory: Path, *, wall_clock: Callable[[], float], new_id: Callable[[], str]
     ) -> None:
         self.pipe = Pipe(url, timeout_s=_TIMEOUT_S)
         self.is_leader = False
+        self.charged = 0
         self._directory = directory
         self._wall_clock = wall_clock
         self._new_id = new_id
@@ -57,7 +59,7 @@ class Housekeeping:
                 return
             await self._lead()
             if self.is_leader:
-                await reap(self.pipe)
+                self.charged += await reap(self.pipe)
                 while await roll_up(self.pipe):
                     pass
             await self._enter_orphans()

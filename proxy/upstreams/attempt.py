@@ -1,6 +1,6 @@
 """One attempt at one deployment: send, and read until the answer can be committed to.
 
-A whole answer is committed to when it has been read and understood; a stream when its first event has been looked at.
+A whole answer is committed to when it has been read and understood; a stream when its first content has been looked at.
 Until then a failure is nobody's but ours, and the retry table says what may follow.
 """
 
@@ -15,6 +15,8 @@ from proxy.upstreams.refusals import Failed, error_code, retry_after_s
 from proxy.upstreams.retry import Failure, classify
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_PREAMBLE_BYTES = 64 * 1024
+"""A preamble longer than this is none: whatever it is, it is sent on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,18 @@ async def _read_refusal(response: Incoming, shape: Shape) -> Failed:
 
 
 async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
-    """Read until the first event: an error there, or an end without any, is a failure nobody has seen yet."""
-    stream, first = shape.stream(), []
-    while not stream.seen.started:
+    """Read until the answer begins. What comes before is preamble (a role, `response.created`); an error there, or an end
+    without any event, is a failure that nobody has seen yet."""
+    stream, first, held_bytes, ended = shape.stream(), [], 0, False
+    while not (ended or stream.seen.begun or held_bytes > MAX_PREAMBLE_BYTES):
         block = await response.read_chunk()
-        if not block:
-            first.append(stream.finish())
-            break
-        first.append(stream.feed(block))
+        ended = not block
+        held_bytes += len(block)
+        first.append(stream.finish() if ended else stream.feed(block))
     seen = stream.seen
-    if not seen.started:
+    if ended and not seen.started:
         return Failed(Failure.OVERLOADED, detail="empty_stream")
-    if seen.unreadable:
+    if seen.unreadable and not seen.text_bytes:
         return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)
     if seen.error and not seen.text_bytes:
         body = b'{"error":%b}' % seen.error

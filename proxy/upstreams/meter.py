@@ -112,6 +112,11 @@ class Seen:
         return self.events > 0
 
     @property
+    def begun(self) -> bool:
+        """Whether something came that a client can use, or that ends the answer; what goes before it is preamble."""
+        return bool(self.text_bytes or self.finish or self.done or self.error or self.usages or self.unreadable)
+
+    @property
     def complete(self) -> bool:
         """Whether the stream said that it was over; a stream that just stops is a broken one."""
         return not self.open_parts and (self.done or bool(self.finish))
@@ -178,9 +183,12 @@ class StreamMeter:
         return self._read_events(complete)
 
     def finish(self) -> bytes:
-        """What is left when the stream ends: an event without its blank line is still an event to most clients."""
+        """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
+        less is a piece of one that never came."""
         rest, self._tail = self._tail, b""
-        return (self._read_event(rest) or b"") if rest else b""
+        if not _data_of(rest):  # whole lines may stand, half a line must not
+            return rest[: max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1]
+        return self._read_event(rest) or b""
 
     def _keep_tail(self, buffered: bytes) -> bytes:
         if len(buffered) <= MAX_EVENT_BYTES:
@@ -202,11 +210,15 @@ class StreamMeter:
             if relayed:
                 kept.append(relayed)
             if self.seen.unreadable:
+                self._tail = b""
                 break
         return b"".join(kept) if changed else complete
 
     def _read_event(self, event: bytes) -> bytes | None:
-        """The event as it may be relayed, None when it is only ours."""
+        """The event as it may be relayed, None when it is only ours or cannot be read."""
+        if not event.isascii() and not _is_utf8(event):  # strings that are not decoded below are not checked there
+            self.seen.unreadable = True
+            return None
         data = _data_of(event)
         if not data:
             return event
@@ -270,12 +282,14 @@ class StreamMeter:
         self.seen.malformed += 1
         self.seen.text_bytes += len(data)
         try:
-            fields = _raw_object.decode(data)
-        except msgspec.ValidationError:
-            return event
+            msgspec.json.decode(data)
         except _UNREADABLE:
             self.seen.unreadable = True
             return None
+        try:
+            fields = _raw_object.decode(data)
+        except msgspec.ValidationError:  # JSON, but no object
+            return event
         _note_loose(self.seen, fields)
         return _without_usage(event, data) if self._strip and "usage" in fields else event
 
@@ -296,6 +310,14 @@ def _note_loose(seen: Seen, fields: dict[str, msgspec.Raw]) -> None:
         seen.usages.append(bytes(fields["usage"]))
     if _present(fields.get("error", _EMPTY)):
         seen.error = bytes(fields["error"])
+
+
+def _is_utf8(event: bytes) -> bool:
+    try:
+        event.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _present(value: msgspec.Raw) -> bool:

@@ -128,9 +128,6 @@ def test_a_limit_beside_tools(client):
     assert refused.value.response.headers["retry-after"] == "9"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="not built: fields of /v1/responses renamed in the errors of a bridged request"
-)
 def test_errors_speak_of_chats_fields(client):
     """A wrong tool is told in the words of the request the app sent."""
     bad = [

@@ -221,3 +221,14 @@ def test_whatever_is_written_there_are_settings_or_mistakes_with_their_lines(cha
         load(text=yaml.safe_dump(data, allow_unicode=True), env=ENV, known_models=KNOWN, not_built=())
     except SettingsError as error:
         assert all(mistake.line > 0 for mistake in error.mistakes), str(error)
+
+
+def test_redis_url_alone_names_the_store(tmp_path):
+    """Without a `redis:` of its own a file takes REDIS_URL; what the file says wins."""
+    env = {"REDIS_URL": "redis://elsewhere:6379/0"}
+    silent, outspoken = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    silent.write_text("server: {port: 4100}\n")
+    outspoken.write_text("redis: {url: redis://here:6379/0}\n")
+    assert load(silent, env=env).redis.url.get_secret_value() == "redis://elsewhere:6379/0"
+    assert load(outspoken, env=env).redis.url.get_secret_value() == "redis://here:6379/0"
+    assert load(silent, env={}).redis.url is None

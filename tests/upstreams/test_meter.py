@@ -249,8 +249,10 @@ def test_a_responses_error_event_is_seen():
 
 
 def passed_as_it_came(meter, out, stream):
-    """Everything, or everything before the event that cannot be read."""
-    assert stream.startswith(out) if meter.seen.unreadable else out == stream
+    """Everything, or everything before the event that cannot be read; a last piece that holds no data is let go."""
+    assert stream.startswith(out)
+    rest = re.split(rb"\r\n|\n|\r", stream[len(out) :])
+    assert meter.seen.unreadable or not any(line.startswith(b"data:") and line[5:].strip() for line in rest)
 
 
 def is_json(data):
@@ -341,7 +343,6 @@ def test_mangled_streams_pass_without_a_fall(count):
         assert payloads(whole) == payloads(cut), seed
 
 
-@pytest.mark.xfail(reason="not UTF-8, or the beginning of another JSON value", strict=True)
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.chaos)])
 def test_what_is_relayed_is_json(count):
     """Whatever the mangling: every event that reaches the client is UTF-8 and JSON, [DONE] or a comment."""

@@ -14,6 +14,8 @@ _NAMES = {
     "text.verbosity": "verbosity",
     "input": "messages",
 }
+_TOOL = re.compile(r"(tools\[\d+\])\.((?:name|description|parameters|strict)\b.*)")
+"""A function's fields stand in the tool itself in Responses, one level deeper in chat."""
 _FIELD = re.compile("|".join(rf"(?<=['`\"]){re.escape(name)}(?=['`\"\[.])" for name in _NAMES))
 
 
@@ -37,6 +39,9 @@ def to_chat_error(body: bytes) -> bytes:
 
 
 def _param(param: str) -> str:
+    inside_tool = _TOOL.fullmatch(param)
+    if inside_tool:
+        return f"{inside_tool[1]}.function.{inside_tool[2]}"
     for name, chat in _NAMES.items():
         if param == name or param.startswith((f"{name}[", f"{name}.")):
             return chat + param[len(name) :]
