@@ -36,7 +36,7 @@ def used(request: Request, candidate: Candidate, seen: Seen | None, held_output:
             complete=tally.complete,
             events=tally.events if request.stream else 0,
             text_bytes=tally.text_bytes,
-            input_tokens=input_estimate(request),
+            input_tokens=input_estimate(request) * candidate.fan_out,
             output_bound_tokens=(held_output or output_bound(request, candidate)) if generates else 0,
             reasons=candidate.reasons or (seen is None and generates),
             service_tier=tally.service_tier,

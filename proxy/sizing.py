@@ -1,6 +1,7 @@
 """A translated request as money sees it: what it can cost at most, and what must be edited so that this holds. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -51,7 +52,21 @@ def bounded(
         default_max_output=default_max_output,
         shrink_always=any(budget.shrink_always for budget in budgets),
     )
-    return hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule)
+    size = hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule)
+    return _asked_often(size, candidate.fan_out) if candidate.fan_out > 1 else size
+
+
+def _asked_often(size: HoldSize, times: int) -> HoldSize:
+    """The hold of a question that is sent `times` times: the output is for all n already, the input is paid each time."""
+    more_nano = size.fixed_nano * (times - 1)
+    return replace(
+        size,
+        amount_nano=size.amount_nano + more_nano,
+        smallest_nano=size.smallest_nano + more_nano,
+        reasoning_nano=size.reasoning_nano + more_nano if size.reasoning_nano else 0,
+        fixed_nano=size.fixed_nano + more_nano,
+        input_tokens=size.input_tokens * times,
+    )
 
 
 def likely_input(request: Request) -> int:

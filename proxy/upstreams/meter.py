@@ -114,7 +114,9 @@ class Seen:
     @property
     def begun(self) -> bool:
         """Whether something came that a client can use, or that ends the answer; what goes before it is preamble."""
-        return bool(self.text_bytes or self.finish or self.done or self.error or self.usages or self.unreadable)
+        return bool(
+            self.text_bytes or self.finish or self.done or self.error or self.usages or self.unreadable
+        )
 
     @property
     def complete(self) -> bool:
@@ -216,7 +218,9 @@ class StreamMeter:
 
     def _read_event(self, event: bytes) -> bytes | None:
         """The event as it may be relayed, None when it is only ours or cannot be read."""
-        if not event.isascii() and not _is_utf8(event):  # strings that are not decoded below are not checked there
+        if not event.isascii() and not _is_utf8(
+            event
+        ):  # strings that are not decoded below are not checked there
             self.seen.unreadable = True
             return None
         data = _data_of(event)
