@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
 from proxy.metrics import exposition, table
 from proxy.metrics.cells import CellsReader, Key
 from proxy.metrics.exposition import Samples, number, usd
@@ -48,6 +50,9 @@ class Exporter:
         self._deaths = 0
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}
         self._last = LedgerTotals()
+        # Memory, CPU and open files of the parent, under the names every Prometheus client gives them.
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
 
     def learn(self, vocabulary: Vocabulary) -> None:
         """Use the names of a new configuration."""
@@ -76,11 +81,12 @@ class Exporter:
         families = self._workers()
         families.update(self._ledgers(self._last))
         families.update(self._parents(self._standing(), totals is not None))
-        return "".join(
+        ours = "".join(
             line
             for metric in table.TABLE
             for line in exposition.family(metric, families.get(metric.name, {}))
-        ).encode()
+        )
+        return ours.encode() + generate_latest(self._process)
 
     def _workers(self) -> dict[str, Samples]:
         found: dict[Key, list[tuple[float, ...]]] = {key: [cells] for key, cells in self._retired.items()}
