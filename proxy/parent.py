@@ -111,7 +111,7 @@ class Parent:
             version=__version__,
         )
         app = build_admin(self._admin_port())
-        app.include_router(build_page(__version__))
+        app.include_router(build_page(__version__, lambda: bool(self._admin_key())))
         port = DataServer(app)
         await port.start(admin)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)

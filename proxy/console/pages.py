@@ -1,6 +1,7 @@
 """The page's files: HTML, script and style of ours, and the charts' library out of its installed package.
 
-They hold no data, so they need no key: what they show comes from `/admin/overview`, which does. The policy allows script,
+They hold no data: what they show comes from `/admin/overview`, which needs the key. Where one is asked for, the page itself is
+a 401 that carries the form for it, since a browser sends no key by itself. The policy allows script,
 style and requests from this port only; nothing is written into the page, so there is no inline script to allow.
 """
 
@@ -28,8 +29,9 @@ _FRESH: Final = "no-cache"
 _KEPT: Final = "public, max-age=31536000, immutable"
 
 
-def build_page(version: str) -> APIRouter:
-    """Routes of the page's files. `version` is in the library's address, so that an upgrade is not kept from sight."""
+def build_page(version: str, locked: Callable[[], bool]) -> APIRouter:
+    """Routes of the page's files. `version` is in the library's address, so that an upgrade is not kept from sight;
+    `locked` tells whether the admin port asks for a key."""
     library = f"/page/charts-{version}.js"
     html = _text("page.html").replace("/page/charts.js", library)
     return _router(
@@ -40,21 +42,30 @@ def build_page(version: str) -> APIRouter:
             "/page/icon.svg": (_text("icon.svg"), "image/svg+xml", _FRESH),
             "/page/page.css": (_text("page.css"), "text/css", _FRESH),
             library: (_charts(), "text/javascript", _KEPT),
-        }
+        },
+        locked,
     )
 
 
-def _router(files: Mapping[str, tuple[str, str, str]]) -> APIRouter:
+def _router(files: Mapping[str, tuple[str, str, str]], locked: Callable[[], bool]) -> APIRouter:
     router = APIRouter()
     for path, (text, kind, keep) in files.items():
         body, headers = text.encode(), {**_HEADERS, "cache-control": keep}
-        router.add_api_route(path, _serving(body, kind, headers), methods=["GET", "HEAD"])
+        barred = locked if path == "/" else _never
+        router.add_api_route(path, _serving(body, kind, headers, barred), methods=["GET", "HEAD"])
     return router
 
 
-def _serving(body: bytes, kind: str, headers: Mapping[str, str]) -> Callable[[], Awaitable[Response]]:
+def _never() -> bool:
+    return False
+
+
+def _serving(
+    body: bytes, kind: str, headers: Mapping[str, str], barred: Callable[[], bool]
+) -> Callable[[], Awaitable[Response]]:
     async def serve() -> Response:
-        return Response(body, headers=dict(headers), media_type=f"{kind}; charset=utf-8")
+        status = 401 if barred() else 200
+        return Response(body, status, headers=dict(headers), media_type=f"{kind}; charset=utf-8")
 
     return serve
 
