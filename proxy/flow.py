@@ -37,13 +37,15 @@ from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
-from proxy.upstreams.refusals import Failed, answer_for, error_frame, without_secrets
+from proxy.upstreams.refusals import (
+    BROKEN_OFF,
+    SHUTTING_DOWN,
+    Failed,
+    answer_for,
+    error_frame,
+    without_secrets,
+)
 from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, judge
-
-_SHUTTING_DOWN = "The proxy is shutting down and had to cut this answer."
-_BROKEN_OFF = "The provider's answer broke off."
-_CLIENT_CLOSED = 499
-"""Status of a request whose client left before an answer began, as nginx writes it; it exists only in our own records."""
 
 
 class Client(Protocol):
@@ -120,9 +122,9 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
         await _refuse(refusal, trace, client, house)
     except asyncio.CancelledError:
         if not client.cutting:
-            trace.finish, trace.status = "client_gone", trace.status or _CLIENT_CLOSED
+            trace.left()
             raise
-        await _break_off(_SHUTTING_DOWN, "cut", trace, client, house)
+        await _break_off(SHUTTING_DOWN, "cut", trace, client, house)
     finally:
         _close(trace, house)
 
@@ -244,7 +246,7 @@ async def _relay_stream(
         await _end_stream(stream, request, trace, client)
     except http.UpstreamError as error:
         trace.error = type(error).__name__
-        await _break_off(_BROKEN_OFF, "error", trace, client, house)
+        await _break_off(BROKEN_OFF, "error", trace, client, house)
     finally:
         response.close()
         house.tenants.answered(trace)

@@ -14,6 +14,8 @@ from proxy.parse import Request
 from proxy.store.ports import Grant
 from proxy.upstreams.meter import Seen
 
+_CLIENT_CLOSED = 499
+"""Status of a request whose client left before an answer began, as nginx writes it; it exists only in our own records."""
 _NO_USAGE = Usage(source="none")
 
 
@@ -68,6 +70,10 @@ class Trace:
         """The attempt's answer has begun, or it has failed."""
         self.first_byte_s = now_s
         self.waited_s += now_s - self.sent_s
+
+    def left(self) -> None:
+        """The client is gone."""
+        self.finish, self.status = "client_gone", self.status or _CLIENT_CLOSED
 
     def refused(self, refusal: ApiError) -> None:
         """We refuse it ourselves."""

@@ -24,12 +24,9 @@ from proxy.passthrough.surface import Answer, cursor, listing
 from proxy.trace import Trace
 from proxy.upstreams import http
 from proxy.upstreams.attempt import transport_failure
-from proxy.upstreams.refusals import Failed, error_code, retry_after_s
+from proxy.upstreams.refusals import BROKEN_OFF, SHUTTING_DOWN, Failed, error_code, retry_after_s
 from proxy.upstreams.retry import classify
 
-_SHUTTING_DOWN: Final = "The proxy is shutting down and had to cut this answer."
-_BROKEN_OFF: Final = "The provider's answer broke off."
-_CLIENT_CLOSED: Final = 499
 _FREE: Final = PriceRow(0, 0, 0, 0, 0, 0, 0, 0, 0)
 _MOST_REFUSAL_BYTES: Final = 1024 * 1024
 
@@ -52,9 +49,9 @@ async def pass_through(passage: Passage, caller: Caller, client: Client, rooms: 
         await pass_on(transport_failure(error), trace, client, rooms)
     except asyncio.CancelledError:
         if not client.cutting:
-            trace.finish, trace.status = "client_gone", trace.status or _CLIENT_CLOSED
+            trace.left()
             raise
-        await break_off(_SHUTTING_DOWN, "cut", trace, client, rooms)
+        await break_off(SHUTTING_DOWN, "cut", trace, client, rooms)
     finally:
         row = trace.row(rooms.clock())
         rooms.money.settle(trace, row)
@@ -149,12 +146,12 @@ async def _stream(response: http.Response, kind: bytes, trace: Trace, client: Cl
             await client.write(block)
     except http.UpstreamError as error:
         trace.error = type(error).__name__
-        await break_off(_BROKEN_OFF, "error", trace, client, rooms, events=is_events)
+        await break_off(BROKEN_OFF, "error", trace, client, rooms, events=is_events)
         return
     except asyncio.CancelledError:
         if not client.cutting:
             raise
-        await break_off(_SHUTTING_DOWN, "cut", trace, client, rooms, events=is_events)
+        await break_off(SHUTTING_DOWN, "cut", trace, client, rooms, events=is_events)
         return
     trace.finish = "stop"
     await client.end()

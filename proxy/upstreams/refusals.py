@@ -14,6 +14,8 @@ from proxy.nouns import Endpoint
 from proxy.upstreams.meter import Seen
 from proxy.upstreams.retry import Failure
 
+SHUTTING_DOWN = "The proxy is shutting down and had to cut this answer."
+BROKEN_OFF = "The provider's answer broke off."
 _BLOT = b"***"
 _JSON: Header = (b"content-type", b"application/json")
 
