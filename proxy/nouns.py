@@ -87,13 +87,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """The side of a migration a request is on. `unit` is the pseudonym of who was assigned (a user, a conversation, a key);
+    `version` is that of the migration's state at the time, so that what is measured belongs to one stage."""
+
+    migration: str
+    side: Literal["old", "new"]
+    unit: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to serve the request: a catalogue model on one deployment of one provider.
 
     `edits` (top-level field → JSON bytes, `b""` to remove) turn the caller's body into one for this model, the provider's
     name for it included; `changes` names each of them that a caller would want to know of. `price` None: not priced in
     tokens. `effort` is the one in force ("none" for a model that does not reason). `reasons`: it may think out of sight before it answers; `allowance_tokens` is what that may take. `bridged`: a
-    chat call that goes over /v1/responses. `stop` and `fan_out` are what must be emulated.
+    chat call that goes over /v1/responses. `stop` and `fan_out` are what must be emulated. `arm` is set where a migration
+    decides between this model and another.
     """
 
     model: str
@@ -111,6 +123,7 @@ class Candidate:
     bridged: bool = False
     stop: tuple[str, ...] = ()
     fan_out: int = 1
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +236,5 @@ class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     duration_ms: float
     overhead_ms: float
     changes: tuple[str, ...] = ()
+    migration: str = ""
+    arm: Literal["", "old", "new"] = ""

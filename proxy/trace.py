@@ -129,6 +129,7 @@ class Trace:
         """The row of this request (or of the attempt under way) as it stands at `now_s`."""
         request, plan, candidate, seen = self.request, self.plan, self.candidate, self.seen
         began_s = self.call.started_s
+        arm = candidate.arm if candidate else None
         return LedgerRow(
             request_id=self.call.id,
             attempt=self.attempt,
@@ -156,6 +157,8 @@ class Trace:
             duration_ms=round((now_s - began_s) * 1000, 3),
             overhead_ms=round(self.overhead_ms(now_s), 3),
             changes=self.changes,
+            migration=arm.migration if arm else "",
+            arm=arm.side if arm else "",
         )
 
 
