@@ -20,10 +20,10 @@ from proxy.reshape import Shape
 from proxy.tasks import TaskOwner
 from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
-from proxy.upstreams.meter import Seen
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed
 from proxy.upstreams.retry import Failure
+from proxy.upstreams.seen import Seen
 
 _TOGETHER_S: Final = 1.0
 """How long the other parts may take to fail as well."""

@@ -14,7 +14,8 @@ from proxy.models.bridge.refusal import to_chat_error
 from proxy.models.bridge.stream import ChatStream
 from proxy.models.emulate import StopCutter, cut_whole
 from proxy.nouns import Endpoint, Usage
-from proxy.upstreams.meter import Seen, StreamMeter, read_whole
+from proxy.upstreams.meter import StreamMeter
+from proxy.upstreams.seen import Seen, read_whole
 
 
 @dataclass(frozen=True, slots=True)

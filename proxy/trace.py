@@ -12,7 +12,7 @@ from proxy.errors import ApiError, Headers
 from proxy.nouns import NANO_PER_USD, Call, Caller, Candidate, LedgerRow, Plan, Reason, Usage
 from proxy.parse import Request
 from proxy.store.ports import Grant
-from proxy.upstreams.meter import Seen
+from proxy.upstreams.seen import Seen
 
 _CLIENT_CLOSED = 499
 """Status of a request whose client left before an answer began, as nginx writes it; it exists only in our own records."""

@@ -230,11 +230,17 @@ class Exchange:
             return
         kind = message["type"]
         if kind == "http.response.body" and self._framing:
-            self._send_body(message.get("body", b""), message.get("more_body", False))
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and not self._framing:
             self._send_start(message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"ASGI message {kind!r} out of order")
+
+    def write(self, block: bytes) -> None:
+        """More of a body that has begun, from an app that has made sure that the client keeps up."""
+        transport = self.connection.transport
+        if not (self.client_gone or transport.is_closing()):
+            self._send_body(block, more=True)
 
     def _send_start(self, status: int, fields: Any) -> None:
         head, self._framing, self._remaining_bytes, close = answer_head(
@@ -251,7 +257,7 @@ class Exchange:
         else:
             self.connection.transport.write(head)
 
-    def _send_body(self, body: bytes, more: bool) -> None:
+    def _send_body(self, body: bytes, *, more: bool) -> None:
         if self.complete:
             raise RuntimeError("ASGI message after the end of the answer")
         write = self.connection.transport.write

@@ -28,7 +28,11 @@ class Outlet:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, block: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        exchange = self._exchange
+        if exchange is None or exchange.write_blocked:
+            await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        else:  # the same, said without an ASGI message: it is said for every event
+            exchange.write(block)
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
