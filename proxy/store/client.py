@@ -157,8 +157,10 @@ class Pipe:
             return
         if self.rider is not None:
             self._flushing = True  # what it puts here is sent here
-            self.rider()
-            self._flushing = False
+            try:
+                self.rider()
+            finally:
+                self._flushing = False
         batch = self._queue[:_MOST_AT_ONCE]
         if not batch:
             return

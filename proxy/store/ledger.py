@@ -70,7 +70,7 @@ class Ledger:
         self._hot = Pipe(url, timeout_s=options.hold_timeout_s)
         self._bulk = Pipe(url, timeout_s=_BULK_TIMEOUT_S)
         self._epoch = Epoch(known_epoch(options.directory), new_id)
-        self._writer = Writer(self._bulk, self._epoch, Journal(options.directory, new_id()))
+        self._writer = Writer(self._hot, self._bulk, self._epoch, Journal(options.directory, new_id()))
         self._allowances = Allowances()
         self._places = Places()
         self._skew_s = 0.0
