@@ -8,11 +8,12 @@ A stop sequence is cut and usage is taken out behind the merger, once for all ch
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.headers import Header
 from proxy.models.fanout import StreamMerger, merge_whole, sum_usage
@@ -101,7 +102,7 @@ def _merged_failure(outcomes: Sequence[Outcome | None]) -> Failed:
         if isinstance(outcome, Answered) and outcome.whole.seen.usages
     ]
     seen = _seen_sum(usages) if free + len(usages) == len(outcomes) else None
-    return replace(failures[0], may_be_billed=True, seen=seen)
+    return dataclasses.replace(failures[0], may_be_billed=True, seen=seen)
 
 
 def _seen_sum(usages: Sequence[bytes]) -> Seen:

@@ -6,7 +6,6 @@ duplicate keys (the last one wins, here and upstream alike: two readings of one 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -74,18 +73,24 @@ class Fields(Mapping[str, Any]):
         raw = self._raw
         return [bytes(raw[name]) for name in names if name in raw]
 
+    def lacks(self, names: frozenset[str]) -> bool:
+        """Whether none of `names` was sent, whatever its value."""
+        return names.isdisjoint(self._raw)
 
-@dataclass(frozen=True, slots=True)
-class Request:
+
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A parsed body. `asks_usage` is what the client said in `stream_options.include_usage`."""
 
     endpoint: Endpoint
-    fields: Fields = field(repr=False)
+    fields: Fields
     model: str
     stream: bool
     asks_usage: bool
     user: str
     size_bytes: int
+
+    def __repr__(self) -> str:
+        return f"Request(endpoint={self.endpoint!r}, model={self.model!r}, size_bytes={self.size_bytes})"
 
 
 def parse(endpoint: Endpoint, body: bytes) -> Request:

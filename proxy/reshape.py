@@ -5,8 +5,9 @@ stop sequence that no living model takes is cut here, and the upstream call can 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from proxy.models.bridge.answer import Asked, to_chat
 from proxy.models.bridge.memory import Sealed
@@ -17,8 +18,7 @@ from proxy.nouns import Endpoint, Usage
 from proxy.upstreams.meter import Seen, StreamMeter, read_whole
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, gc=False):
     """How the answer of one attempt has to look. `bridged`: what of the chat request shapes it, None for a plain relay."""
 
     endpoint: Endpoint
@@ -50,8 +50,7 @@ class Shape:
         return Stream(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True, gc=False):
     """A whole answer after reshaping; `seen` is what it said before a stop sequence cut it (that was paid for)."""
 
     status: int
