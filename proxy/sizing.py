@@ -213,13 +213,13 @@ def _images(request: Request) -> tuple[int, int]:
 def _audio_tokens(request: Request) -> int:
     """Bound on the tokens of spoken input: they are fewer than the bytes of any encoding, and may cost more than text."""
     raw = request.fields.raw("messages") or request.fields.raw("input")
-    return len(raw) if b'"input_audio"' in raw else 0
+    return len(raw) if raw.find(b'"input_audio"') >= 0 else 0
 
 
 def _hosted_tools(request: Request) -> Mapping[str, int]:
     """Hosted tools by name with the most calls each may make; 0 where nothing bounds them."""
     raw = request.fields.raw("tools")
-    tools = request.fields.get("tools") if raw and b'"type"' in raw else None
+    tools = request.fields.get("tools") if raw.find(b'"type"') >= 0 else None
     if not isinstance(tools, list):
         return _NO_TOOLS
     most = request.fields.get("max_tool_calls")

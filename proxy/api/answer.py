@@ -8,6 +8,9 @@ import http
 from collections.abc import Iterable
 from typing import Final
 
+_NUL: Final = 0
+"""Bytes are looked for as numbers: `b"\\0" in head` raises and catches an error before it looks."""
+
 # How the body is delimited.
 UNSTARTED, NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(5)
 
@@ -59,7 +62,7 @@ def answer_head(
     parts.append(b"\r\n")
     head = b"".join(parts)
     # One check for the whole head instead of one per field: a stray line end would start a field or an answer.
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or _NUL in head:
         raise RuntimeError("A header of the answer contains a line end or NUL")
     return head, framing, length if framing == LENGTH else 0, close
 

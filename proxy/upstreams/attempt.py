@@ -106,9 +106,10 @@ async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
 
 
 def _is_stream(response: Incoming) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream") for name, value in response.headers
-    )
+    for name, value in response.headers:
+        if name == b"content-type" and value.startswith(b"text/event-stream"):
+            return True
+    return False
 
 
 def transport_failure(error: http.UpstreamError) -> Failed:

@@ -332,7 +332,7 @@ def _present(value: msgspec.Raw) -> bool:
 def _text(value: msgspec.Raw) -> str:
     """A JSON string as ids are: no escapes. `""` for anything else."""
     raw = bytes(value)
-    return raw[1:-1].decode() if raw[:1] == b'"' and b"\\" not in raw else ""
+    return raw[1:-1].decode() if raw[:1] == b'"' and raw.find(b"\\") < 0 else ""
 
 
 def _text_bytes(choice: _Choice) -> int:
