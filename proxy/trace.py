@@ -6,6 +6,7 @@ a provider: everything up to the answer's first byte, less the time between send
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.account import cost_nano, used
 from proxy.errors import ApiError, Headers
@@ -108,16 +109,18 @@ class Trace:
 
     def headers(self, now_s: float) -> list[tuple[bytes, bytes]]:
         """The `x-switchyard-*` headers: how this answer was made, as far as it is known when its head is sent."""
+        candidate, plan = self.candidate, self.plan
         out = [(b"x-switchyard-request-id", self.call.id.encode())]
-        for name, text in (
-            (b"x-switchyard-model", self.candidate.model if self.candidate else ""),
-            (b"x-switchyard-task", self.plan.task if self.plan else ""),
-            (b"x-switchyard-reason", self.reason),
-            (b"x-switchyard-changes", ", ".join(self.changes)),
-        ):
-            if text:
-                out.append((name, _header_text(text)))
-        out += self.plan.headers if self.plan else ()
+        if candidate is not None and candidate.model:
+            out.append((b"x-switchyard-model", _header_text(candidate.model)))
+        if plan is not None and plan.task:
+            out.append((b"x-switchyard-task", _header_text(plan.task)))
+        if self.reason:
+            out.append((b"x-switchyard-reason", _header_text(self.reason)))
+        if self.changes:
+            out.append((b"x-switchyard-changes", _header_text(", ".join(self.changes))))
+        if plan is not None:
+            out += plan.headers
         remaining = self._remaining_nano()
         if remaining is not None:
             out.append((b"x-switchyard-budget-remaining-usd", usd(remaining)))
@@ -188,6 +191,7 @@ def usd(nano: int) -> bytes:
     return b"%d.%09d" % (whole, part)
 
 
+@lru_cache(maxsize=1024)
 def _header_text(text: str) -> bytes:
     """Printable ASCII only, so that nothing a client or a file says can start a header of its own."""
     if text.isascii() and text.isprintable():

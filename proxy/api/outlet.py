@@ -1,10 +1,13 @@
 """The caller's side of one request as flow writes to it: ASGI messages, one write per block."""
 
 import asyncio
+from typing import Final
 
 from proxy.api.exchange import Exchange
 from proxy.api.guard import Send
 from proxy.headers import Header
+
+_BODYLESS: Final = (204, 304)
 
 
 class Outlet:
@@ -35,6 +38,9 @@ class Outlet:
 
     async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
         self.started = True
+        if self._exchange is not None and status not in _BODYLESS:
+            await self._exchange.send_whole(status, headers, body)
+            return
         headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})

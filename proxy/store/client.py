@@ -100,16 +100,13 @@ class Pipe:
         """One command. The future raises StoreAway."""
         return self._put(_packed((words,)), 1, None)
 
-    def script(
-        self, script: Script, keys: Sequence[str], args: Iterable[Word], *, first: bool = False
-    ) -> asyncio.Future[Any]:
-        """One script, by its hash. `first`: before all that waits."""
-        words = ("EVALSHA", script.sha, len(keys), *keys, *args)
-        return self._put(pack_command(words), 1, script, first=first)  # type: ignore[arg-type]
+    def script(self, script: Script, keys: Sequence[str], args: Iterable[Word]) -> asyncio.Future[Any]:
+        """One script, by its hash."""
+        return self._put(_packed((("EVALSHA", script.sha, len(keys), *keys, *args),)), 1, script)
 
-    def packed(self, packed: bytes, script: Script) -> asyncio.Future[Any]:
-        """One script whose call was packed by whoever knows most of its words beforehand."""
-        return self._put(packed, 1, script)
+    def packed(self, packed: bytes, script: Script, *, first: bool = False) -> asyncio.Future[Any]:
+        """One script whose call was packed by whoever knows most of its words beforehand. `first`: before all that waits."""
+        return self._put(packed, 1, script, first=first)
 
     def transaction(self, commands: Sequence[tuple[Word, ...]]) -> asyncio.Future[Any]:
         """Commands that nothing comes between; the future has the list of their answers."""

@@ -6,15 +6,13 @@ Most words of a call are the same for every request with the same counters: they
 from typing import Any, Final
 
 import msgspec
-from hiredis import pack_command
 from msgspec.structs import replace
 
 from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Counter
 from proxy.budgets.windows import Window, Windows
 from proxy.errors import ApiError
-from proxy.store import keys, refusals
-from proxy.store.client import Word
+from proxy.store import keys, refusals, resp
 from proxy.store.ports import HoldRequest, Standing
 from proxy.store.scripts import HOLD
 
@@ -24,7 +22,7 @@ _OWN_WORDS: Final = 11
 """KEYS and ARGV of hold_v1 before those of the counters."""
 _KIND_WORDS: Final = {"money": "m", "user": "u", "requests": "r", "tokens": "t", "concurrent": "c"}
 _SEPARATOR: Final = "\x1f"
-_NO_LIMIT: Final = 2**53 - 1
+_NO_LIMIT: Final = str(2**53 - 1)
 _MOST_PLACES: Final = 4096
 LABEL_FIELDS: Final = (
     "request_id",
@@ -46,18 +44,17 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     """Where requests with the same counters count at present: the windows, the keys that follow, and both as words.
     Good from `start` to `end`, while none of the windows turns. `softens`: what is told of a counter may be asked later.
 
-    Packed are the beginning of a call, the counters' keys, and the words about them."""
+    Packed are the beginning of a call and the words about the counters."""
 
     counters: tuple[Counter, ...]
     windows: tuple[Window, ...]
     names: tuple[str, ...]
     shared: tuple[str, ...]
-    words: tuple[Word, ...]
+    words: tuple[str, ...]
     start: int
     end: int
     softens: bool
     packed_head: bytes
-    packed_names: bytes
     packed_words: bytes
 
     def standings(self, reply: list[Any], at: int) -> tuple[Standing, ...]:
@@ -92,9 +89,10 @@ class Places:
     def _made(self, counters: tuple[Counter, ...], now_s: float) -> Place:
         windows = tuple([self._windows.at(counter.per, counter.zone, now_s) for counter in counters])
         pairs = list(zip(counters, windows, strict=True))
-        words: list[Word] = [len(counters)]
+        told: list[Any] = [len(counters)]
         for counter, window in pairs:
-            words += (_KIND_WORDS[counter.kind], counter.limit, window.start, window.end)
+            told += (_KIND_WORDS[counter.kind], counter.limit, window.start, window.end)
+        words = tuple(map(str, told))
         names = tuple([keys.counter(counter, window) for counter, window in pairs])
         shared = tuple(
             [keys.shared_bucket(counter, window) for counter, window in pairs if counter.kind == "user"]
@@ -106,13 +104,12 @@ class Places:
             windows,
             names,
             shared,
-            tuple(words),
+            words,
             max([window.start for window in windows]),
             min([window.end for window in windows]),
             softens=any(counter.budget is not None and counter.budget.downgrade for counter in counters),
-            packed_head=head + _packed("EVALSHA", HOLD.sha, count, keys.META, keys.OPEN),
-            packed_names=_packed(*names, *shared),
-            packed_words=_packed(*words),
+            packed_head=head + resp.words(("EVALSHA", HOLD.sha, str(count), keys.META, keys.OPEN)),
+            packed_words=resp.words(words),
         )
 
 
@@ -134,23 +131,18 @@ class Taking(msgspec.Struct, frozen=True, gc=False):
             keys.users(request.caller.key_name, day),
         )
         words = (
-            hold_id, epoch, seq, int(lease_s * 1000), size.amount_nano, size.smallest_nano, size.reasoning_nano,
-            request.tokens, most_new_users, request.user_hash, label(request),
+            hold_id, epoch, str(seq), str(int(lease_s * 1000)), str(size.amount_nano), str(size.smallest_nano),
+            str(size.reasoning_nano), str(request.tokens), str(most_new_users), request.user_hash, label(request),
         )  # fmt: skip
-        parts = (
-            place.packed_head,
-            _packed(*more_keys),
-            place.packed_names,
-            _packed(*words),
-            place.packed_words,
-        )
+        counted = (resp.names(place.names), resp.names(place.shared))
+        parts = (place.packed_head, resp.words(more_keys), *counted, resp.words(words), place.packed_words)
         return b"".join(parts)
 
     def granted(self, amount_nano: int) -> "Taking":
         """The same attempt for exactly what it was granted, and not to be refused."""
         size = HoldSize(amount_nano, None, amount_nano)
         words = tuple([_NO_LIMIT if i % 4 == 2 else word for i, word in enumerate(self.place.words)])
-        place = replace(self.place, words=words, packed_words=_packed(*words))
+        place = replace(self.place, words=words, packed_words=resp.words(words))
         return replace(self, request=replace(self.request, size=size), place=place)
 
     def counters_used(self, in_shared_bucket: bool) -> tuple[str, ...]:
@@ -194,9 +186,3 @@ def label(request: HoldRequest) -> str:
 def read_label(text: str) -> dict[str, str]:
     """The fields of a label by name."""
     return dict(zip(LABEL_FIELDS, text.split(_SEPARATOR), strict=False))
-
-
-def _packed(*words: Word) -> bytes:
-    """Words of a command as they are sent, without the line that counts them."""
-    packed = pack_command(words)  # type: ignore[arg-type]
-    return bytes(packed[packed.index(b"\n") + 1 :])

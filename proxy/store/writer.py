@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.store import keys
+from proxy.store import keys, resp
 from proxy.store.client import Pipe, StoreAway
 from proxy.store.epoch import Epoch
 from proxy.store.journal import Journal
@@ -24,6 +24,9 @@ from proxy.store.scripts import SETTLE
 BATCH: Final = 64
 GATHER_S: Final = 0.002
 _DISK_RETRY_S: Final = 1.0
+_KEYS: Final = (keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED)
+_EVALSHA: Final = resp.words(("EVALSHA", SETTLE.sha))
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Writer:
@@ -150,12 +153,20 @@ async def enter(pipe: Pipe, epoch: Epoch, bills: Sequence[Settlement]) -> bool:
 def _sent(
     pipe: Pipe, epoch: Epoch, bills: Sequence[Settlement], *, first: bool = False
 ) -> asyncio.Future[Any]:
-    names = [keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED]
-    arguments: list[bytes | str | int] = [epoch.name, epoch.seq, keys.IDS_KEPT_S]
+    names: list[bytes] = []
+    arguments = [resp.words((epoch.name, str(epoch.seq), str(keys.IDS_KEPT_S)))]
+    count = len(_KEYS)
     for bill in bills:
-        names += (keys.done(bill.id), keys.hold(bill.id), *bill.counters)
-        arguments += (bill.id, bill.cost_nano, bill.tokens, len(bill.counters), msgspec.json.encode(bill.row))
-    return pipe.script(SETTLE, names, arguments, first=first)
+        bill_id, counters = bill.id, bill.counters
+        count += 2 + len(counters)
+        names += (resp.words((keys.done(bill_id), keys.hold(bill_id))), resp.names(counters))
+        arguments += (
+            resp.words((bill_id, str(bill.cost_nano), str(bill.tokens), str(len(counters)))),
+            resp.word(_encode(bill.row)),
+        )
+    head = b"*%d\r\n" % (3 + count + 3 + 5 * len(bills))
+    call = (head, _EVALSHA, resp.words((str(count), *_KEYS)), *names, *arguments)
+    return pipe.packed(b"".join(call), SETTLE, first=first)
 
 
 def _is_entered(epoch: Epoch, bills: Sequence[Settlement], reply: list[Any]) -> bool:
