@@ -1,7 +1,6 @@
 """Puts the rooms together: from settings to what the data port works with. The only place that knows them all."""
 
 import random
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from proxy.budgets.scopes import Book, Limits, budget
 from proxy.candidates import Yard
 from proxy.flow import House
 from proxy.foreign import names_served
+from proxy.ids import RandomIds
 from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
@@ -205,7 +205,7 @@ def build_ledger(redis_url: str) -> Ledger | None:
     """The worker's ledger; None where there is no Redis."""
     if not redis_url:
         return None
-    return Ledger(redis_url, LedgerOptions(), wall_clock=time.time, new_id=lambda: secrets.token_hex(8))
+    return Ledger(redis_url, LedgerOptions(), wall_clock=time.time, new_id=RandomIds(8))
 
 
 def with_book(house: House, fixtures: Fixtures, book: Book) -> House:

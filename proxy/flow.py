@@ -60,6 +60,9 @@ class Client(Protocol):
     async def write(self, block: bytes) -> None:
         """Send part of the body; waits while the client reads slowly."""
 
+    def push(self, block: bytes) -> bool:
+        """Send part of the body now; False, and nothing is sent, when that means waiting: then `write` it."""
+
     async def end(self) -> None:
         """The answer is complete."""
 
@@ -237,12 +240,22 @@ async def _relay_stream(
         if answer.first:
             await client.write(answer.first)
         silent = not _spoke(stream, trace, house, trace.first_byte_s)
-        while not (stream.over or stream.broken) and (block := await response.read_chunk()):
+        held = b""
+
+        def relay(block: bytes) -> bool:
+            """From where it arrived to where it goes. Ends when the stream does, or when the client has to be waited for."""
+            nonlocal held, silent
             relayed = stream.feed(block)
             if silent:
                 silent = not _spoke(stream, trace, house, house.clock())
-            if relayed:
-                await client.write(relayed)
+            if relayed and not client.push(relayed):
+                held = relayed
+            return not (held or stream.ended)
+
+        while not stream.ended and await response.pour(relay):
+            if held:
+                slow, held = held, b""
+                await client.write(slow)
         await _end_stream(stream, request, trace, client)
     except http.UpstreamError as error:
         trace.error = type(error).__name__

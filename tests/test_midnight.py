@@ -38,6 +38,10 @@ class Caught:
     async def write(self, block):
         self.body += block
 
+    def push(self, block):
+        self.body += block
+        return True
+
     async def end(self):
         pass
 

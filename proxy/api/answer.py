@@ -8,6 +8,9 @@ import http
 from collections.abc import Iterable
 from typing import Final
 
+_NUL: Final = 0
+"""Bytes are looked for as numbers: `b"\\0" in head` raises and catches an error before it looks."""
+
 # How the body is delimited.
 UNSTARTED, NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(5)
 
@@ -57,11 +60,35 @@ def answer_head(
         parts.append(b"connection: close\r\n")
         lines += 1
     parts.append(b"\r\n")
-    head = b"".join(parts)
-    # One check for the whole head instead of one per field: a stray line end would start a field or an answer.
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-        raise RuntimeError("A header of the answer contains a line end or NUL")
+    head = _checked(b"".join(parts), lines)
     return head, framing, length if framing == LENGTH else 0, close
+
+
+def whole_head(
+    status: int, fields: Iterable[tuple[bytes, bytes]], length: int, date_line: bytes, *, close: bool
+) -> bytes:
+    """The head of an answer whose body is here, and whose fields are our own: names in lower case, none about framing.
+
+    Raises RuntimeError when a field contains a line end or NUL.
+    """
+    parts = [status_line(status), date_line]
+    lines = 4
+    for name, value in fields:
+        parts += (name, b": ", value, b"\r\n")
+        lines += 1
+    parts.append(b"content-length: %d\r\n" % length)
+    if close:
+        parts.append(b"connection: close\r\n")
+        lines += 1
+    parts.append(b"\r\n")
+    return _checked(b"".join(parts), lines)
+
+
+def _checked(head: bytes, lines: int) -> bytes:
+    """One check for the whole head instead of one per field: a stray line end would start a field or an answer."""
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or _NUL in head:
+        raise RuntimeError("A header of the answer contains a line end or NUL")
+    return head
 
 
 def _framing(length: int, *, bodyless: bool, old: bool) -> int:

@@ -88,6 +88,8 @@ class Breakers:
 
     def note(self, candidate: Candidate, failure: Failure | None, now_s: float) -> State | None:
         """Take in how an attempt ended (None: well). The new state when it changed. One that never left us says nothing."""
+        if failure is None and not self._breakers:
+            return None
         if failure is Failure.BUSY:
             return None
         key = (candidate.provider, candidate.model)

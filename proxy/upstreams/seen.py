@@ -206,7 +206,7 @@ def id_of(data: bytes | msgspec.Raw) -> str:
 def _id_text(value: msgspec.Raw) -> str:
     """A JSON string as ids are: no escapes. `""` for anything else."""
     raw = bytes(value)
-    return raw[1:-1].decode() if raw[:1] == b'"' and b"\\" not in raw else ""
+    return raw[1:-1].decode() if raw[:1] == b'"' and raw.find(b"\\") < 0 else ""
 
 
 def text_bytes(choice: Choice) -> int:
