@@ -28,6 +28,7 @@ FRESH, BETWEEN, HEAD, BODY, DEAF = range(5)
 
 PIECE_BYTES: Final = 32_768
 _MALFORMED: Final = "The request could not be understood as HTTP/1.1."
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _WATCHED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 
 
@@ -46,6 +47,7 @@ class ReadingProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self.door = cast("Door", server_state)
         self.limits = self.door.limits
+        self._most_fields = self.limits.head_fields
         self.reading = FRESH
         self.since = self.door.now
         self.latest: Exchange | None = None
@@ -145,32 +147,30 @@ class ReadingProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.reading != HEAD:
             return
-        name = name.lower()
-        value = value.rstrip(b" \t")
-        headers = self.headers
+        name, value, headers = name.lower(), value.rstrip(b" \t"), self.headers
         headers.append((name, value))
-        if len(headers) > self.limits.head_fields:
+        if len(headers) > self._most_fields:
             self._refusal = self._too_large()
             raise self._refusal
         if name in _WATCHED:
-            try:
-                self._watch(name, value)
-            except ApiError as error:
-                self._refusal = error
-                raise
+            self._watch(name, value)
 
     def _watch(self, name: bytes, value: bytes) -> None:
-        if name == b"host":
-            self._seen = framing.seen_host(self._seen, value)
-        elif name == b"content-length":
-            self._seen = framing.seen_length(self._seen, value)
-            self._declared_bytes = int(value)
-        elif name == b"transfer-encoding":
-            self._seen = framing.seen_coding(self._seen, value)
-        elif value.lower() == b"100-continue":
-            self._expects_continue = True
-        else:
-            raise BadRequest("The only expectation met here is '100-continue'.")
+        try:
+            if name == b"host":
+                self._seen = framing.seen_host(self._seen, value)
+            elif name == b"content-length":
+                self._seen = framing.seen_length(self._seen, value)
+                self._declared_bytes = int(value)
+            elif name == b"transfer-encoding":
+                self._seen = framing.seen_coding(self._seen, value)
+            elif value.lower() == b"100-continue":
+                self._expects_continue = True
+            else:
+                raise BadRequest("The only expectation met here is '100-continue'.")
+        except ApiError as error:
+            self._refusal = error
+            raise
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
@@ -203,8 +203,9 @@ class ReadingProtocol(HttpToolsProtocol):
 
     def _exchange(self, version: str) -> Exchange:
         modern = version == "1.1"
+        carrier: Any = self  # the answering half
         return Exchange(
-            cast("Any", self),
+            carrier,
             head_only=self._method == b"HEAD",
             old=not modern,
             keep_alive=modern and self.parser.should_keep_alive(),
@@ -217,7 +218,7 @@ class ReadingProtocol(HttpToolsProtocol):
         path = raw_path.decode("ascii")
         return {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": _ASGI,
             "http_version": version,
             "server": self.server,
             "client": self.client,
