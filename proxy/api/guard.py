@@ -118,7 +118,7 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int, ticket: Ti
     exchange = exchange_of(scope)
     if exchange is not None:
         exchange.body_limit_bytes = limit_bytes
-    declared = declared_bytes(scope)
+    declared = exchange.declared_bytes if exchange is not None else declared_bytes(scope)
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)
     first = await receive()

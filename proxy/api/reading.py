@@ -47,7 +47,6 @@ class ReadingProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self.door = cast("Door", server_state)
         self.limits = self.door.limits
-        self._most_fields = self.limits.head_fields
         self.reading = FRESH
         self.since = self.door.now
         self.latest: Exchange | None = None
@@ -109,10 +108,17 @@ class ReadingProtocol(HttpToolsProtocol):
             self.refuse(self._refusal or BadRequest(_MALFORMED))
         else:
             # The first piece may have begun with the end of another request: it counts for nothing until a second.
-            if self.reading == HEAD and self._head_fed_bytes > self.limits.head_bytes + PIECE_BYTES:
+            if self.reading == HEAD and self._swells():
                 self.refuse(self._too_large())
             elif self.reading == BODY and self._framing_fed_bytes > self.limits.framing_bytes + PIECE_BYTES:
                 self.refuse(BadRequest("Too many bytes between the chunks of the body."))
+
+    def _swells(self) -> bool:
+        """An unfinished head is longer than any may be, or has more fields."""
+        limits = self.limits
+        return (
+            self._head_fed_bytes > limits.head_bytes + PIECE_BYTES or len(self.headers) > limits.head_fields
+        )
 
     def _feed_without_upgrade(self, data: bytes | memoryview, at: int) -> None:
         self._upgrading = False
@@ -147,11 +153,8 @@ class ReadingProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.reading != HEAD:
             return
-        name, value, headers = name.lower(), value.rstrip(b" \t"), self.headers
-        headers.append((name, value))
-        if len(headers) > self._most_fields:
-            self._refusal = self._too_large()
-            raise self._refusal
+        name, value = name.lower(), value.rstrip(b" \t")
+        self.headers.append((name, value))
         if name in _WATCHED:
             self._watch(name, value)
 
@@ -192,6 +195,8 @@ class ReadingProtocol(HttpToolsProtocol):
 
     def _check_head(self, version: str) -> None:
         limits = self.limits
+        if len(self.headers) > limits.head_fields:
+            raise self._too_large()
         framing.check_request_line(version, self._method, self.url, self._seen)
         if len(self.url) > limits.target_bytes:
             raise self._too_large()

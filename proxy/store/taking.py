@@ -48,6 +48,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     counters: tuple[Counter, ...]
     windows: tuple[Window, ...]
+    ends: tuple[int, ...]
     names: tuple[str, ...]
     shared: tuple[str, ...]
     words: tuple[str, ...]
@@ -61,11 +62,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         """What a grant told about the counters from `reply[at]` on; nothing when it repeated an earlier answer."""
         if len(reply) <= at:
             return ()
-        told = []
-        for counter, window in zip(self.counters, self.windows, strict=True):
-            told.append(Standing(counter, reply[at], reply[at + 1], reply[at + 2], window.end))
-            at += 3
-        return tuple(told)
+        spent, held, limit = reply[at::3], reply[at + 1 :: 3], reply[at + 2 :: 3]
+        return tuple(map(Standing, self.counters, spent, held, limit, self.ends))
 
 
 class Places:
@@ -102,6 +100,7 @@ class Places:
         return Place(
             counters,
             windows,
+            tuple([window.end for window in windows]),
             names,
             shared,
             words,
