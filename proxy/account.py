@@ -9,15 +9,8 @@ from proxy.nouns import Candidate, Endpoint, Usage
 from proxy.parse import Request
 from proxy.upstreams.seen import Seen
 
-_INPUT_FIELDS = (
-    "messages",
-    "input",
-    "prompt",
-    "tools",
-    "functions",
-    "response_format",
-    "text",
-    "instructions",
+_INPUT_FIELDS = frozenset(
+    {"messages", "input", "prompt", "tools", "functions", "response_format", "text", "instructions"}
 )
 _GENERATES = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.COMPLETIONS})
 _NOTHING = Seen()

@@ -5,7 +5,7 @@ spelling, nulls and unknown fields go up as they came. Only the object around th
 duplicate keys (the last one wins, here and upstream alike: two readings of one body are how access rules are bypassed).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,32 @@ _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 _DEFAULT_MODELS: Final = {Endpoint.MODERATIONS: "omni-moderation-latest"}
 """Where the API lets `model` be left out: the one it then takes."""
+_STARTS: Final = {
+    name: _encode(name) + b":"
+    for name in (
+        *(
+            "model",
+            "messages",
+            "temperature",
+            "top_p",
+            "max_tokens",
+            "max_completion_tokens",
+            "stream",
+            "stream_options",
+        ),
+        *(
+            "tools",
+            "tool_choice",
+            "response_format",
+            "input",
+            "instructions",
+            "reasoning",
+            "reasoning_effort",
+            "store",
+        ),
+    )
+}
+"""How the fields of most requests begin."""
 _USERS: Final = frozenset({"safety_identifier", "user"})
 _USAGE_ON_REQUEST: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _TYPE_NAMES = {
@@ -76,10 +102,9 @@ class Fields(Mapping[str, Any]):
         """Every field's bytes as sent."""
         return self._raw
 
-    def sent(self, names: Iterable[str]) -> list[bytes]:
-        """The bytes of those of `names` that were sent, in the order of `names`; most of a long list never are."""
-        raw = self._raw
-        return [raw[name] for name in names if name in raw]
+    def sent(self, names: frozenset[str]) -> list[bytes]:
+        """The bytes of those of `names` that were sent; most of many never are."""
+        return [raw for name, raw in self._raw.items() if name in names]
 
     def lacks(self, names: frozenset[str]) -> bool:
         """Whether none of `names` was sent, whatever its value."""
@@ -132,7 +157,12 @@ def fields_of(body: bytes) -> Fields:
 def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
     """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
     merged = {**fields.raws, **edits} if edits else fields.raws
-    return b"{" + b",".join([_encode(name) + b":" + value for name, value in merged.items() if value]) + b"}"
+    return b"{" + b",".join([_start(name) + value for name, value in merged.items() if value]) + b"}"
+
+
+def _start(name: str) -> bytes:
+    """The beginning of a field."""
+    return _STARTS.get(name) or _encode(name) + b":"
 
 
 def ask_usage(request: Request) -> dict[str, bytes]:

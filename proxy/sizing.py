@@ -15,9 +15,11 @@ from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
 from proxy.parse import Request
 from proxy.routing.policy import expected_output
 
-_TEXT: Final = (
-    *("messages", "input", "prompt", "instructions", "tools", "functions", "response_format", "text"),
-    *("prediction", "tool_choice", "suffix"),
+_TEXT: Final = frozenset(
+    (
+        *("messages", "input", "prompt", "instructions", "tools", "functions", "response_format", "text"),
+        *("prediction", "tool_choice", "suffix"),
+    )
 )
 _CAPS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
     Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),

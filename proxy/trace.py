@@ -18,6 +18,8 @@ from proxy.upstreams.seen import Seen
 _CLIENT_CLOSED = 499
 """Status of a request whose client left before an answer began, as nginx writes it; it exists only in our own records."""
 _NO_USAGE = Usage(source="none")
+_SHORT = 200
+"""Characters of a text that is kept: what callers make up must not fill the memory."""
 _TOLD = frozenset({Reason.LEARNED, Reason.SUCCESSOR})
 """Reasons that say more than that another candidate came before."""
 
@@ -130,11 +132,13 @@ class Trace:
 
     def _remaining_nano(self) -> int | None:
         """What is left to the key and the user: after this request's bill where that is known, else after its hold."""
-        if self.grant is None or self.grant.remaining_nano is None:
+        grant = self.grant
+        remaining_nano = grant.remaining_nano if grant is not None else None
+        if grant is None or remaining_nano is None:
             return None
         if self.sent and self.usage.source == "none":
-            return self.grant.remaining_nano
-        return self.grant.remaining_nano + self.grant.hold.amount_nano - self.cost_nano
+            return remaining_nano
+        return remaining_nano + grant.hold.amount_nano - self.cost_nano
 
     def row(self, now_s: float) -> LedgerRow:
         """The row of this request (or of the attempt under way) as it stands at `now_s`."""
@@ -191,9 +195,15 @@ def usd(nano: int) -> bytes:
     return b"%d.%09d" % (whole, part)
 
 
-@lru_cache(maxsize=1024)
 def _header_text(text: str) -> bytes:
     """Printable ASCII only, so that nothing a client or a file says can start a header of its own."""
+    return _kept_text(text) if len(text) <= _SHORT else _printable(text)
+
+
+def _printable(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return text.encode()
     return "".join(c if " " <= c <= "~" else "?" for c in text).encode("ascii")
+
+
+_kept_text = lru_cache(maxsize=1024)(_printable)

@@ -5,7 +5,7 @@ app says about `transfer-encoding` is dropped, of `connection` only `close` coun
 """
 
 import http
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _NUL: Final = 0
@@ -65,23 +65,21 @@ def answer_head(
 
 
 def whole_head(
-    status: int, fields: Iterable[tuple[bytes, bytes]], length: int, date_line: bytes, *, close: bool
+    status: int, fields: Sequence[tuple[bytes, bytes]], length: int, date_line: bytes, *, close: bool
 ) -> bytes:
-    """The head of an answer whose body is here, and whose fields are our own: names in lower case, none about framing.
+    """The head of an answer whose body is here, and whose fields (one at least) are our own: names in lower case, none about framing.
 
     Raises RuntimeError when a field contains a line end or NUL.
     """
-    parts = [status_line(status), date_line]
-    lines = 4
-    for name, value in fields:
-        parts += (name, b": ", value, b"\r\n")
-        lines += 1
-    parts.append(b"content-length: %d\r\n" % length)
-    if close:
-        parts.append(b"connection: close\r\n")
-        lines += 1
-    parts.append(b"\r\n")
-    return _checked(b"".join(parts), lines)
+    end = b"connection: close\r\n\r\n" if close else b"\r\n"
+    head = b"%b%b%b\r\ncontent-length: %d\r\n%b" % (
+        status_line(status),
+        date_line,
+        b"\r\n".join(map(b": ".join, fields)),  # no step of ours per field
+        length,
+        end,
+    )
+    return _checked(head, len(fields) + 4 + close)
 
 
 def _checked(head: bytes, lines: int) -> bytes:

@@ -13,8 +13,8 @@ the rest of it can no longer be told from a next request.
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterable
-from typing import Any, Final, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
@@ -243,7 +243,7 @@ class Exchange:
         if not (self.client_gone or transport.is_closing()):
             self._send_body(block, more=True)
 
-    async def send_whole(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    async def send_whole(self, status: int, fields: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """What `send` does for a start and a body with its length, in one step. The fields are our own (`whole_head`)."""
         connection = self.connection
         if connection.flow.write_paused and not self.client_gone:
@@ -301,4 +301,6 @@ class Exchange:
 
 def exchange_of(scope: dict[str, Any]) -> Exchange | None:
     """The exchange behind an ASGI scope, or None under another server."""
-    return cast("Exchange | None", scope.get("extensions", {}).get(EXTENSION))
+    extensions = scope.get("extensions")
+    exchange: Exchange | None = extensions.get(EXTENSION) if extensions else None
+    return exchange

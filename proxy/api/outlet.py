@@ -19,7 +19,7 @@ class Outlet:
     def __init__(self, send: Send, exchange: Exchange | None) -> None:
         self._send = send
         self._exchange = exchange
-        self._task = asyncio.current_task()
+        self._task = exchange.task if exchange is not None else asyncio.current_task()
         self.cutting = False
         self.started = False
         if exchange is not None:

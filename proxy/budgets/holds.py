@@ -100,10 +100,11 @@ def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
         fees += price.tool_calls[name] * count
     fixed = fees + _nano(bound * input_rate)
     cap, smallest_cap, shown = _caps(ask, rule)
+    amount_nano = _with_output(fixed, cap, ask.n, rate)
     return HoldSize(
-        amount_nano=_with_output(fixed, cap, ask.n, rate),
+        amount_nano=amount_nano,
         cap_to_set=shown,
-        smallest_nano=_with_output(fixed, smallest_cap, ask.n, rate),
+        smallest_nano=amount_nano if smallest_cap == cap else _with_output(fixed, smallest_cap, ask.n, rate),
         changes=(CAP_ADDED,) if shown is not None else (),
         reasoning_nano=_with_output(fixed, min(cap, ask.reasoning_allowance), ask.n, rate)
         if ask.reasoning_allowance

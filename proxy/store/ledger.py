@@ -102,13 +102,15 @@ class Ledger:
         """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold."""
         if hold is None:
             hold = Hold(self._id_at(row.at), 0, (), 0.0)
-        self._allowances.give_back(self._open.close(hold), hold.amount_nano - cost_nano)
+        if unseen := self._open.close(hold):
+            self._allowances.give_back(unseen, hold.amount_nano - cost_nano)
         tokens = row.usage.input_tokens + row.usage.output_tokens
         self._writer.put(Settlement(hold.id, cost_nano, tokens, hold.counters, row))
 
     def release(self, hold: Hold) -> None:
         """Give a hold back whose request was not sent, or certainly not billed. Its ledger row is settled apart (None)."""
-        self._allowances.give_back(self._open.close(hold), hold.amount_nano)
+        if unseen := self._open.close(hold):
+            self._allowances.give_back(unseen, hold.amount_nano)
         if hold.counters:
             self._open.releases[hold.id] = hold.counters
 

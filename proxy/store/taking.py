@@ -48,6 +48,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     counters: tuple[Counter, ...]
     windows: tuple[Window, ...]
+    ends: tuple[int, ...]
     names: tuple[str, ...]
     shared: tuple[str, ...]
     words: tuple[str, ...]
@@ -61,11 +62,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         """What a grant told about the counters from `reply[at]` on; nothing when it repeated an earlier answer."""
         if len(reply) <= at:
             return ()
-        told = []
-        for counter, window in zip(self.counters, self.windows, strict=True):
-            told.append(Standing(counter, reply[at], reply[at + 1], reply[at + 2], window.end))
-            at += 3
-        return tuple(told)
+        spent, held, limit = reply[at::3], reply[at + 1 :: 3], reply[at + 2 :: 3]
+        return tuple(map(Standing, self.counters, spent, held, limit, self.ends))
 
 
 class Places:
@@ -102,6 +100,7 @@ class Places:
         return Place(
             counters,
             windows,
+            tuple([window.end for window in windows]),
             names,
             shared,
             words,
@@ -124,19 +123,14 @@ class Taking(msgspec.Struct, frozen=True, gc=False):
         """The call of hold_v1; KEYS and ARGV are in its order."""
         hold_id, place, request, size = self.hold_id, self.place, self.request, self.request.size
         day = int(now_s // _DAY_S) * _DAY_S
-        more_keys = (
-            keys.hold(hold_id),
-            keys.done(hold_id),
-            keys.LIVE,
-            keys.users(request.caller.key_name, day),
-        )
+        own = resp.words((keys.hold(hold_id), keys.done(hold_id)))
+        users = resp.names((keys.LIVE, keys.users(request.caller.key_name, day)))
+        counted = resp.names(place.names + place.shared)
         words = (
             hold_id, epoch, str(seq), str(int(lease_s * 1000)), str(size.amount_nano), str(size.smallest_nano),
             str(size.reasoning_nano), str(request.tokens), str(most_new_users), request.user_hash, label(request),
         )  # fmt: skip
-        counted = (resp.names(place.names), resp.names(place.shared))
-        parts = (place.packed_head, resp.words(more_keys), *counted, resp.words(words), place.packed_words)
-        return b"".join(parts)
+        return b"".join((place.packed_head, own, users, counted, resp.words(words), place.packed_words))
 
     def granted(self, amount_nano: int) -> "Taking":
         """The same attempt for exactly what it was granted, and not to be refused."""
