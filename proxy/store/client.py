@@ -68,6 +68,7 @@ class Pipe:
             socket_timeout=None,
             socket_connect_timeout=timeout_s,
             health_check_interval=0,
+            driver_info=None,  # nothing is asked of a server but what an ACL for our scripts allows
             protocol=2,
         )
         self._timeout_s = timeout_s
