@@ -144,7 +144,8 @@ class Pipe:
                     # Inside: a limit that has ended takes no more alarms.
                     alarm.cancel()
             self.breaker.succeeded()
-        except (RedisError, OSError, EOFError) as error:
+        except (RedisError, OSError, EOFError, RuntimeError) as error:
+            # uvloop says RuntimeError of a transport that was reset and has not told anybody yet.
             await self._drop()
             self.breaker.failed()
             _fail(unanswered, fault)
