@@ -201,7 +201,9 @@ def test_resets_on_the_loop_of_the_workers_end_no_pipe(server, url):
         async with meanwhile(pipe.run()):
             for number in range(300):
                 link.reset_all()
-                await asyncio.sleep(number % 6 / 1000)  # so that the reset arrives before, at and after the write
+                await asyncio.sleep(
+                    number % 6 / 1000
+                )  # so that the reset arrives before, at and after the write
                 with contextlib.suppress(StoreAway):
                     async with asyncio.timeout(5):
                         assert await pipe.call("ECHO", str(number)) == b"%d" % number
