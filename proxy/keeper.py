@@ -91,7 +91,7 @@ class StoreKeeper:
         pipe = self._housekeeping.pipe
         try:
             added = await sums(pipe)
-            states = await budget_states(pipe, self._book, time.time())
+            states = await budget_states(pipe, self._book)
         except StoreAway:
             return None
         return LedgerTotals(
@@ -103,7 +103,7 @@ class StoreKeeper:
         if self._housekeeping is None:
             return []
         try:
-            return await standings(self._housekeeping.pipe, counters, time.time())
+            return await standings(self._housekeeping.pipe, counters)
         except StoreAway:
             return []
 

@@ -68,7 +68,11 @@ def test_an_hour_leaves_memory_files_and_money_as_they_were():
     read to their end), nothing held, every caller that stayed answered."""
     rng, outcomes = random.Random(SEED), Counter()
     extra = "defaults: {on_disconnect: drain}\n"
-    with running(config("9000", workers=1, extra=extra)) as place:
+    # The store is outside: it keeps a row of each of the last 10,000 requests, whoever soaks.
+    with (
+        town.store() as url,
+        running(config("9000", workers=1, extra=extra), env={"REDIS_URL": url}) as place,
+    ):
         asyncio.run(one(place, rng, outcomes))
         place.settled()
         files = files_open(place.door.process.pid)
