@@ -15,6 +15,7 @@ import pytest
 import town
 from money_kit import SECRET, Money, ask, call, key_line
 from redis_kit import free_port, needs_redis, redis_server
+from wire import posts
 
 from proxy import cli
 from proxy.store import keys
@@ -210,6 +211,18 @@ def test_a_redis_that_does_not_let_us_in_says_why(guarded, url, why, tmp_path):
         assert "wrong" not in each
         assert WRITTEN not in each
     redis.command("ACL", "LOG", "RESET")
+
+
+def test_a_redis_that_comes_later_is_taken_up():
+    """Started without it: what a hard budget counts is refused and nothing is sent; once Redis is there everything works."""
+    port = free_port()
+    with serving(f"redis://127.0.0.1:{port}") as place:
+        assert {chat(place).status for _ in range(3)} == {503}
+        assert posts(place.upstream) == []
+        with redis_server(port=port):
+            until(lambda: served(place))
+            ledger, truth = place.settled()
+            assert ledger == truth > 0
 
 
 @pytest.fixture(scope="module")
