@@ -25,8 +25,8 @@ from proxy.nouns import Caller, Candidate, LedgerRow
 from proxy.plan import Planner
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
-from proxy.settings import Key as KeySettings
 from proxy.settings import (
+    Flag,
     Mistake,
     Settings,
     SettingsError,
@@ -37,6 +37,7 @@ from proxy.settings import (
     validate,
     with_made_keys,
 )
+from proxy.settings import Key as KeySettings
 from proxy.settings import Provider as ProviderSettings
 from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.store.objects import StoredObjects
@@ -61,7 +62,7 @@ class Blueprint:
 
     path: str | None = None
     text: str | None = None
-    flags: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
     redis_url: str = ""
     made_keys: Mapping[str, str] = field(default_factory=dict)
     limits_nano: Mapping[str, int] = field(default_factory=dict)

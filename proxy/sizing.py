@@ -172,14 +172,15 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
 
 
 def _cap(request: Request, candidate: Candidate) -> int | None:
-    """The output cap as it will be sent: the candidate's edit, else the caller's."""
+    """The output cap as it will be sent: the candidate's edit, else the caller's. One that is no count is the provider's to
+    refuse, in its own words; should it be taken, it may mean as much as the model can write."""
     for name in _CAPS.get(request.endpoint, ()):
         edited = candidate.edits.get(name)
         value: Any = msgspec.json.decode(edited) if edited else None
         if value is None and edited is None:
             value = request.fields.get(name)
-        if isinstance(value, int) and value > 0:
-            return value
+        if value is not None:
+            return value if isinstance(value, int) and value > 0 else candidate.max_output_tokens
     return None
 
 

@@ -107,6 +107,20 @@ def test_a_lone_deployment_is_asked_however_often_it_failed(door, upstream):
     assert post(f"{door.url}/chat/completions", body)[0] == 200
 
 
+@pytest.mark.parametrize(("action", "status"), [("401", 503), ("404", 404), (None, 400)])
+def test_a_lone_deployment_is_not_cooled_down_by_refusals(door, upstream, action, status):
+    """A 401 of our key, a 404 and callers' own mistakes, ten of each: the next good request is answered by the same model."""
+    body = {"model": "gpt-4o-mini", "messages": HELLO}
+    wrong = {"temperature": 99} if action is None else {}
+    upstream.fault(*([{"action": action}] if action else []))
+    for _ in range(10):
+        assert post(f"{door.url}/chat/completions", body | wrong)[0] == status
+    upstream.forget()
+    answered, headers, _ = post(f"{door.url}/chat/completions", body)
+    assert (answered, headers["x-switchyard-model"]) == (200, "gpt-4o-mini")
+    assert not [line for line in door.lines if line["event"] == "breaker" and line["state"] == "open"]
+
+
 def test_retries_stay_a_tenth_of_the_traffic(door, upstream):
     """A provider that fails everything sees at most 10 % more calls from us (plus the ten saved at start)."""
     upstream.fault({"action": "500"})

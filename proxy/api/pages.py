@@ -65,7 +65,7 @@ def build_pages(port: Port) -> FastAPI:
 
     @app.get("/v1/switchyard/me")
     async def me(who: known, user: str = "") -> Response:
-        return as_json(await port.me.about(who, user, port.now()))
+        return as_json(await port.me.about(who, user))
 
     add_error_shapes(app, port.turned_away)
     return app

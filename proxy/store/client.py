@@ -77,6 +77,7 @@ class Pipe:
             socket_timeout=None,
             socket_connect_timeout=timeout_s,
             health_check_interval=0,
+            driver_info=None,  # nothing is asked of a server but what an ACL for our scripts allows
             protocol=2,
         )
         self._timeout_s = timeout_s
@@ -164,7 +165,10 @@ class Pipe:
         del self._queue[:_MOST_AT_ONCE]
         self._under_way.extend(batch)
         self._expect(asyncio.get_running_loop().time() + self._timeout_s)
-        line.send(batch[0].packed if len(batch) == 1 else b"".join([call.packed for call in batch]))
+        try:
+            line.send(batch[0].packed if len(batch) == 1 else b"".join([call.packed for call in batch]))
+        except RuntimeError:  # uvloop says so of a transport that was reset and has not told anybody yet
+            self._break(timed_out=False)
 
     def _heard(self, reply: Any) -> None:
         if not self._under_way:  # an answer to nothing: whose are those after it?
@@ -255,7 +259,7 @@ class Pipe:
                 finally:
                     # Inside: a limit that has ended takes no more alarms.
                     alarm.cancel()
-        except (RedisError, OSError, EOFError) as error:
+        except (RedisError, OSError, EOFError, RuntimeError) as error:
             batch = deque(self._queue[:_MOST_AT_ONCE])
             del self._queue[:_MOST_AT_ONCE]
             timed_out = isinstance(error, TimeoutError | RedisTimeoutError)

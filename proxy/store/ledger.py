@@ -127,10 +127,18 @@ class Ledger:
                 await self._epoch.look(self._bulk)
 
     async def run(self) -> None:
-        """Everything that goes on in the background. Runs until cancelled; call `close` before that."""
-        await asyncio.gather(
-            self._hot.run(), self._bulk.run(), self._writer.run(), self._maintain(), self._keep_renewing()
+        """Everything that goes on in the background. Runs until cancelled; call `close` before that. When one part fails all
+        of it ends, and with it the process: bills that nobody enters any more go to the journal."""
+        parts = (
+            self._hot.run(),
+            self._bulk.run(),
+            self._writer.run(),
+            self._maintain(),
+            self._keep_renewing(),
         )
+        async with asyncio.TaskGroup() as tasks:
+            for part in parts:
+                tasks.create_task(part)
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until no hold is open; returns how many still are when the time is over."""

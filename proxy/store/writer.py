@@ -79,6 +79,7 @@ class Writer:
                 self._journal.append(list(self._queue))
                 self._queue.clear()
             self._journal.close()
+            self._empty.set()
 
     async def flush(self) -> None:
         """Wait until everything put so far is in Redis or in the journal."""
