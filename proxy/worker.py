@@ -43,7 +43,7 @@ from proxy.errors import ApiError
 from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.models.learned import Learned
-from proxy.nouns import Candidate, LedgerRow
+from proxy.nouns import Candidate, LedgerRow, Reason
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
@@ -89,6 +89,7 @@ class Worker:
             watch=ModelWatch(time.monotonic, time.time, self._plan_anew),
             breakers=Breakers(),
             health_changed=self._health_changed,
+            moved_on=self._moved_on,
             record=self._record,
         )
         self.configuration = configuration
@@ -180,8 +181,12 @@ class Worker:
             "breaker", level, provider=candidate.provider, model=candidate.model, state=state.value
         )
 
-    def _record(self, row: LedgerRow, final: bool) -> None:
-        self.recorder.observe(row, final=final)
+    def _moved_on(self, before: Candidate, after: Candidate, cause: str) -> None:
+        if after.reason is not Reason.LEARNED:  # that is the same model, asked in other words
+            self.recorder.fallback(before.model, after.model, cause)
+
+    def _record(self, row: LedgerRow, final: bool, events: int) -> None:
+        self.recorder.observe(row, chunks=events, final=final)
         self.log.request(row)
 
     def _refused(self, refusal: ApiError, endpoint: str, request_id: str) -> None:
