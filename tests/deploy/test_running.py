@@ -1,7 +1,7 @@
 """A running proxy with traffic of every kind: each metric that requests should move moves, and each panel has data."""
 
 import contextlib
-import datetime
+import datetime as dt
 import hashlib
 import json
 import threading
@@ -17,7 +17,7 @@ from .prometheus import ask, available, panels, prometheus
 
 needs_prometheus = pytest.mark.skipif(not available(), reason="prometheus is not installed")
 SECRETS = {"search": "sk-running-search", "spent": "sk-running-spent"}
-ENDS = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=20)
+ENDS = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=20)
 CONFIG = f"""
 auth: {{mode: keys}}
 models: {{gpt-4.1: {{shutdown: {ENDS}}}}}
