@@ -128,7 +128,7 @@ function showLatency(data) {
   const lines = [["first byte, median", "first_p50_ms"], ["first byte, 95 %", "first_p95_ms"], ["whole answer, median", "p50_ms"],
     ["whole answer, 95 %", "p95_ms"]];
   plots.draw("chart-latency", points.map((point) => [new Date(point.at * 1000), ...lines.map(([, field]) => point[field])]),
-    lines.map(([name]) => name), (value) => ms(value), { empty });
+    lines.map(([name]) => name), (value) => (value ? ms(value) : "0"), { empty });
   put("table-latency", models.length
     ? table("Medians, and what 95 % stay under", ["Model", ">Answers", ">First byte", ">95 %", ">Whole", ">95 %", ">Added by us"],
       models.map((each) => [cell("name", each.name), count(each.requests), ms(each.first_p50_ms), ms(each.first_p95_ms), ms(each.p50_ms),
