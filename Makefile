@@ -1,5 +1,6 @@
 # Two commands are enough: `make run` and `make test`. Everything lives in .venv, from the hash-locked requirements.
 PYTHON ?= python3
+JOBS   ?= 2
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
@@ -11,8 +12,9 @@ run: setup
 
 setup: $(VENV)/.installed $(VENV)/bin/switchyard
 
+# Two files at a time: most of the time is programs that start, and a file keeps what it started to itself.
 test: $(VENV)/.installed-dev
-	$(PY) -m pytest -q $(ARGS)
+	$(PY) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -1,12 +1,13 @@
 """Whoever watches delays nobody: scrapes and the page are the parent's, which no request waits for."""
 
+import signal
 import socket
 import threading
 
 import pytest
 import town
 from money_kit import REDIS
-from wire import Line, ask, chat, written
+from wire import Line, ask, bearer, chat, written
 
 LOOKS = ("/metrics", "/admin/overview")
 
@@ -16,6 +17,23 @@ def place(_upstream):
     """A proxy on a store of its own, without budgets; and the store's URL."""
     with town.store() as url, town.proxy(_upstream, REDIS, {"REDIS_URL": url}) as door:
         yield door, url
+
+
+def test_metrics_are_open_or_not_as_the_file_says(_upstream):
+    """`auth.metrics: open` frees the scrape and nothing else; once the file says `bearer`, it needs the admin key again."""
+    key = "an-admin-key-of-more-than-32-characters"
+    text = f"server: {{admin_key: {key}}}\nauth: {{metrics: open}}\n"
+    with town.proxy(_upstream, text) as door:
+
+        def status(path, headers=None):
+            return ask(door.admin_port, "GET", path, headers=headers).status
+
+        assert status("/metrics") == 200 and status("/admin/overview") == status("/admin/status") == 401
+        (door.folder / "switchyard.yaml").write_text(text.replace("open", "bearer"))
+        door.signal(signal.SIGHUP)
+        door.wait_for(lambda line: line["event"] == "reloaded")
+        assert status("/metrics") == status("/metrics", bearer(key[:-1])) == 401
+        assert status("/metrics", bearer(key)) == 200
 
 
 def test_a_scrape_that_waits_for_redis_delays_no_request(place):
