@@ -1,6 +1,7 @@
 """Replicas that are killed: another one leads and charges what was left open; 10,000 calls, and the numbers on /metrics."""
 
 import asyncio
+import itertools
 import os
 import random
 import signal
@@ -12,6 +13,9 @@ import test_replicas
 import town
 from money_kit import ask, call, config, running
 from test_replicas import leads, redis, replicas, samples, until
+
+from proxy.store.client import connected
+from proxy.store.rollups import spend
 
 pytestmark = [pytest.mark.chaos, test_replicas.pytestmark]
 
@@ -92,27 +96,29 @@ def test_metrics_equal_the_ledger_after_ten_thousand_calls_and_a_kill():
             spent, _, unsettled = one.counters()["web.total"]
             for place in (one, other):
                 until(lambda place=place: cost_nano(place) == spent == one.spent_by_rollups(), 20)
-            assert samples(one)["switchyard_tokens_total", ("output",)] > 0
-            tokens = [
-                {key: value for key, value in samples(place).items() if key[0] == "switchyard_tokens_total"}
-                for place in (one, other)
-            ]
-            assert tokens[0] == tokens[1]
+            tokens = asyncio.run(rolled_up(url))
+            assert min(tokens.values()) > 0
+            for place, kind in itertools.product((one, other), tokens):
+                assert samples(place)["switchyard_tokens_total", (kind,)] == tokens[kind]
+            assert falls == []
+            # A provider that closes an idle connection just as a request goes out on it leaves a bill nobody knows: the bound.
+            bounds = sum(
+                row["cost_nano"] for place in (one, other) for row in place.rows() if row["estimated"]
+            )
             print(
-                f"R36: {CALLS} calls in {took_s:.0f} s, truth {one.truth} <= ledger {spent} (unsettled {unsettled}) "
+                f"R36: {CALLS} calls in {took_s:.0f} s, truth {one.truth} <= ledger {spent} (unsettled {unsettled}, bounds {bounds}) "
                 f"= both /metrics; counters that went back: {len(falls)}"
             )
-            assert falls == []
-            guessed = [
-                row
-                for place in (one, other)
-                for row in place.rows()
-                if row["estimated"] or row["status"] != 200
-            ]
-            print(len(guessed), guessed[:3], sum(r["cost_nano"] for r in guessed))
-            assert one.truth <= spent <= one.truth + unsettled
+            assert one.truth <= spent <= one.truth + unsettled + bounds
 
 
 def cost_nano(place):
     shown = samples(place).items()
     return round(sum(value for (name, _), value in shown if name == "switchyard_cost_usd_total") * 10**9)
+
+
+async def rolled_up(url):
+    """Tokens as the ledger's hours and rows add up to them."""
+    async with connected(url) as pipe:
+        lines = await spend(pipe, 0, time.time() + 3600, ())
+    return {kind: sum(line.counts.get(kind, 0) for line in lines) for kind in ("input", "output")}
