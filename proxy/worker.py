@@ -153,6 +153,13 @@ class Worker:
             self.recorder.epoch_lost(ledger.lost)
             await asyncio.sleep(_LOOK_EVERY_S)
 
+    async def watch_breakers(self) -> None:
+        """Show in the metrics which breakers wait for their probe. Runs until cancelled."""
+        while True:
+            for provider, model, state in self.fixtures.breakers.unwell(time.perf_counter()):
+                self.recorder.breaker(provider, model, state.value)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
     def poll_minutes(self) -> int:
         """How often providers are asked for their models."""
         return self.configuration.settings.lifecycle.poll_minutes
@@ -233,6 +240,7 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     await worker.server.start(listener)
     control.send(ready=os.getpid())
     background.start(worker.fixtures.watch.run(worker.poll_minutes))
+    background.start(worker.watch_breakers())
     following = background.start(_follow(control, worker))
     # Also when it fails: a worker that no longer hears its parent must not go on with what may have been revoked.
     following.add_done_callback(lambda _: stop.set())
