@@ -166,7 +166,8 @@ class Fixtures:
     watch: ModelWatch
     breakers: Breakers
     health_changed: Callable[[Candidate, State], None]
-    record: Callable[[LedgerRow, bool], None]
+    moved_on: Callable[[Candidate, Candidate, str], None]
+    record: Callable[[LedgerRow, bool, int], None]
 
 
 def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) -> House:
@@ -193,6 +194,7 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
         breakers=fixtures.breakers,
         pace=fixtures.pace,
         health_changed=fixtures.health_changed,
+        moved_on=fixtures.moved_on,
         record=fixtures.record,
         tasks=fixtures.tasks,
         wall_clock=time.time,

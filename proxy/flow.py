@@ -82,7 +82,8 @@ class House:
     breakers: Breakers
     pace: Pace
     health_changed: Callable[[Candidate, State], None]
-    record: Callable[[LedgerRow, bool], None]
+    moved_on: Callable[[Candidate, Candidate, str], None]
+    record: Callable[[LedgerRow, bool, int], None]
     tasks: TaskOwner
     wall_clock: Callable[[], float]
     clock: Callable[[], float]
@@ -155,6 +156,7 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
         asked += 1
         if not queue or not (better or _advice(outcome, plan).next):
             return outcome
+        house.moved_on(candidate, queue[0], outcome.name)
 
 
 async def _ask(request: Request, candidate: Candidate, trace: Trace, house: House) -> Outcome:
@@ -219,7 +221,7 @@ def _close(trace: Trace, house: House, *, final: bool = True) -> None:
     trace.account()
     row = trace.row(house.clock())
     house.money.settle(trace, row)
-    house.record(row, final)
+    house.record(row, final, trace.seen.events if trace.seen else 0)
 
 
 async def _relay_whole(answer: Answered, trace: Trace, client: Client, house: House) -> None:

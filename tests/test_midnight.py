@@ -73,7 +73,8 @@ class Day:
             watch=self.watch,
             breakers=Breakers(),
             health_changed=lambda candidate, state: None,
-            record=lambda row, final: None,
+            moved_on=lambda before, after, cause: None,
+            record=lambda row, final, events: None,
         )
         self.house = build_house(configuration, fixtures, build_book(configuration.settings, RunTime()))
         self.house.wall_clock = lambda: self.now
