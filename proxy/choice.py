@@ -96,7 +96,7 @@ class Chooser:
         if probing and wishes.max_first_token_s is not None:
             self._keep_pace(ranking, wishes.max_first_token_s, errand.now)
         windows = [one.window_tokens for one in found if one.known]
-        return Choice(
+        choice = Choice(
             candidates=tuple([runner.candidate for runner in ranking.kept]),
             looks=tuple(_looks(targets, found, owners, ranking)),
             why=(*[one.why for one in found if one.why], *[why for _, why in ranking.dropped]),
@@ -104,6 +104,34 @@ class Chooser:
             too_dear=bool(ranking.dropped),
             for_logprobs=any(one.for_logprobs for one in found),
             settled=len(found) == 1 and found[0].settled and bool(ranking.kept),
+        )
+        behind = [
+            (candidate, target)
+            for target, one in zip(targets, found, strict=True)
+            for candidate in one.fallbacks
+        ]
+        return self._with(behind, choice, errand, wishes) if behind else choice
+
+    def _with(
+        self, behind: Sequence[tuple[Candidate, Target]], choice: Choice, errand: Errand, wishes: Wishes
+    ) -> Choice:
+        """The old models of migrations behind everybody else, in no order of merit; a cost cap holds for them too."""
+        cap = Wishes(max_cost_nano=wishes.max_cost_nano)
+        taken = {(one.model, one.provider) for one in choice.candidates}
+        targets = {
+            id(candidate): target
+            for candidate, target in behind
+            if (candidate.model, candidate.provider) not in taken
+        }
+        runners = [
+            self._runner(candidate, errand, cap, probing=False)
+            for candidate, _ in behind
+            if id(candidate) in targets
+        ]
+        kept = [runner.candidate for runner in rank(runners, cap).kept]
+        looks = [Look(targets[id(one)], one, "should the new model fail", kept=True) for one in kept]
+        return replace(
+            choice, candidates=tuple(_once_each((*choice.candidates, *kept))), looks=(*choice.looks, *looks)
         )
 
     def _keep_pace(self, ranking: Ranking, limit_s: float, now: float) -> None:
@@ -148,9 +176,12 @@ def _looks(
     ranking: Ranking,
 ) -> Iterator[Look]:
     owner = {id(candidate): target for candidate, target in owners}
+    forks = {target: one.fork.why for target, one in zip(targets, found, strict=True) if one.fork is not None}
     for runner in ranking.kept:
         late = "too slow to the first token, so put last" if runner in ranking.late else ""
-        yield Look(owner[id(runner.candidate)], runner.candidate, late, kept=True)
+        target = owner[id(runner.candidate)]
+        why = "; ".join([each for each in (forks.get(target, ""), late) if each])
+        yield Look(target, runner.candidate, why, kept=True)
     for runner, why in ranking.dropped:
         yield Look(owner[id(runner.candidate)], runner.candidate, why)
     used = set(owner.values())

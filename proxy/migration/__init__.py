@@ -1,0 +1,6 @@
+"""From one model to the next, a few percent at a time. Pure: what is decided here is done elsewhere.
+
+state        where a migration stands: one table of statuses and events, one walker
+assignment   who is on which side: a stable hash of a user, a conversation or a key
+roads        what a planner knows of all migrations: source model -> road, and which way a request goes
+"""
