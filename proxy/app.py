@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from proxy.aftercare import Aftercare
 from proxy.api.auth import Key, KeyRing
@@ -15,6 +17,7 @@ from proxy.candidates import Yard
 from proxy.flow import House
 from proxy.foreign import names_served
 from proxy.metrics.labels import Vocabulary
+from proxy.migration.roads import States
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
 from proxy.models.learned import Learned
@@ -23,6 +26,7 @@ from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
 from proxy.nouns import Caller, Candidate, LedgerRow
 from proxy.plan import Planner
+from proxy.roadworks import road_mistakes, roads_of
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
 from proxy.settings import Key as KeySettings
@@ -38,7 +42,9 @@ from proxy.settings import (
     with_made_keys,
 )
 from proxy.settings import Provider as ProviderSettings
+from proxy.store.accounts import RunTime
 from proxy.store.ledger import Ledger, LedgerOptions
+from proxy.store.migrations import packed, states_in
 from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
@@ -49,14 +55,17 @@ from proxy.upstreams.litellm_adapter import LitellmProvider, load_library
 from proxy.upstreams.providers import HttpProvider, Provider
 from proxy.watch import ModelWatch
 
+NO_STATES: Final[States] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """What a process is told to run: the file's name and text (None: the shipped file), and the command line's wishes.
 
     Handed from the parent to its workers as text, so that all of them run what the parent has checked. `redis_url` is the
-    configured one or that of the embedded server; `""` where there is neither, and nothing is counted. `made_keys` and
-    `limits_nano` are the last copy of what operators changed, so that a worker that starts while Redis is away knows it too.
+    configured one or that of the embedded server; `""` where there is neither, and nothing is counted. `made_keys`,
+    `limits_nano` and `migrations` (as the store holds them) are the last copy of what operators changed, so that a worker
+    that starts while Redis is away knows it too.
     """
 
     path: str | None = None
@@ -65,11 +74,22 @@ class Blueprint:
     redis_url: str = ""
     made_keys: Mapping[str, str] = field(default_factory=dict)
     limits_nano: Mapping[str, int] = field(default_factory=dict)
+    migrations: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def run_time(self) -> "RunTime":
+    def run_time(self) -> RunTime:
         """What operators changed while the proxy ran, as far as the parent knew."""
-        return RunTime({key: text.encode() for key, text in self.made_keys.items()}, self.limits_nano)
+        return RunTime(
+            {key: text.encode() for key, text in self.made_keys.items()},
+            self.limits_nano,
+            states_in({name: text.encode() for name, text in self.migrations.items()}),
+        )
+
+    def knowing(self, run_time: RunTime) -> "Blueprint":
+        """The same with this as the last copy of what operators changed."""
+        made = {key: text.decode() for key, text in run_time.keys.items()}
+        states = {name: packed(state).decode() for name, state in run_time.migrations.items()}
+        return replace(self, made_keys=made, limits_nano=run_time.limits_nano, migrations=states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +99,6 @@ class Configuration:
     settings: Settings
     catalogue: Catalogue
     warnings: tuple[Mistake, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RunTime:
-    """What operators changed while the proxy runs: key settings as JSON by hash, limits in nano-dollars by budget."""
-
-    keys: Mapping[str, bytes] = field(default_factory=dict)
-    limits_nano: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configuration:
@@ -105,7 +117,20 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
             ]
         ) from None
     names = {name for row in catalogue for name in row.names}
-    return Configuration(settings, catalogue, validate(settings, names))
+    warnings = validate(settings, names)
+    _check_roads(settings, catalogue)
+    return Configuration(settings, catalogue, warnings)
+
+
+def _check_roads(settings: Settings, catalogue: Catalogue) -> None:
+    """Raises SettingsError for migrations that the catalogue says cannot be."""
+    yard = _plain_yard(settings, catalogue)
+    mistakes = [
+        mistake_at(settings, path, message)
+        for path, message in road_mistakes(settings, catalogue, yard, time.time())
+    ]
+    if mistakes:
+        raise SettingsError(mistakes)
 
 
 def with_run_time(configuration: Configuration, run_time: RunTime) -> tuple[Configuration, tuple[str, ...]]:
@@ -168,12 +193,14 @@ class Fixtures:
     record: Callable[[LedgerRow, bool], None]
 
 
-def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) -> House:
-    """The rooms of one snapshot of the settings; `book` has its budgets."""
+def build_house(
+    configuration: Configuration, fixtures: Fixtures, book: Book, states: States = NO_STATES
+) -> House:
+    """The rooms of one snapshot of the settings; `book` has its budgets, `states` says where its migrations stand."""
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
     catalogue, watch = configuration.catalogue, fixtures.watch
-    yard = Yard(settings, catalogue, watch.published, watch.gone)
+    yard = Yard(settings, catalogue, watch.published, watch.gone, roads_of(settings, catalogue, states))
     planner = Planner(settings, yard, fixtures.verdicts, fixtures.pace)
     pools = fixtures.pools.fitting(settings.providers)
     providers = {
@@ -247,8 +274,13 @@ def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
 
 def build_days_left(configuration: Configuration, now: float) -> dict[tuple[str, str], float]:
     """Days until a model with a known end stops, by (provider, model); negative after it has."""
-    yard = Yard(configuration.settings, configuration.catalogue, {}, lambda _, __: False)
+    yard = _plain_yard(configuration.settings, configuration.catalogue)
     return {(provider, model): (ends - now) / DAY_S for provider, model, ends in yard.shutdowns()}
+
+
+def _plain_yard(settings: Settings, catalogue: Catalogue) -> Yard:
+    """What the files say of models, without what providers publish and without migrations."""
+    return Yard(settings, catalogue, {}, lambda _, __: False)
 
 
 def build_vocabulary(settings: Settings, catalogue: Catalogue) -> Vocabulary:

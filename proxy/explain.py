@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.api.asks import asks_of
-from proxy.app import Configuration, RunTime, build_book, caller_named
+from proxy.app import Configuration, build_book, caller_named
 from proxy.budgets.scopes import Counter
 from proxy.candidates import Target, Yard
 from proxy.choice import Look
@@ -26,6 +26,7 @@ from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
 from proxy.sizing import bounded, expected_nano
+from proxy.store.accounts import RunTime
 from proxy.store.ports import Standing
 from proxy.trace import usd, user_hash
 

@@ -33,6 +33,7 @@ FLOORS = {
     "proxy.account": 2,
     "proxy.sizing": 2,
     "proxy.reshape": 2,
+    "proxy.roadworks": 3,
     "proxy.choice": 3,
     "proxy.lanes": 4,
     "proxy.plan": 5,

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from town import sandbox
 
-from proxy.app import Blueprint, Fixtures, Pools, RunTime, build_book, build_house, read_configuration
+from proxy.app import Blueprint, Fixtures, Pools, build_book, build_house, read_configuration
 from proxy.flow import serve
 from proxy.models.learned import Learned
 from proxy.nouns import Asks, Call, Caller, Endpoint
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
+from proxy.store.accounts import RunTime
 from proxy.tasks import TaskOwner
 from proxy.upstreams.breaker import Breakers
 from proxy.watch import ModelWatch

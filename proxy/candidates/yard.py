@@ -106,7 +106,7 @@ class Yard:
         road = self.roads.get(row.name) if self.roads and not row.fine_tuned else None
         if self._ends.ended(row, errand.now):
             return self._succeed(target, errand, road)
-        if road is not None and road.is_open:
+        if road is not None and road.is_open(errand.now):
             return self._cross(road, target, row, errand)
         return self._serve(target, row, errand)
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from proxy.app import Blueprint, Configuration, RunTime, build_book, read_configuration, with_run_time
+from proxy.app import Blueprint, Configuration, build_book, read_configuration, with_run_time
 from proxy.budgets.scopes import Book
 from proxy.commands.output import remark
 from proxy.settings import Settings
-from proxy.store.accounts import Accounts
+from proxy.store.accounts import Accounts, RunTime
 from proxy.store.client import Pipe, StoreAway, connected
 from proxy.store.embedded import DIRECTORY, EmbeddedServer
 from proxy.store.operator import Operator, Unknown
@@ -105,7 +105,7 @@ def _url(settings: Settings) -> tuple[str, str]:
 
 async def _run_time(pipe: Pipe, shown: str) -> RunTime:
     found: list[RunTime] = []
-    accounts = Accounts(pipe, lambda made, limits_nano: found.append(RunTime(made, limits_nano)))
+    accounts = Accounts(pipe, found.append)
     await accounts.poll()
     if not found:
         raise Refused(f"{shown} does not answer")

@@ -83,17 +83,17 @@ class Road:
     exclude: frozenset[str]
     state: State
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it matters while the old model lives. After a rollback nobody is on the new one, pinned or not."""
-        return self.state.status is not Status.ROLLED_BACK
+    def is_open(self, now: float) -> bool:
+        """Whether it matters while the old model lives. Some time after a rollback it does not: nobody is on the new one,
+        pinned or not, and no tool loop either."""
+        return self.state.status is not Status.ROLLED_BACK or now - self.state.since < LOOP_S
 
     def fork(self, who: Traveller) -> Fork:
         """Which way this request goes while the old model lives."""
         if who.key_name in self.exclude:
             return Fork("old", None, f"{self.name}: key {who.key_name} takes no part")
         pin = self.pins.get(who.key_name)
-        if pin is not None:
+        if pin is not None and self.state.status is not Status.ROLLED_BACK:
             side: Side = "new" if pin == "to" else "old"
             return Fork(side, None, f"{self.name}: key {who.key_name} is pinned to the {side} model")
         share = percent(self.state)
@@ -134,11 +134,14 @@ class Road:
         return key_name in self.exclude or key_name in self.pins
 
 
+States = Mapping[str, State]
+"""Migration -> where it stands."""
+
 Roads = Mapping[str, Road]
 """Catalogue name of the model to leave -> its road."""
 
 
-def state_for(settings: MigrationSettings, states: Mapping[str, State]) -> State:
+def state_for(settings: MigrationSettings, states: States) -> State:
     """The migration's state; a waiting one where there is none, or none for this road because the file now leads
     elsewhere under the same name. Versions go on rising, so that the new road's state is the later one. A change of the
     stages counts from the next start."""
@@ -151,7 +154,7 @@ def state_for(settings: MigrationSettings, states: Mapping[str, State]) -> State
     return State(settings.name, source, target, settings.stages, version=version, share_version=version)
 
 
-def newest(mine: Mapping[str, State], theirs: Mapping[str, State]) -> dict[str, State]:
+def newest(mine: States, theirs: States) -> dict[str, State]:
     """Of each migration the copy with the higher version."""
     return {
         name: max(

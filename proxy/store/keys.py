@@ -18,7 +18,9 @@
 | sums | hash | what the rollups add up to, for the exporter | for good |
 | keys | hash | SHA-256 of a key → its settings as JSON | for good |
 | limits | hash | budget name → limit set by an operator, nano | for good |
-| version | string | counts changes of keys and limits | for good |
+| migrations | hash | migration → version, line feed, state as JSON | for good |
+| version | string | counts changes of keys, limits and migrations | for good |
+| loop:XX | string | hash of a migration and a question → the side its tool loop is on | an hour |
 | audit | list | what operators did, newest first | the latest 1,000 |
 | o:ID | string | stored object → key id, deployment | 31 days |
 | leader | string | which parent does the housekeeping | its lease |
@@ -44,6 +46,7 @@ ROLLED: Final = _PREFIX + "rolled"
 SUMS: Final = _PREFIX + "sums"
 KEYS: Final = _PREFIX + "keys"
 LIMITS: Final = _PREFIX + "limits"
+MIGRATIONS: Final = _PREFIX + "migrations"
 VERSION: Final = _PREFIX + "version"
 AUDIT: Final = _PREFIX + "audit"
 LEADER: Final = _PREFIX + "leader"
@@ -87,6 +90,11 @@ def users_rollup(day: int) -> str:
 def stored_object(object_id: str) -> str:
     """Who owns a stored object."""
     return f"{_PREFIX}o:{object_id}"
+
+
+def loop(question: str) -> str:
+    """The side that the tool loop of a question is on."""
+    return f"{_PREFIX}loop:{question}"
 
 
 def read_counter(key: str) -> tuple[str, str, Window]:
