@@ -1,0 +1,5 @@
+"""From one model to the next, a few percent at a time. Pure: what is decided here is done elsewhere.
+
+guards       the records between what is measured, what is judged and who acts on it
+judge        whether a stage must be rolled back, whether the next may begin
+"""
