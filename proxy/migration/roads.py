@@ -2,9 +2,11 @@
 
 A road is a migration's settings with its state. A request meets a fork there:
 
-    its key is excluded or pinned     it goes where that says and is not measured: nobody drew its side by lot
+    its key is excluded or pinned     it goes where that says
     its tool loop began elsewhere     it stays on the side it began on (see `unsettled`)
     else                              by its unit's bucket and the share that is in force
+
+Only the last is measured: nobody drew the side of the others by lot.
 
 Tool loops. Only units that the last change of the share moved can be torn out of one, and only while loops from before it
 may still be under way. For those, the side that a loop began on is remembered where all workers see it; what nobody
@@ -100,11 +102,11 @@ class Road:
         unit = self.unit(who)
         at = bucket(self.name, unit)
         side, why = side_of(at, share), f"bucket {at / 100:.2f} of 100, of which {share} are on the new model"
-        begun = who.begun.get(self.name)
-        if begun is not None and begun != side:
-            side, why = begun, "inside a tool loop, which ends on the side it began on"
         # Before the start the old model is measured all the same: that is the baseline. Afterwards there is one model.
         measured = self.state.status in (Status.WAITING, Status.RUNNING, Status.PAUSED)
+        begun = who.begun.get(self.name)
+        if begun is not None and begun != side:
+            side, why, measured = begun, "inside a tool loop, which ends on the side it began on", False
         arm = Arm(self.name, side, unit, self.state.share_version) if measured else None
         return Fork(side, arm, f"{self.name}, {self.state.status.value.replace('_', ' ')}: {why}")
 
