@@ -33,7 +33,7 @@ def judge(totals: Totals, bounds: Bounds, stage: Stage) -> Judgement:
     verdicts = tuple(
         verdict(measure, task, arms, bounds, stage)
         for (measure, task), arms in sorted(totals.items())
-        if arms.old.n or arms.new.n
+        if arms.old.calls or arms.new.calls
     )
     breaches = tuple(each for each in verdicts if each.breached)
     if breaches:
@@ -54,7 +54,9 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
         deviate = student_of(critical(alpha, size * size / found.variance), found.df)
         margin = deviate * math.sqrt(found.variance)
         low, high = found.excess - margin, found.excess + margin
-        needed = _needed_units(measure, task, found, arms, bounds, stage)
+        needed = math.ceil(
+            information_needed(alpha) * _spread_at(measure, found, arms, stage.percent) / size**2
+        )
     return GuardVerdict(
         measure=measure,
         task=task,
@@ -67,9 +69,9 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
         near=found is not None and standing(found) > (NEAR_IN_TASK if task else FOUR_OF_FIVE),
         judged=found is not None,
         units=(old.units, new.units),
-        calls=(old.n, new.n),
+        calls=(old.calls, new.calls),
         needed_units=needed,
-        needed_calls=math.ceil(needed * (old.n + new.n) / (old.units + new.units)) if needed else 0,
+        needed_calls=math.ceil(needed * (old.calls + new.calls) / (old.units + new.units)) if needed else 0,
     )
 
 
@@ -86,7 +88,7 @@ def alarms(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stage
 
 def enough(arms: Arms) -> bool:
     """Whether both arms have what a guard needs to say anything."""
-    return all(arm.n >= FEWEST_CALLS and equal_units(arm) >= FEWEST_UNITS for arm in arms)
+    return all(arm.calls >= FEWEST_CALLS and equal_units(arm) >= FEWEST_UNITS for arm in arms)
 
 
 def part_of_alarms(task: str, stage: Stage) -> float:
@@ -119,20 +121,15 @@ def told(guard: GuardVerdict) -> str:
     return f"{guard.measure.value}{task}: {figures}, {guard.calls[1]} calls of {guard.units[1]} units on the new model"
 
 
-def _needed_units(
-    measure: Measure, task: str, found: Contrast, arms: Arms, bounds: Bounds, stage: Stage
-) -> int:
-    """Units on both arms that find what the guard must catch in 4 of 5 cases. A share that has risen also varies more, as
-    p (1 - p) does."""
-    size = sought(measure, bounds)
-    share = min(max(stage.percent, 1), 99) / 100
-    grown = 1.0
+def _spread_at(measure: Measure, found: Contrast, arms: Arms, percent: int) -> float:
+    """Variance of the excess times the units on both arms, were the fault it must catch there and struck calls at random."""
+    share = min(max(percent, 1), 99) / 100
+    more = 0.0
     if measure is not Measure.COST:
         after = min(found.rate + EFFECTS[measure], 0.5)
-        grown = max(after * (1 - after) / (found.rate * (1 - found.rate)), 1.0)
-    spread = grown * _per_unit(found.new_spread, arms.new) / share
-    spread += _per_unit(found.old_spread, arms.old) / (1 - share)
-    return math.ceil(information_needed(part_of_alarms(task, stage)) * spread / size**2)
+        more = max(after * (1 - after) - found.rate * (1 - found.rate), 0.0) * arms.new.units / arms.new.n
+    new = _per_unit(found.new_spread, arms.new) + more
+    return new / share + _per_unit(found.old_spread, arms.old) / (1 - share)
 
 
 def _per_unit(spread: float, arm: ArmTotals) -> float:
