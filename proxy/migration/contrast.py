@@ -34,7 +34,9 @@ class Contrast:
         answers 500); late first tokens to follow who is slow already, so that all of the spread grows as p (1 - p) does.
         """
         if self.measure is Measure.COST:
-            wider = ((1 + excess) / (1 + self.excess)) ** 2
+            wider = (
+                (1 + excess) / max(1 + self.excess, 0.1)
+            ) ** 2  # nothing is planned from costs of nothing
             return self.old_spread * wider, self.new_spread * wider
         risen = min(self.rate + max(excess - self.excess, 0.0), 0.5)
         before, after = self.rate * (1 - self.rate), risen * (1 - risen)

@@ -148,10 +148,11 @@ def _objection(guards: dict[tuple[Measure, str], GuardVerdict], bounds: Bounds, 
         few = failed.calls[1] < READY_CALLS
         return f"{failed.calls[1]} of {READY_CALLS} calls on the new model" if few else ""
     for measure in Measure:
-        # Streams are not everybody's, and what has no price costs nothing: both arms without such calls is no gap.
         found = guards.get((measure, ""))
-        if found is None and (measure is Measure.SLOW or not bounds.planned_ratio):
-            continue
+        if measure is Measure.SLOW and found is None:
+            continue  # nobody streams: no gap
+        if measure is Measure.COST and not bounds.planned_ratio:
+            continue  # a model without a price: nothing was planned
         if (
             found is None
             or not found.judged
