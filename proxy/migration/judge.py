@@ -98,7 +98,7 @@ def part_of_alarms(task: str, stage: Stage) -> float:
 def sought(measure: Measure, bounds: Bounds) -> float:
     """The excess a guard is tuned to find: what it must catch less what is allowed, or as much again when more is allowed."""
     if measure is Measure.COST:
-        return max(EFFECTS[measure] / bounds.cost - 1, 0.1)
+        return max(math.log(EFFECTS[measure] / bounds.cost), 0.1)
     bound = bounds.failed if measure is Measure.FAILED else bounds.slow
     return max(EFFECTS[measure] - bound, bound, 0.005)
 
@@ -113,7 +113,7 @@ def told(guard: GuardVerdict) -> str:
     """A guard in words."""
     task = f" ({guard.task})" if guard.task else ""
     if guard.measure is Measure.COST:
-        figures = f"{guard.old / 1e9:.6f} -> {guard.new / 1e9:.6f} USD a call, {guard.excess:+.0%} against its bound"
+        figures = f"{guard.old / 1e9:.6f} -> {guard.new / 1e9:.6f} USD a call, {math.expm1(guard.excess):+.0%} against its bound"
     else:
         figures = f"{guard.old:.2%} -> {guard.new:.2%}, {100 * guard.excess:+.2f} points against its bound"
     return f"{guard.measure.value}{task}: {figures}, {guard.calls[1]} calls of {guard.units[1]} units on the new model"

@@ -1,5 +1,6 @@
 """Comparing two arms from sums over units."""
 
+import math
 import random
 
 import pytest
@@ -72,7 +73,7 @@ def test_equal_costs_are_not_certainty_either():
     """With every call at one price a call counts as varying by a tenth; costs on the plan are below the bound by the bound's factor."""
     old, new = arm([(4, 400.0)] * 50), arm([(4, 200.0)] * 50)
     found = contrast(Measure.COST, Arms(old, new), SHIPPED)
-    assert found.excess == pytest.approx(1 / 1.2 - 1)
+    assert found.excess == pytest.approx(-math.log(1.2))
     assert found.variance >= 0.01 / 200
 
 
@@ -102,14 +103,26 @@ def test_units_of_one_size_count_fully_and_uneven_ones_less():
 
 
 def test_the_fault_it_is_planned_for_spreads_wider():
-    """Planned spreads: costs that are 1.4 times as high spread 1.96 times, failures add what random calls add, and no improvement
-    is planned with."""
+    """Planned spreads: a multiple of costs spreads alike, failures add what random calls add, late tokens multiply, and no
+    improvement is planned with."""
     draw = random.Random(8)
-    rows = [arm(users(draw, 100, 0.1)) for _ in "ab"]
-    cost = contrast(Measure.COST, Arms(*rows), ON_THE_BOUND)
-    assert cost.spreads_at((1 + cost.excess) * 1.4 - 1, 3)[1] == pytest.approx(1.96 * cost.new_spread)
-    failed = contrast(Measure.FAILED, Arms(*rows), ON_THE_BOUND)
-    assert failed.spreads_at(failed.excess - 0.1, 3) == (failed.old_spread, failed.new_spread)
-    old, new = failed.spreads_at(failed.excess + 0.1, 4)
-    more = (failed.rate + 0.1) * (0.9 - failed.rate) - failed.rate * (1 - failed.rate)
-    assert (old, new) == (failed.old_spread, pytest.approx(failed.new_spread + more / 4))
+    arms = Arms(*(arm(users(draw, 100, 0.1)) for _ in "ab"))
+    cost = contrast(Measure.COST, arms, ON_THE_BOUND)
+    assert cost.spreads_at(cost.excess + 1, 3) == (cost.old_spread, cost.new_spread)
+    for measure in (Measure.FAILED, Measure.SLOW):
+        found = contrast(measure, arms, ON_THE_BOUND)
+        assert found.spreads_at(found.excess - 0.1, 3) == (found.old_spread, found.new_spread)
+        before, after = found.rate * (1 - found.rate), (found.rate + 0.1) * (0.9 - found.rate)
+        old, new = found.spreads_at(found.excess + 0.1, 4)
+        assert old == found.old_spread
+        if measure is Measure.FAILED:
+            assert new == pytest.approx(found.new_spread + (after - before) / 4)
+        else:
+            assert new == pytest.approx(found.new_spread * after / before)
+
+
+def test_a_new_model_that_costs_nothing_is_far_below_its_bound():
+    """No logarithm of nothing."""
+    found = contrast(Measure.COST, Arms(arm([(3, 30)] * 20), arm([(3, 0)] * 20)), SHIPPED)
+    assert found.excess < -10
+    assert found.variance > 0
