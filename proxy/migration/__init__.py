@@ -2,4 +2,6 @@
 
 guards       the records between what is measured, what is judged and who acts on it
 judge        whether a stage must be rolled back, whether the next may begin
+contrast     how far one arm is past its bound, and how sure that is, from sums over units
+sequence     how much evidence that is when it is looked at every second
 """

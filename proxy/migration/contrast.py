@@ -16,8 +16,9 @@ from proxy.migration.guards import Arms, ArmTotals, Bounds, Measure
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """`excess` as in GuardVerdict, its variance, and the degrees of freedom of that variance. `old_spread`, `new_spread`: what one
-    (equal) unit of an arm adds to the variance, before it is divided by their number. `rate`: the share on both arms, smoothed."""
+    """`excess` as in GuardVerdict, but for cost the logarithm of one plus that; its variance, and the degrees of freedom of that.
+    `old_spread`, `new_spread`: what one (equal) unit of an arm adds to the variance, before it is divided by their number. `rate`:
+    the share on both arms, smoothed."""
 
     measure: Measure
     excess: float

@@ -118,7 +118,7 @@ class GuardVerdict:
     """What one measure says for one task (or "" for all).
 
     `old`, `new`: share of calls, or mean nano-dollars per call, units weighed. `excess`: how far the new arm is past its bound, negative
-    within it: for shares new - old - bound, for cost the natural logarithm of new / (bound * planned ratio * old). `low`, `high`: the excess lies above
+    within it: for shares new - old - bound, for cost new / (bound * planned ratio * old) - 1. `low`, `high`: the excess lies above
     `low`, and above `high` it does not lie, each at this guard's part of the 5 %, at all looks together. `breached`: low > 0.
     `near`: too close to promote. `judged`: enough units and calls on both arms to say anything. `needed_units`: units on both
     arms together for which a fault of the size it must catch (EFFECTS in judge.py) has been caught in 4 of 5 cases, at this

@@ -48,21 +48,21 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
     """What one guard says."""
     old, new = arms
     found = contrast(measure, arms, bounds) if enough(arms) else None
-    low, high, needed = -math.inf, math.inf, 0
+    excess, low, high, needed = 0.0, -math.inf, math.inf, 0
     if found is not None:
         alpha, size = part_of_alarms(task, stage), sought(measure, bounds)
         deviate = student_of(critical(alpha, size * size / found.variance), found.df)
         margin = deviate * math.sqrt(found.variance)
-        low, high = found.excess - margin, found.excess + margin
+        excess, low, high = found.excess, found.excess - margin, found.excess + margin
         needed = _needed_units(information_needed(alpha), size, found, arms, stage.percent)
     return GuardVerdict(
         measure=measure,
         task=task,
         old=old.y / old.n if old.n else 0.0,
         new=new.y / new.n if new.n else 0.0,
-        excess=found.excess if found else 0.0,
-        low=low,
-        high=high,
+        excess=_plain(measure, excess),
+        low=_plain(measure, low),
+        high=_plain(measure, high),
         breached=low > 0,
         near=found is not None and standing(found) > (NEAR_IN_TASK if task else FOUR_OF_FIVE),
         judged=found is not None,
@@ -71,6 +71,11 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
         needed_units=needed,
         needed_calls=math.ceil(needed * (old.calls + new.calls) / (old.units + new.units)) if needed else 0,
     )
+
+
+def _plain(measure: Measure, excess: float) -> float:
+    """Costs from the scale of logarithms to that of ratios."""
+    return math.expm1(min(excess, 700.0)) if measure is Measure.COST else excess
 
 
 def alarms(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stage) -> bool:
@@ -113,7 +118,7 @@ def told(guard: GuardVerdict) -> str:
     """A guard in words."""
     task = f" ({guard.task})" if guard.task else ""
     if guard.measure is Measure.COST:
-        figures = f"{guard.old / 1e9:.6f} -> {guard.new / 1e9:.6f} USD a call, {math.expm1(guard.excess):+.0%} against its bound"
+        figures = f"{guard.old / 1e9:.6f} -> {guard.new / 1e9:.6f} USD a call, {guard.excess:+.0%} against its bound"
     else:
         figures = f"{guard.old:.2%} -> {guard.new:.2%}, {100 * guard.excess:+.2f} points against its bound"
     return f"{guard.measure.value}{task}: {figures}, {guard.calls[1]} calls of {guard.units[1]} units on the new model"

@@ -24,10 +24,10 @@ def users(draw, count, *shares):
 
 
 def test_the_variance_is_that_of_repetitions():
-    """500 crowds whose users differ (some fail all, most nothing): the stated variance is what the estimates spread by; counted per
+    """300 crowds whose users differ (some fail all, most nothing): the stated variance is what the estimates spread by; counted per
     call it would be a third of it."""
     draw, excesses, stated, per_call = random.Random(2), [], [], []
-    for _ in range(500):
+    for _ in range(300):
         sides = [arm(users(draw, 60, 0.0, 0.0, 0.0, 1.0)) for _ in "ab"]
         found = contrast(Measure.FAILED, Arms(*sides), ON_THE_BOUND)
         excesses.append(found.excess)
