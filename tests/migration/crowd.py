@@ -10,9 +10,9 @@ from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
 
+from proxy.migration.contrast import contrast, standing
 from proxy.migration.guards import MOST_WEIGHT, Arms, ArmTotals, Bounds, Measure, Stage, cost_caps
 from proxy.migration.judge import alarms, enough, part_of_alarms
-from proxy.migration.contrast import contrast, standing
 from proxy.migration.sequence import log_evidence
 
 SHIPPED = Bounds(failed=0.01, slow=0.05, cost=1.2, planned_ratio=0.5)
@@ -34,6 +34,9 @@ class Fault:
     slow: float = 0.0
     later: float = 1.0
     cost: float = 1.0
+
+
+NO_FAULT = Fault()
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def newcomers(random, percent, units, fault):
         yield old, new
 
 
-def watched(random, size, judges, fault=Fault(), stages=STAGES):
+def watched(random, size, judges, fault=NO_FAULT, stages=STAGES):
     """One migration, every look of it shown to every judge until its first alarm. Which judges raised one: name -> (stage,
     measure, task, units, calls on both arms)."""
     crowd = [Unit(random) for _ in range(size.units)]
