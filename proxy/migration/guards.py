@@ -2,14 +2,14 @@
 
 Theory of operation. A unit (user, conversation or key) is put on an arm by hash; its calls are correlated, some units send a
 thousand times more than others, and what a unit contributes grows while we look. So nothing is ever counted per call: a
-measure of an arm is six sums over *units* (`ArmTotals`), each kept up to date by what one unit changed (`moved`), and the
+measure of an arm is a few sums over *units* (`ArmTotals`), each kept up to date by what one unit changed (`moved`), and the
 spread between units says how sure we are.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Measure(StrEnum):
@@ -32,28 +32,41 @@ class Measure(StrEnum):
     COST = "cost"
 
 
+MOST_WEIGHT: Final = 10
+"""Calls a unit weighs as at most. A unit that has sent more counts with the mean over all of its calls, at this weight: what one
+user sends beyond it says ever less about the others, and a few busy ones would otherwise be all there is to see."""
+
+
+def weighed(n: int, y: float) -> tuple[float, float]:
+    """What a unit with `n` calls that sum up to `y` adds to the sums over units."""
+    return (n, y) if n <= MOST_WEIGHT else (MOST_WEIGHT, y * MOST_WEIGHT / n)
+
+
 @dataclass(frozen=True, slots=True)
 class ArmTotals:
-    """Sufficient statistics of one measure on one arm within one stage: sums over its units of n and y (see Measure).
-    `y`-sums may be floats: a relative error of 1e-12 does not matter."""
+    """Sufficient statistics of one measure on one arm within one stage: how many units and calls there were, and sums over
+    the units of what each is `weighed` as: n, y, n², n y, y². Floats: a relative error of 1e-12 does not matter."""
 
     units: int = 0
-    n: int = 0
+    calls: int = 0
+    n: float = 0
     y: float = 0
-    nn: int = 0
+    nn: float = 0
     ny: float = 0
     yy: float = 0
 
     def moved(self, n: int, y: float, more_n: int, more_y: float) -> "ArmTotals":
-        """After a unit that stood at (n, y) sent `more_n` further calls worth `more_y`; (0, 0) is a unit not seen before."""
-        to_n, to_y = n + more_n, y + more_y
+        """After a unit that had sent `n` calls with the sum `y` sent `more_n` and `more_y`; (0, 0) is one not seen before."""
+        was_n, was_y = weighed(n, y)
+        now_n, now_y = weighed(n + more_n, y + more_y)
         return ArmTotals(
-            units=self.units + (n == 0 and to_n > 0),
-            n=self.n + more_n,
-            y=self.y + more_y,
-            nn=self.nn + to_n * to_n - n * n,
-            ny=self.ny + to_n * to_y - n * y,
-            yy=self.yy + to_y * to_y - y * y,
+            units=self.units + (n == 0 and more_n > 0),
+            calls=self.calls + more_n,
+            n=self.n + now_n - was_n,
+            y=self.y + now_y - was_y,
+            nn=self.nn + now_n * now_n - was_n * was_n,
+            ny=self.ny + now_n * now_y - was_n * was_y,
+            yy=self.yy + now_y * now_y - was_y * was_y,
         )
 
 
@@ -95,7 +108,7 @@ class Stage:
 class GuardVerdict:
     """What one measure says for one task (or "" for all).
 
-    `old`, `new`: share of calls, or mean nano-dollars per call. `excess`: how far the new arm is past its bound, negative
+    `old`, `new`: share of calls, or mean nano-dollars per call, units weighed. `excess`: how far the new arm is past its bound, negative
     within it: for shares new - old - bound, for cost new / (bound * planned ratio * old) - 1. `low`, `high`: the excess lies above
     `low`, and above `high` it does not lie, each at this guard's part of the 5 %, at all looks together. `breached`: low > 0.
     `near`: too close to promote. `judged`: enough units and calls on both arms to say anything. `needed_units`: units on both
