@@ -16,6 +16,7 @@ from proxy.budgets.scopes import Book, Limits, budget
 from proxy.candidates import Yard
 from proxy.flow import House
 from proxy.foreign import names_served
+from proxy.loops import Loops
 from proxy.metrics.labels import Vocabulary
 from proxy.migration.roads import States
 from proxy.models.catalogue import Catalogue
@@ -216,6 +217,9 @@ def build_house(
         money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
         tenants=Tenants(fixtures.objects, keeps=settings.auth.mode == "keys"),
+        loops=Loops(
+            yard.roads, fixtures.ledger.pipe if fixtures.ledger is not None else None, fixtures.tasks
+        ),
         breakers=fixtures.breakers,
         pace=fixtures.pace,
         health_changed=fixtures.health_changed,
@@ -276,6 +280,13 @@ def build_days_left(configuration: Configuration, now: float) -> dict[tuple[str,
     """Days until a model with a known end stops, by (provider, model); negative after it has."""
     yard = _plain_yard(configuration.settings, configuration.catalogue)
     return {(provider, model): (ends - now) / DAY_S for provider, model, ends in yard.shutdowns()}
+
+
+def last_days(configuration: Configuration) -> dict[str, float]:
+    """The first second that the model a migration leaves is served by nobody, where that is known, by its name there."""
+    yard = _plain_yard(configuration.settings, configuration.catalogue)
+    ends = {each.source: yard.last_day(each.source) for each in configuration.settings.migrations}
+    return {name: end for name, end in ends.items() if end is not None}
 
 
 def _plain_yard(settings: Settings, catalogue: Catalogue) -> Yard:

@@ -22,11 +22,12 @@ from proxy.choice import way
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.fanout import attempt_parts
 from proxy.headers import Header, downward
+from proxy.loops import Loops
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
 from proxy.nouns import Call, Caller, Candidate, LedgerRow, Plan
 from proxy.parse import Request, parse
-from proxy.plan import Planner
+from proxy.plan import NOWHERE_BEGUN, Planner
 from proxy.question import question_for
 from proxy.reshape import Stream
 from proxy.routing.pace import Pace
@@ -91,6 +92,7 @@ class House:
     money: Money
     aftercare: Aftercare
     tenants: Tenants
+    loops: Loops
     breakers: Breakers
     pace: Pace
     health_changed: Callable[[Candidate, State], None]
@@ -110,7 +112,9 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     trace = Trace(call, caller)
     try:
         request = trace.request = parse(call.endpoint, call.raw)
-        plan = trace.plan = house.planner.plan(request, call.asks, caller, house.wall_clock())
+        now = house.wall_clock()
+        begun = await house.loops.begun(request, caller, now) if house.loops else NOWHERE_BEGUN
+        plan = trace.plan = house.planner.plan(request, call.asks, caller, now, begun)
     except ApiError as refusal:
         trace.refused(refusal)
         _close(trace, house)
@@ -212,6 +216,8 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
             if candidate.arm is not None and house.onlooker is not None:
                 house.onlooker.failed(outcome, trace, house.clock())
     house.tenants.answered(trace)
+    if house.loops and not isinstance(outcome, Failed):
+        house.loops.note(trace, house.wall_clock())
     return outcome
 
 

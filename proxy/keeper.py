@@ -39,6 +39,7 @@ class StoreKeeper:
         self._embedded = EmbeddedServer()
         self._housekeeping: Housekeeping | None = None
         self._configuration: Configuration | None = None
+        self._merged: Configuration | None = None
         self._run_time = RunTime()
         self._lost = False
         self._book = Book((), {})
@@ -49,7 +50,7 @@ class StoreKeeper:
     async def start(self, configuration: Configuration) -> str:
         """The URL of the configured Redis, else of the embedded one; `""` where none can be had and nothing needs one.
 
-        Raises EmbeddedError when budgets or limits are configured and nobody can count them, UnfitServer when the server
+        Raises EmbeddedError when budgets, limits or migrations are configured and nobody can keep them, UnfitServer when the server
         must not be trusted with money.
         """
         self.take_up(configuration)
@@ -65,6 +66,7 @@ class StoreKeeper:
         """Watch the budgets of this configuration from now on."""
         self._configuration = configuration
         merged, _ = with_run_time(configuration, self._run_time)
+        self._merged = merged
         book = build_book(merged.settings, self._run_time)
         # Of the budgets of users there may be thousands; `switchyard budgets` shows them.
         self._book = Book([each for each in book.budgets if each.scope != "user"], {})
@@ -115,6 +117,12 @@ class StoreKeeper:
         return self._housekeeping.pipe if self._housekeeping is not None else None
 
     @property
+    def configuration(self) -> Configuration:
+        """The configuration with the keys made at run time."""
+        assert self._merged is not None, "start comes first"
+        return self._merged
+
+    @property
     def states(self) -> States:
         """Where migrations stand, by the last copy."""
         return self._run_time.migrations
@@ -136,7 +144,11 @@ class StoreKeeper:
         try:
             await self._embedded.start()
         except EmbeddedError as error:
-            if settings.has_budgets() or any(key.limits != Limits() for key in settings.keys):
+            if (
+                settings.has_budgets()
+                or settings.migrations
+                or any(key.limits != Limits() for key in settings.keys)
+            ):
                 raise
             self.why_not = str(error)
             return ""

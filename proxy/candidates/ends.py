@@ -84,6 +84,12 @@ class Ends:
                 if ends is not None:
                     yield place.provider, row.name, ends
 
+    def last_day(self, row: ModelRow) -> float | None:
+        """The first second nobody serves it any more; None while somebody has no known end."""
+        ends = [self._end(place, row) for place in self._places.get(row.name, ())]
+        dated = [end for end in ends if end is not None]
+        return max(dated) if dated and len(dated) == len(ends) else None
+
     def _end(self, place: Place, row: ModelRow) -> float | None:
         return shutdown_of(row, place.provider, self._published, self._kinds[place.provider])
 

@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.migration.assignment import Side
 from proxy.migration.roads import Traveller
-from proxy.nouns import Caller
+from proxy.nouns import Caller, Endpoint
 from proxy.parse import Request
 from proxy.routing.stickiness import opening_of
 
@@ -22,11 +22,12 @@ def traveller_of(request: Request, caller: Caller, begun: Mapping[str, Side]) ->
 
 def _opening(request: Request) -> bytes:
     """What every turn of the request's conversation says of it: the name it is stored under, else how it began. b"" where
-    a turn says neither, because it only names the answer before it."""
+    a later turn may say neither, because it only names the answer before it."""
     fields = request.fields
-    if (stored := fields.raw("conversation")) not in _NOTHING:
-        return stored
-    if fields.raw("previous_response_id") not in _NOTHING:
-        return b""
+    if request.endpoint is Endpoint.RESPONSES:
+        if (stored := fields.raw("conversation")) not in _NOTHING:
+            return stored
+        if fields.raw("store") != b"false":
+            return b""
     began = opening_of(fields)
     return msgspec.json.encode(began) if began else b""

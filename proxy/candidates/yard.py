@@ -80,6 +80,11 @@ class Yard:
         """(provider, model, first second it no longer answers) of every deployment with a known end."""
         return self._ends.shutdowns()
 
+    def last_day(self, name: str) -> float | None:
+        """The first second nobody serves a model any more; None where that is not known."""
+        row = self.row(name)
+        return self._ends.last_day(row) if row is not None else None
+
     def gone(self, provider: str, model: str) -> bool:
         """Whether the provider was just found to have no such model."""
         return self._ends.gone(provider, model)

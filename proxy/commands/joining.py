@@ -78,7 +78,7 @@ async def _join(
             settings=merged.settings,
             book=build_book(merged.settings, run_time),
             pipe=pipe,
-            operator=Operator(pipe, _who(), now),
+            operator=Operator(pipe, who_types(), now),
             run_time=run_time,
             now=now,
         )
@@ -112,6 +112,6 @@ async def _run_time(pipe: Pipe, shown: str) -> RunTime:
     return found[0]
 
 
-def _who() -> str:
+def who_types() -> str:
     """Who types, for the audit: the name in the environment is as good as any that we could look up."""
     return f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"

@@ -17,14 +17,32 @@ from proxy.migration.guards import Arms, ArmTotals, Bounds, Measure
 @dataclass(frozen=True, slots=True)
 class Contrast:
     """`excess` as in GuardVerdict, its variance, and the degrees of freedom of that variance. `old_spread`, `new_spread`: what one
-    (equal) unit of an arm adds to the variance, before it is divided by their number. `rate`: both arms' share, smoothed."""
+    (equal) unit of an arm adds to the variance, before it is divided by their number. `rate`: the share on both arms, smoothed."""
 
+    measure: Measure
     excess: float
     variance: float
     df: float
     old_spread: float
     new_spread: float
     rate: float
+
+    def spreads_at(self, excess: float, weight: float) -> tuple[float, float]:
+        """Old and new spread if the new arm were so far past its bound, for planning. `weight` is what a unit weighs there.
+
+        Costs that are a multiple spread by that multiple. Failures more than today's are taken to strike calls at random (a model that
+        answers 500); late first tokens to follow who is slow already, so that all of the spread grows as p (1 - p) does.
+        """
+        if self.measure is Measure.COST:
+            wider = ((1 + excess) / (1 + self.excess)) ** 2
+            return self.old_spread * wider, self.new_spread * wider
+        risen = min(self.rate + max(excess - self.excess, 0.0), 0.5)
+        before, after = self.rate * (1 - self.rate), risen * (1 - risen)
+        if after <= before:
+            return self.old_spread, self.new_spread
+        if self.measure is Measure.SLOW:
+            return self.old_spread, self.new_spread * after / before
+        return self.old_spread, self.new_spread + (after - before) / weight
 
 
 def equal_units(arm: ArmTotals) -> float:
@@ -39,15 +57,15 @@ def contrast(measure: Measure, arms: Arms, bounds: Bounds) -> Contrast | None:
     if old_units <= 1 + 1e-9 or new_units <= 1 + 1e-9:
         return None
     old_mean, new_mean = old.y / old.n, new.y / new.n
-    rate = (old.y + new.y + 1) / (old.n + new.n + 2)
     if measure is Measure.COST:
         allowed = bounds.cost * bounds.planned_ratio * old_mean
         if allowed <= 0:
             return None
         old_scale, new_scale = new_mean / allowed / old_mean, 1 / allowed
-        excess, single = new_mean / allowed - 1, 0.01
+        excess, single, rate = new_mean / allowed - 1, 0.01, 0.0
     else:
         old_scale = new_scale = 1.0
+        rate = (old.y + new.y + 1) / (old.n + new.n + 2)
         bound = bounds.failed if measure is Measure.FAILED else bounds.slow
         excess, single = new_mean - old_mean - bound, rate * (1 - rate)
     old_own = _spread(old, old_mean, old_units) * old_scale * old_scale
@@ -57,7 +75,7 @@ def contrast(measure: Measure, arms: Arms, bounds: Bounds) -> Contrast | None:
     new_spread = max(new_own, pooled, single * new_units / new.n)
     a, b = old_spread / old_units, new_spread / new_units
     df = (a + b) ** 2 / (a * a / (old_units - 1) + b * b / (new_units - 1))
-    return Contrast(excess, a + b, df, old_spread, new_spread, rate)
+    return Contrast(measure, excess, a + b, df, old_spread, new_spread, rate)
 
 
 def _spread(arm: ArmTotals, mean: float, units: float) -> float:

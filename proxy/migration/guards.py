@@ -20,8 +20,7 @@ class Measure(StrEnum):
     that share. What the caller did (its own 4xx, its leaving) is not counted at all.
     SLOW: 1 when the first token came later than the old model's p95, a threshold frozen at the start of the stage and the same
     for both arms, else 0. Only calls that got a first token.
-    COST: nano-dollars of a call, capped: at the old model's p99 cost per call, frozen with the threshold above, on the old arm,
-    and at planned ratio times that on the new arm. Only calls that were billed.
+    COST: nano-dollars of a call, capped per arm (`cost_caps`). Only calls that were billed.
 
     Counted on neither arm: pinned and excluded keys (not assigned by hash, so no fair comparison), fallbacks, and a tool
     loop finished on the side where it began after its unit had moved.
@@ -31,6 +30,9 @@ class Measure(StrEnum):
     SLOW = "slow"
     COST = "cost"
 
+
+CAP_MEANS: Final = 20
+"""A call counts for at most so many mean costs: one that runs wild is not what a model costs."""
 
 MOST_WEIGHT: Final = 10
 """Calls a unit weighs as at most. A unit that has sent more counts with the mean over all of its calls, at this weight: what one
@@ -90,6 +92,13 @@ class Bounds:
     slow: float
     cost: float
     planned_ratio: float
+
+
+def cost_caps(mean_nano: float, bounds: Bounds) -> tuple[int, int]:
+    """Most that one call counts for on the old and the new arm, from the old model's mean cost per call, frozen at the start
+    of the stage. Both are the same call: on the bound, the new arm's capped costs are the old one's times a constant."""
+    old = CAP_MEANS * mean_nano
+    return round(old), round(old * bounds.planned_ratio * bounds.cost)
 
 
 @dataclass(frozen=True, slots=True)

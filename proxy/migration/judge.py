@@ -54,9 +54,7 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
         deviate = student_of(critical(alpha, size * size / found.variance), found.df)
         margin = deviate * math.sqrt(found.variance)
         low, high = found.excess - margin, found.excess + margin
-        needed = math.ceil(
-            information_needed(alpha) * _spread_at(measure, found, arms, stage.percent) / size**2
-        )
+        needed = _needed_units(information_needed(alpha), size, found, arms, stage.percent)
     return GuardVerdict(
         measure=measure,
         task=task,
@@ -121,15 +119,14 @@ def told(guard: GuardVerdict) -> str:
     return f"{guard.measure.value}{task}: {figures}, {guard.calls[1]} calls of {guard.units[1]} units on the new model"
 
 
-def _spread_at(measure: Measure, found: Contrast, arms: Arms, percent: int) -> float:
-    """Variance of the excess times the units on both arms, were the fault it must catch there and struck calls at random."""
+def _needed_units(information: float, size: float, found: Contrast, arms: Arms, percent: int) -> int:
+    """Units on both arms for which a fault of this size has been found in 4 of 5 cases. The second term is what Student's t asks
+    for on the smaller arm when the first is small."""
     share = min(max(percent, 1), 99) / 100
-    more = 0.0
-    if measure is not Measure.COST:
-        after = min(found.rate + EFFECTS[measure], 0.5)
-        more = max(after * (1 - after) - found.rate * (1 - found.rate), 0.0) * arms.new.units / arms.new.n
-    new = _per_unit(found.new_spread, arms.new) + more
-    return new / share + _per_unit(found.old_spread, arms.old) / (1 - share)
+    old, new = found.spreads_at(size, arms.new.n / equal_units(arms.new))
+    spread = _per_unit(new, arms.new) / share + _per_unit(old, arms.old) / (1 - share)
+    few = _per_unit(information / 2, arms.new) / min(share, 1 - share)
+    return math.ceil(information * spread / size**2 + few)
 
 
 def _per_unit(spread: float, arm: ArmTotals) -> float:

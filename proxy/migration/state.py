@@ -103,11 +103,6 @@ def at_last_stage(state: State) -> bool:
     return state.stage == len(state.stages) - 1
 
 
-def share_after(state: State, event: Event) -> int:
-    """Percent on the new model once this has happened. Raises Refused."""
-    return percent(moved(state, event, now=state.changed, who="", why=""))
-
-
 def moved(state: State, event: Event, *, now: float, who: str, why: str) -> State:
     """The state after an event. Raises Refused."""
     status = _NEXT.get((state.status, event))
