@@ -76,15 +76,13 @@ class _Look:
 
 
 class Witness:
-    """One per process. `pipe` is for what is not urgent."""
+    """One per process. `pipe` is for what is not urgent; `shadower`, if there is one, is offered what the old model answered."""
 
-    def __init__(
-        self, pipe: Pipe, verdicts: Verdicts, clock: Callable[[], float], shadower: Shadower | None = None
-    ) -> None:
+    def __init__(self, pipe: Pipe, verdicts: Verdicts, clock: Callable[[], float]) -> None:
         self._pipe = pipe
         self._verdicts = verdicts
         self._clock = clock
-        self._shadower = shadower
+        self.shadower: Shadower | None = None
         self._shelf = Shelf()
         self._listening: dict[str, Listened | None] = {}
         self._looks: deque[_Look] = deque()
@@ -132,8 +130,8 @@ class Witness:
             return
         found = _answered(found, trace)
         self._keep(found, trace, answer, looked_at=answer is not None)
-        if arm.side == "old" and not found.failure and self._shadower is not None:
-            self._shadower.offer(trace, house)
+        if arm.side == "old" and not found.failure and self.shadower is not None:
+            self.shadower.offer(trace, house)
 
     def shadowed(self, observation: Observation) -> None:
         """A shadow call is over."""

@@ -10,9 +10,9 @@ from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
 
+from proxy.migration.contrast import contrast, standing
 from proxy.migration.guards import MOST_WEIGHT, Arms, ArmTotals, Bounds, Measure, Stage, cost_caps
 from proxy.migration.judge import alarms, enough, part_of_alarms
-from proxy.migration.contrast import contrast, standing
 from proxy.migration.sequence import log_evidence
 
 SHIPPED = Bounds(failed=0.01, slow=0.05, cost=1.2, planned_ratio=0.5)
@@ -52,7 +52,9 @@ class Unit:
 
     def __init__(self, random):
         self.bucket = random.random()
-        self.bad = random.betavariate(0.3, 14.7)  # of its sessions, half of whose calls fail: 1 % of all calls
+        self.bad = random.betavariate(
+            0.3, 14.7
+        )  # of its sessions, half of whose calls fail: 1 % of all calls
         self.pace = random.gauss(0.0, 0.3)
         self.cost = random.lognormvariate(0.0, 1.0)
         self.tasks = (int(13 * random.random() ** 2), int(13 * random.random() ** 2))
@@ -65,7 +67,9 @@ class Unit:
         calls = min(int(random.paretovariate(1.5)), 100)
         fails = 0.9 if down else 0.5 * (random.random() < self.bad)
         slow = self.slow(factor * fault.later if new else factor)
-        cost = self.cost * random.lognormvariate(0.0, 0.8) * (SHIPPED.planned_ratio * fault.cost if new else 1.0)
+        cost = (
+            self.cost * random.lognormvariate(0.0, 0.8) * (SHIPPED.planned_ratio * fault.cost if new else 1.0)
+        )
         if new:
             fails += (1 - fails) * fault.failed
             slow += (1 - slow) * fault.slow
@@ -179,7 +183,13 @@ def watched(random, size, judges, fault=Fault(), stages=STAGES):
                     arms = Arms(old.totals(i), new.totals(i))
                     for name, (judge, bounds) in judges.items():
                         if name not in raised and judge(measure, scope, arms, bounds, stage):
-                            raised[name] = (percent, measure, scope, old.sums[0] + new.sums[0], old.calls + new.calls)
+                            raised[name] = (
+                                percent,
+                                measure,
+                                scope,
+                                old.sums[0] + new.sums[0],
+                                old.calls + new.calls,
+                            )
             if len(raised) == len(judges):
                 return raised
     return raised
@@ -242,7 +252,13 @@ def _bound(hits, of, *, upper):
 
 
 def _log_binomial(n, k, p):
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+    return (
+        math.lgamma(n + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(n - k + 1)
+        + k * math.log(p)
+        + (n - k) * math.log1p(-p)
+    )
 
 
 OURS = {"shipped bounds": (alarms, SHIPPED), "on the bound": (alarms, ON_THE_BOUND)}
