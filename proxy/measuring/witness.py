@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from proxy.expected import Terms, cost_ratio
 from proxy.flow import Client, House
 from proxy.measuring.copies import Listened, Shelf
+from proxy.migration.comparison import Seen
 from proxy.migration.observation import (
     Baseline,
     Observation,
@@ -32,7 +33,7 @@ from proxy.nouns import Endpoint
 from proxy.parse import Request
 from proxy.routing.verdicts import Verdicts
 from proxy.store.client import Pipe, StoreAway, StoreUnsent
-from proxy.store.observations import Seen, enter, freeze, read_baseline, seen, shares
+from proxy.store.observations import enter, freeze, read_baseline, seen, shares
 from proxy.trace import Trace
 from proxy.upstreams.attempt import Outcome
 from proxy.upstreams.refusals import Failed

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.migration.comparison import Seen
 from proxy.migration.guards import MOST_WEIGHT, Arms, ArmTotals, Measure, Totals
-from proxy.migration.observation import SEPARATOR, SIDES, Baseline, ShownSide, Sums
+from proxy.migration.observation import SEPARATOR, SIDES, Baseline, Sums
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway, StoreUnsent, Word
 from proxy.store.scripts import OBSERVE
@@ -32,38 +33,6 @@ class Measured:
 
     totals: Totals
     quiet_s: Mapping[str, float]
-
-
-class Seen:
-    """Counts of one share, or of several added up: read by side, task and what."""
-
-    def __init__(self, counts: Mapping[tuple[str, str, str], int]) -> None:
-        self._counts = counts
-
-    def count(self, side: ShownSide, task: str, what: str) -> int:
-        """One counter."""
-        return self._counts.get((side, task, what), 0)
-
-    def kinds(self, side: ShownSide, task: str, family: str) -> dict[str, int]:
-        """Counters that differ in what follows the colon, such as `error:` and `finish:`; most frequent first."""
-        found = {
-            what.partition(":")[2]: count
-            for (at, of, what), count in self._counts.items()
-            if at == side and of == task and what.startswith(family + ":")
-        }
-        return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
-
-    def histogram(self, side: ShownSide, task: str, name: str) -> dict[int, int]:
-        """The buckets of a histogram."""
-        return {int(bucket): count for bucket, count in self.kinds(side, task, name).items()}
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Tasks that were seen, in order of name; "" (all) is not among them."""
-        return tuple(sorted({task for _, task, _ in self._counts} - {""}))
-
-    def __bool__(self) -> bool:
-        return bool(self._counts)
 
 
 async def enter(pipe: Pipe, name: str, version: int, sums: Sums, *, most_units: int = MOST_UNITS) -> None:
