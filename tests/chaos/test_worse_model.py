@@ -4,13 +4,13 @@ import asyncio
 import time
 
 import pytest
-from tests.chaos.road_kit import AS_JSON, NEW, OLD, config, road
 
 from proxy.app import Blueprint, read_configuration
 from proxy.migration.guards import Measure
 from proxy.migration.state import State, Status
 from proxy.steering.judging import standing
 from proxy.store.client import connected
+from tests.chaos.road_kit import AS_JSON, NEW, OLD, config, road
 
 pytestmark = pytest.mark.chaos
 MOST_CALLS = 16_000
