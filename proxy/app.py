@@ -12,15 +12,19 @@ from typing import Final
 from proxy.aftercare import Aftercare
 from proxy.api.auth import Key, KeyRing
 from proxy.api.listing import Listed, Listing
-from proxy.budgets.scopes import Book, Limits, budget
+from proxy.budgets.scopes import Book, Budget, Limits, budget
 from proxy.candidates import Yard
+from proxy.expected import Terms
 from proxy.flow import House
 from proxy.foreign import names_served
 from proxy.loops import Loops
+from proxy.measuring.shadow import ShadowCourse, Shadows
+from proxy.measuring.witness import Course, Witness
 from proxy.metrics.labels import Vocabulary
 from proxy.migration.roads import States
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
+from proxy.models.families import FAMILIES
 from proxy.models.learned import Learned
 from proxy.models.lifecycle import DAY_S
 from proxy.models.rowfile import CatalogueError
@@ -192,6 +196,8 @@ class Fixtures:
     breakers: Breakers
     health_changed: Callable[[Candidate, State], None]
     record: Callable[[LedgerRow, bool], None]
+    witness: Witness | None = None
+    shadows: Shadows | None = None
 
 
 def build_house(
@@ -211,6 +217,9 @@ def build_house(
         for name, each in settings.providers.items()
     }
     watch.take_up(providers, {row.name: row for row in catalogue})
+    if fixtures.witness is not None and fixtures.shadows is not None:
+        fixtures.witness.take_up(build_courses(settings, catalogue, time.time()))
+        fixtures.shadows.take_up(*build_shadows(settings))
     return House(
         planner=planner,
         providers=providers,
@@ -226,6 +235,7 @@ def build_house(
         wall_clock=time.time,
         clock=time.perf_counter,
         rng=random.random,
+        onlooker=fixtures.witness,
         passthrough=passthrough,
     )
 
@@ -254,7 +264,42 @@ def build_book(settings: Settings, run_time: RunTime) -> Book:
     limits = {
         key.name: Limits(key.limits.rpm, key.limits.tpm, key.limits.concurrent) for key in settings.keys
     }
+    budgets += [
+        Budget(f"shadow.{each.name}", "key", each.shadow.usd_nano, each.shadow.per, of=f"shadow/{each.name}")
+        for each in settings.migrations
+        if each.shadow is not None
+    ]
     return Book(budgets, limits).with_limits(run_time.limits_nano)
+
+
+def build_courses(settings: Settings, catalogue: Catalogue, now: float) -> dict[str, Course]:
+    """What measuring has to know of each migration: what its two models cost."""
+    return {
+        each.name: Course(
+            build_terms(catalogue, each.source, "", now),
+            build_terms(catalogue, each.target.model, each.target.effort or "", now),
+        )
+        for each in settings.migrations
+    }
+
+
+def build_terms(catalogue: Catalogue, model: str, effort: str, now: float) -> Terms:
+    """What a model costs at an effort, "" for its own."""
+    row = catalogue.resolve(model.rpartition("/")[2]) or catalogue.resolve(model)
+    if row is None:
+        return Terms(None, "none")
+    family = FAMILIES[row.family]
+    return Terms(row.price_at(now), (effort or family.default_effort) if family.reasons else "none")
+
+
+def build_shadows(settings: Settings) -> tuple[dict[str, ShadowCourse], dict[str, int]]:
+    """Migrations with a shadow, and the connections of each provider."""
+    courses = {
+        each.name: ShadowCourse(float(each.shadow.share), str(each.target))
+        for each in settings.migrations
+        if each.shadow is not None
+    }
+    return courses, {name: each.max_connections for name, each in settings.providers.items()}
 
 
 def build_keys(settings: Settings) -> KeyRing:

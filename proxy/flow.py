@@ -52,8 +52,10 @@ from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, j
 class Client(Protocol):
     """The caller's side of one request. `cutting` is set when a drain has run out of patience."""
 
-    cutting: bool
-    started: bool
+    @property
+    def cutting(self) -> bool: ...
+    @property
+    def started(self) -> bool: ...
 
     async def start(self, status: int, headers: list[Header]) -> None:
         """Send the head of an answer whose length is not known."""
@@ -66,6 +68,19 @@ class Client(Protocol):
 
     async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
         """Send a complete answer."""
+
+
+class Onlooker(Protocol):
+    """Sees how attempts under a migration end. Nothing it does may wait or raise."""
+
+    def listen(self, client: Client, trace: Trace) -> Client:
+        """The client for the rest of the call: one that is listened to, or the same."""
+
+    def failed(self, failed: Failed, trace: Trace, now_s: float) -> None:
+        """An attempt gave no answer."""
+
+    def ended(self, outcome: Outcome | None, trace: Trace, now_s: float, house: "House") -> None:
+        """The call is over, and its answer out. `outcome` None: the client left before there was one, or we refused."""
 
 
 @dataclass(slots=True)
@@ -87,6 +102,7 @@ class House:
     wall_clock: Callable[[], float]
     clock: Callable[[], float]
     rng: Callable[[], float]
+    onlooker: Onlooker | None = None
     passthrough: bool = False
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
@@ -113,6 +129,10 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
 
 
 async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, house: House) -> None:
+    outcome: Outcome | None = None
+    onlooker = house.onlooker if plan.candidates[0].arm is not None else None
+    if onlooker is not None:
+        client = onlooker.listen(client, trace)
     try:
         outcome = await _ask_in_order(request, plan, trace, house)
         match outcome:
@@ -132,6 +152,8 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
         await _break_off(SHUTTING_DOWN, "cut", trace, client, house)
     finally:
         _close(trace, house)
+        if onlooker is not None:
+            onlooker.ended(outcome, trace, house.clock(), house)
 
 
 async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
@@ -192,6 +214,8 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
         case Failed():
             trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
             trace.seen = outcome.seen
+            if candidate.arm is not None and house.onlooker is not None:
+                house.onlooker.failed(outcome, trace, house.clock())
     house.tenants.answered(trace)
     if house.loops is not None and not isinstance(outcome, Failed):
         house.loops.note(trace, house.wall_clock())

@@ -45,7 +45,8 @@ from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
 from proxy.settings import SettingsError, mistake_at, needs_restart
 from proxy.steering.desk import MigrationDesk
-from proxy.steering.supervisor import Supervisor, unmeasured
+from proxy.steering.judging import judge_by_measures
+from proxy.steering.supervisor import Supervisor
 
 KILL_AFTER_S: Final = 4.5
 """Beyond the grace period: cutting takes at most three seconds, the last log lines two, and the whole should stay in five."""
@@ -120,7 +121,8 @@ class Parent:
         port = DataServer(app)
         await port.start(admin)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
-        supervisor = Supervisor(self._store, unmeasured, self._recorder, self._log, time.time)
+        judged = judge_by_measures(lambda: self._store.pipe, time.time)
+        supervisor = Supervisor(self._store, judged, self._recorder, self._log, time.time)
         async with asyncio.TaskGroup() as tasks:
             places = range(self._configuration.settings.server.workers)
             keepers = [tasks.create_task(self._keep_worker(place)) for place in places]

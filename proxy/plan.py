@@ -149,6 +149,13 @@ class Planner:
         found = self._yard.find(self._read(name), errand)
         return (*found.candidates, *found.fallbacks) or plan.candidates
 
+    def toward(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
+        """The ways of asking a migration's target (`model` or `model@effort`) what was asked of its source; none when it
+        cannot take the request."""
+        rules = self._settings.routes.get(plan.route) or self._settings.defaults
+        errand = self._errand(request, rules, Reason.MIGRATION, now, None, one=True)
+        return self._yard.reach(replace(self._read(name), decides=False), errand).candidates
+
     def _pinned(self, asks: Asks, caller: Caller, plan: Plan, errand: Errand) -> Considered:
         name = self._settings.resolve(plan.asked)
         target = self._read(name)

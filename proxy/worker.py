@@ -40,6 +40,8 @@ from proxy.app import (
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
 from proxy.flow import House
+from proxy.measuring.shadow import Shadows
+from proxy.measuring.witness import Witness
 from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.migration.roads import newest
@@ -79,8 +81,13 @@ class Worker:
     ) -> None:
         self.log = log
         self.ledger = ledger
+        verdicts = Verdicts(Classifier.load())
+        self.witness = Witness(ledger.pipe, verdicts, time.monotonic) if ledger is not None else None
+        self.shadows = Shadows(verdicts, time.monotonic, self.witness.shadowed) if self.witness else None
+        if self.witness is not None:
+            self.witness.shadower = self.shadows
         self.fixtures = Fixtures(
-            verdicts=Verdicts(Classifier.load()),
+            verdicts=verdicts,
             pace=Pace(),
             pools=Pools(),
             ledger=ledger,
@@ -91,6 +98,8 @@ class Worker:
             breakers=Breakers(),
             health_changed=self._health_changed,
             record=self._record,
+            witness=self.witness,
+            shadows=self.shadows,
         )
         self.configuration = configuration
         self.run_time = run_time
@@ -174,11 +183,15 @@ class Worker:
         """Finish what is running, cut what does not finish, and let go of everything."""
         report = await self.server.drain(self.grace_s)
         last_bills_s = time.monotonic() + _LAST_BILLS_S
+        if self.shadows is not None:
+            self.shadows.stop()
         await self.fixtures.tasks.idle(_LAST_BILLS_S)
         self.fixtures.pools.close()
         if self.ledger is not None:
             await self.ledger.drain(max(0.0, last_bills_s - time.monotonic()))
             await self.ledger.close()
+        if self.witness is not None:
+            await self.witness.catch_up()
         self.recorder.close()
         self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
         self.log.close()
@@ -226,6 +239,8 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
         await ledger.start()
         accounts = Accounts(ledger.pipe, worker.run_time_changed)
         counting = [ledger.run(), accounts.run(), worker.watch_store(ledger)]
+        if worker.witness is not None:
+            counting.append(worker.witness.run())
         if worker.fixtures.objects is not None:
             counting.append(worker.fixtures.objects.run())
         for task in [background.start(each) for each in counting]:

@@ -129,7 +129,7 @@ class Yard:
         old = self._serve(target, row, errand)
         if fork.side == "old" and fork.arm is None:
             return replace(old, settled=False, fork=fork)
-        new = self._reach(_heir(target, road.model, road.effort, road.provider), errand)
+        new = self.reach(_heir(target, road.model, road.effort, road.provider), errand)
         if fork.side == "old":
             # Measured only where both could serve: else the sides would differ by more than their models.
             arm = fork.arm if new.candidates else None
@@ -145,7 +145,7 @@ class Yard:
             fork=fork,
         )
 
-    def _reach(self, heir: Target, errand: Errand) -> Found:
+    def reach(self, heir: Target, errand: Errand) -> Found:
         """A migration's target as it is: the request has met its fork, and meets no other."""
         row, errand = self.row(heir.written), replace(errand, reason=Reason.MIGRATION)
         if row is None:
@@ -165,7 +165,7 @@ class Yard:
             if errand.one and candidates:
                 break
             found = (
-                self._reach(heir, errand)
+                self.reach(heir, errand)
                 if heir in ways
                 else self.find(heir, replace(errand, reason=Reason.SUCCESSOR))
             )

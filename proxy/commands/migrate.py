@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from proxy.commands import migrate_plan, migrate_report
 from proxy.commands.amounts import when
 from proxy.commands.joining import Place, Refused, joined, who_types
 from proxy.commands.output import as_json, say, table
@@ -33,6 +34,8 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
     status.add_argument("name", metavar="NAME", nargs="?")
     status.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     status.set_defaults(run=joined(_status))
+    migrate_plan.add_parser(verbs, configured)
+    migrate_report.add_parser(verbs, configured)
     for event, words in _HELP.items():
         verb = verbs.add_parser(event.value, parents=[configured], help=words)
         verb.add_argument("name", metavar="NAME", help="as in the configuration")
