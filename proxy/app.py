@@ -226,9 +226,7 @@ def build_house(
         money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
         tenants=Tenants(fixtures.objects, keeps=settings.auth.mode == "keys"),
-        loops=Loops(
-            yard.roads, fixtures.ledger.pipe if fixtures.ledger is not None else None, fixtures.tasks
-        ),
+        loops=_loops(yard, fixtures),
         breakers=fixtures.breakers,
         pace=fixtures.pace,
         health_changed=fixtures.health_changed,
@@ -240,6 +238,12 @@ def build_house(
         onlooker=fixtures.witness,
         passthrough=passthrough,
     )
+
+
+def _loops(yard: Yard, fixtures: Fixtures) -> Loops | None:
+    if not yard.roads:
+        return None
+    return Loops(yard.roads, fixtures.ledger.pipe if fixtures.ledger is not None else None, fixtures.tasks)
 
 
 def build_ledger(redis_url: str) -> Ledger | None:

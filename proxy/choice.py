@@ -105,6 +105,8 @@ class Chooser:
             for_logprobs=any(one.for_logprobs for one in found),
             settled=len(found) == 1 and found[0].settled and bool(ranking.kept),
         )
+        if errand.traveller is None:
+            return choice
         behind = [
             (candidate, target)
             for target, one in zip(targets, found, strict=True)

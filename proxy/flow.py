@@ -85,14 +85,15 @@ class Onlooker(Protocol):
 
 @dataclass(slots=True)
 class House:
-    """What a request meets on its way: one snapshot of the settings, swapped as a whole on reload."""
+    """What a request meets on its way: one snapshot of the settings, swapped as a whole on reload. `loops` None: there are
+    no migrations."""
 
     planner: Planner
     providers: Mapping[str, Provider]
     money: Money
     aftercare: Aftercare
     tenants: Tenants
-    loops: Loops
+    loops: Loops | None
     breakers: Breakers
     pace: Pace
     health_changed: Callable[[Candidate, State], None]
@@ -113,7 +114,7 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     try:
         request = trace.request = parse(call.endpoint, call.raw)
         now = house.wall_clock()
-        begun = await house.loops.begun(request, caller, now) if house.loops else NOWHERE_BEGUN
+        begun = await house.loops.begun(request, caller, now) if house.loops is not None else NOWHERE_BEGUN
         plan = trace.plan = house.planner.plan(request, call.asks, caller, now, begun)
     except ApiError as refusal:
         trace.refused(refusal)
@@ -216,7 +217,7 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
             if candidate.arm is not None and house.onlooker is not None:
                 house.onlooker.failed(outcome, trace, house.clock())
     house.tenants.answered(trace)
-    if house.loops and not isinstance(outcome, Failed):
+    if house.loops is not None and not isinstance(outcome, Failed):
         house.loops.note(trace, house.wall_clock())
     return outcome
 

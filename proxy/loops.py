@@ -30,7 +30,7 @@ _SIDES: Final[dict[bytes, Side]] = {b"old": "old", b"new": "new"}
 
 
 class Loops:
-    """One per snapshot of the settings. `pipe` None: there is no store, and settings allow no migration."""
+    """One per snapshot of the settings that has migrations. `pipe` None: there is no store to ask."""
 
     __slots__ = ("_pipe", "_roads", "_tasks")
 
@@ -38,10 +38,6 @@ class Loops:
         self._roads = tuple(roads.values())
         self._pipe = pipe
         self._tasks = tasks
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to look at."""
-        return bool(self._roads)
 
     async def begun(self, request: Request, caller: Caller, now: float) -> Begun:
         """Where the tool loop that this request is a step of began, by migration."""

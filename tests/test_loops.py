@@ -8,7 +8,6 @@ import pytest
 
 from proxy.candidates import traveller_of
 from proxy.loops import Loops
-from proxy.migration.assignment import side_of
 from proxy.migration.roads import LOOP_S, Road
 from proxy.migration.state import Event, State, moved, percent
 from proxy.nouns import Arm, Asks, Call, Caller, Candidate, Endpoint, Reason
@@ -165,9 +164,3 @@ def test_without_an_answer_from_the_store_the_earlier_side_is_taken(url):
         assert await loops.begun(asked(STEP, moved_user(found["old"])), CALLER, NOW) == {"leave": "old"}
 
     on(url, scenario)
-
-
-def test_without_migrations_nothing_is_looked_at():
-    """One falsy check on the way of every request."""
-    assert not Loops({}, None, TaskOwner())
-    assert side_of(0, 0) == "old"

@@ -127,13 +127,12 @@ class Yard:
         assert errand.traveller is not None
         fork = road.fork(errand.traveller)
         old = self._serve(target, row, errand)
-        if fork.side == "old" and fork.arm is None:
-            return replace(old, settled=False, fork=fork)
-        new = self.reach(_heir(target, road.model, road.effort, road.provider), errand)
+        heir = _heir(target, road.model, road.effort, road.provider)
         if fork.side == "old":
             # Measured only where both could serve: else the sides would differ by more than their models.
-            arm = fork.arm if new.candidates else None
+            arm = fork.arm if fork.arm is not None and self._takes(heir, errand) else None
             return replace(old, candidates=_on(arm, old.candidates), settled=False, fork=fork)
+        new = self.reach(heir, errand)
         if not new.candidates:
             stays = replace(fork, why=f"{fork.why}; {road.model} cannot take this request: {new.why}")
             return replace(old, settled=False, fork=stays)
@@ -153,6 +152,13 @@ class Yard:
         if self._ends.ended(row, errand.now):
             return self._succeed(heir, errand, None)
         return self._serve(heir, row, errand)
+
+    def _takes(self, heir: Target, errand: Errand) -> bool:
+        """Whether `reach` would find anybody; asked of most requests under a migration, so without building candidates."""
+        row = self.row(heir.written)
+        if row is None or self._ends.ended(row, errand.now):
+            return bool(self.reach(heir, errand).candidates)
+        return not self._translated(heir, row, errand).excluded and self._fits(row, errand)
 
     def _succeed(self, target: Target, errand: Errand, road: Road | None) -> Found:
         """Who stands in for a model that has ended: whoever a migration leads to, whatever its stage; then the chain."""

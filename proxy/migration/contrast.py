@@ -16,8 +16,9 @@ from proxy.migration.guards import Arms, ArmTotals, Bounds, Measure
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """`excess` as in GuardVerdict, its variance, and the degrees of freedom of that variance. `old_spread`, `new_spread`: what one
-    (equal) unit of an arm adds to the variance, before it is divided by their number. `rate`: the share on both arms, smoothed."""
+    """`excess` as in GuardVerdict, but for cost the logarithm of one plus that; its variance, and the degrees of freedom of that.
+    `old_spread`, `new_spread`: what one (equal) unit of an arm adds to the variance, before it is divided by their number. `rate`:
+    the share on both arms, smoothed."""
 
     measure: Measure
     excess: float
@@ -30,12 +31,12 @@ class Contrast:
     def spreads_at(self, excess: float, weight: float) -> tuple[float, float]:
         """Old and new spread if the new arm were so far past its bound, for planning. `weight` is what a unit weighs there.
 
-        Costs that are a multiple spread by that multiple. Failures more than today's are taken to strike calls at random (a model that
-        answers 500); late first tokens to follow who is slow already, so that all of the spread grows as p (1 - p) does.
+        Costs spread on the scale of logarithms, where a multiple changes nothing. Failures more than today's are taken to strike calls at
+        random (a model that answers 500); late first tokens to follow who is slow already, so that all of the spread grows as p (1 - p)
+        does.
         """
         if self.measure is Measure.COST:
-            wider = ((1 + excess) / (1 + self.excess)) ** 2
-            return self.old_spread * wider, self.new_spread * wider
+            return self.old_spread, self.new_spread
         risen = min(self.rate + max(excess - self.excess, 0.0), 0.5)
         before, after = self.rate * (1 - self.rate), risen * (1 - risen)
         if after <= before:
@@ -61,8 +62,8 @@ def contrast(measure: Measure, arms: Arms, bounds: Bounds) -> Contrast | None:
         allowed = bounds.cost * bounds.planned_ratio * old_mean
         if allowed <= 0:
             return None
-        old_scale, new_scale = new_mean / allowed / old_mean, 1 / allowed
-        excess, single, rate = new_mean / allowed - 1, 0.01, 0.0
+        old_scale, new_scale = 1 / old_mean, 1 / new_mean if new_mean > 0 else 0.0
+        excess, single, rate = math.log(max(new_mean / allowed, 1e-6)), 0.01, 0.0
     else:
         old_scale = new_scale = 1.0
         rate = (old.y + new.y + 1) / (old.n + new.n + 2)

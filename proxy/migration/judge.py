@@ -48,21 +48,21 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
     """What one guard says."""
     old, new = arms
     found = contrast(measure, arms, bounds) if enough(arms) else None
-    low, high, needed = -math.inf, math.inf, 0
+    excess, low, high, needed = 0.0, -math.inf, math.inf, 0
     if found is not None:
         alpha, size = part_of_alarms(task, stage), sought(measure, bounds)
         deviate = student_of(critical(alpha, size * size / found.variance), found.df)
         margin = deviate * math.sqrt(found.variance)
-        low, high = found.excess - margin, found.excess + margin
+        excess, low, high = found.excess, found.excess - margin, found.excess + margin
         needed = _needed_units(information_needed(alpha), size, found, arms, stage.percent)
     return GuardVerdict(
         measure=measure,
         task=task,
         old=old.y / old.n if old.n else 0.0,
         new=new.y / new.n if new.n else 0.0,
-        excess=found.excess if found else 0.0,
-        low=low,
-        high=high,
+        excess=_plain(measure, excess),
+        low=_plain(measure, low),
+        high=_plain(measure, high),
         breached=low > 0,
         near=found is not None and standing(found) > (NEAR_IN_TASK if task else FOUR_OF_FIVE),
         judged=found is not None,
@@ -71,6 +71,11 @@ def verdict(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stag
         needed_units=needed,
         needed_calls=math.ceil(needed * (old.calls + new.calls) / (old.units + new.units)) if needed else 0,
     )
+
+
+def _plain(measure: Measure, excess: float) -> float:
+    """Costs from the scale of logarithms to that of ratios."""
+    return math.expm1(min(excess, 700.0)) if measure is Measure.COST else excess
 
 
 def alarms(measure: Measure, task: str, arms: Arms, bounds: Bounds, stage: Stage) -> bool:
@@ -98,7 +103,7 @@ def part_of_alarms(task: str, stage: Stage) -> float:
 def sought(measure: Measure, bounds: Bounds) -> float:
     """The excess a guard is tuned to find: what it must catch less what is allowed, or as much again when more is allowed."""
     if measure is Measure.COST:
-        return max(EFFECTS[measure] / bounds.cost - 1, 0.1)
+        return max(math.log(EFFECTS[measure] / bounds.cost), 0.1)
     bound = bounds.failed if measure is Measure.FAILED else bounds.slow
     return max(EFFECTS[measure] - bound, bound, 0.005)
 
@@ -148,10 +153,11 @@ def _objection(guards: dict[tuple[Measure, str], GuardVerdict], bounds: Bounds, 
         few = failed.calls[1] < READY_CALLS
         return f"{failed.calls[1]} of {READY_CALLS} calls on the new model" if few else ""
     for measure in Measure:
-        # Streams are not everybody's, and what has no price costs nothing: both arms without such calls is no gap.
         found = guards.get((measure, ""))
-        if found is None and (measure is Measure.SLOW or not bounds.planned_ratio):
-            continue
+        if measure is Measure.SLOW and found is None:
+            continue  # nobody streams: no gap
+        if measure is Measure.COST and not bounds.planned_ratio:
+            continue  # a model without a price: nothing was planned
         if (
             found is None
             or not found.judged

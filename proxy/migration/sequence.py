@@ -10,7 +10,8 @@ the true excess is at most 0, and so is its mean over a ~ |N(0, r²)|:
 
     E = 2 (1 + I r²)^(-1/2) exp(z² q/2) Phi(z sqrt(q)),   z = x/sqrt(V),   q = I r² / (1 + I r²)
 
-By Ville's inequality E ever reaches 1/alpha with probability at most alpha. `r` is the size of excess it is quickest to find.
+By Ville's inequality E ever reaches 1/alpha with probability at most alpha. `r` is the size of excess it is quickest to find, and much
+larger ones would be found late; so E is the mean over three sizes (SCALES), which is a supermartingale as they are.
 
 Where the theory is stretched. Units keep sending, so a later estimate is not the earlier one plus independent news, and no
 filtration makes a difference of arms a martingale (Lindon, Kallus, arXiv 2603.25971). What the bound needs is Cov(earlier, later) >= Var(later):
@@ -20,6 +21,7 @@ The estimated variance and few units are met by Student's t, mapped to a normal 
 """
 
 import math
+from typing import Final
 
 
 def normal_of(t: float, df: float) -> float:
@@ -35,22 +37,46 @@ def student_of(z: float, df: float) -> float:
     return math.copysign(math.sqrt(df * math.expm1(power)), z) if power < 700 else math.copysign(math.inf, z)
 
 
+SCALES: Final = (1.0, 4.0, 16.0)
+"""What is looked for, in multiples of the smallest excess that matters."""
+
+
 def log_evidence(t: float, df: float, precision: float) -> float:
-    """The logarithm of E for an estimate `t` standard errors above 0. `precision` is I r²: how finely what we look for is resolved."""
-    q = precision / (1 + precision)
-    x = normal_of(t, df) * math.sqrt(q)
-    return math.log(2) - math.log1p(precision) / 2 + x * x / 2 + _log_phi(x)
+    """The logarithm of E for an estimate `t` standard errors above 0. `precision` is I r² for the smallest size looked for:
+    how finely it is resolved."""
+    return _mixture(normal_of(t, df), precision)[0]
 
 
 def critical(alpha: float, precision: float) -> float:
     """The normal deviate at which E reaches 1/alpha (alpha < 1/2). Newton's method from above on a convex function."""
-    goal = math.log(1 / alpha) + math.log1p(precision) / 2
-    x = math.sqrt(2 * goal)
-    for _ in range(6):
-        phi = _phi(x)
-        slope = x + math.exp(-x * x / 2) / math.sqrt(2 * math.pi) / phi
-        x -= (math.log(2) + x * x / 2 + math.log(phi) - goal) / slope
-    return x * math.sqrt((1 + precision) / precision)
+    goal = -math.log(alpha)
+    finest = precision * SCALES[-1] ** 2
+    z = math.sqrt(2 * (goal + math.log(len(SCALES)) + math.log1p(finest) / 2) * (1 + finest) / finest)
+    for _ in range(20):
+        value, slope = _mixture(z, precision)
+        step = (value - goal) / slope
+        z -= step
+        if step < 1e-9:
+            break
+    return z
+
+
+def _mixture(z: float, precision: float) -> tuple[float, float]:
+    """The logarithm of E at a deviate, and its slope there."""
+    parts = [_half_normal(z, precision * scale * scale) for scale in SCALES]
+    top = max(value for value, _ in parts)
+    weights = [math.exp(value - top) for value, _ in parts]
+    whole = sum(weights)
+    slope = sum(weight * rise for weight, (_, rise) in zip(weights, parts, strict=True)) / whole
+    return top + math.log(whole / len(parts)), slope
+
+
+def _half_normal(z: float, precision: float) -> tuple[float, float]:
+    q = precision / (1 + precision)
+    x = z * math.sqrt(q)
+    log_phi = _log_phi(x)
+    rise = x + math.exp(-x * x / 2 - log_phi) / math.sqrt(2 * math.pi)
+    return math.log(2) - math.log1p(precision) / 2 + x * x / 2 + log_phi, rise * math.sqrt(q)
 
 
 def information_needed(alpha: float) -> float:
@@ -62,16 +88,12 @@ def information_needed(alpha: float) -> float:
     return (deviate + FOUR_OF_FIVE) ** 2
 
 
-FOUR_OF_FIVE = 0.8416
+FOUR_OF_FIVE: Final = 0.8416
 """The normal deviate below which 80 % lie."""
-
-
-def _phi(x: float) -> float:
-    return math.erfc(-x / math.sqrt(2)) / 2
 
 
 def _log_phi(x: float) -> float:
     """The logarithm of Phi; below -8 the leading term of its tail, where erfc would underflow in the end."""
     if x > -8:
-        return math.log(_phi(x))
+        return math.log(math.erfc(-x / math.sqrt(2)) / 2)
     return -x * x / 2 - math.log(-x * math.sqrt(2 * math.pi))

@@ -41,8 +41,15 @@ def settle(draft: Draft, effort: str, *, decides: bool) -> None:
 
 def allowance_tokens(draft: Draft) -> int:
     """Tokens to add to a cap that was written without hidden reasoning in mind."""
-    written_without = draft.source is None or not _reasoned_before(draft)
+    written_without = draft.source is None or not _reasoned_before(draft) or _says_max_tokens(draft)
     return ALLOWANCE_TOKENS[draft.effort] if written_without else 0
+
+
+def _says_max_tokens(draft: Draft) -> bool:
+    """Whether the cap has the spelling that reasoning models never took: who writes it counts what can be read."""
+    source = draft.source
+    visible = draft.fields.get("max_tokens") is not None and draft.fields.get("max_completion_tokens") is None
+    return draft.wire == "chat" and visible and source is not None and not FAMILIES[source.family].max_tokens
 
 
 def _reasoned_before(draft: Draft) -> bool:

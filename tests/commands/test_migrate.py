@@ -144,6 +144,8 @@ def test_the_same_on_the_admin_port_with_metrics_and_explain(door):
         "gpt-4.1-mini",
         "should the new model fail",
     )
+    alone = json.loads(said(door, "explain", "--json", "hello"))
+    assert any("taken as not started" in note for note in alone["notes"]), "the command asks no running proxy"
     metrics = ask(f"{door.admin_url}/metrics").body.decode()
     assert 'switchyard_migration_stage_percent{migration="leave"} 40' in metrics
     assert 'switchyard_migration_requests_total{migration="leave",arm="new",outcome="ok"}' in metrics

@@ -36,6 +36,9 @@ class Fault:
     cost: float = 1.0
 
 
+NO_FAULT = Fault()
+
+
 @dataclass(frozen=True)
 class Size:
     """How many users, and sessions per stage; a look after every `pace` sessions."""
@@ -165,7 +168,7 @@ def newcomers(random, percent, units, fault):
         yield old, new
 
 
-def watched(random, size, judges, fault=Fault(), stages=STAGES):
+def watched(random, size, judges, fault=NO_FAULT, stages=STAGES):
     """One migration, every look of it shown to every judge until its first alarm. Which judges raised one: name -> (stage,
     measure, task, units, calls on both arms)."""
     crowd = [Unit(random) for _ in range(size.units)]

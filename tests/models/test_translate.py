@@ -167,6 +167,20 @@ def test_both_cap_spellings_are_understood_for_a_route_or_an_alias():
     assert not go({"messages": ASK, "max_completion_tokens": 50}, None, "gpt-4.1-mini").edits
 
 
+def test_max_tokens_means_visible_words_also_where_the_model_named_reasons():
+    """Reasoning models never took this spelling: who writes it to o4-mini must not get an empty answer from its successor.
+    The spelling that includes reasoning is kept as written, and so is max_tokens on open weights, which take it."""
+    moved = go({"messages": ASK, "max_tokens": 50}, "o4-mini", "gpt-6.1-terra", "medium")
+    assert edits(moved)["max_completion_tokens"] == 50 + 2048
+    assert not go({"messages": ASK, "max_completion_tokens": 50}, "o4-mini", "gpt-6.1-terra", "medium").edits
+    assert (
+        edits(go({"messages": ASK, "max_tokens": 50}, "gpt-oss-120b", "gpt-6.1-terra"))[
+            "max_completion_tokens"
+        ]
+        == 50
+    )
+
+
 def test_two_caps_become_one():
     """The API refuses both together; the newer name is the one kept."""
     translation = go({"max_tokens": 10, "max_completion_tokens": 20}, None, "gpt-4.1-mini")
