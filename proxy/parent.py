@@ -34,6 +34,7 @@ from proxy.console.overview import Overview, View
 from proxy.console.pages import build_page
 from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
+from proxy.judging import judge_by_measures
 from proxy.keeper import StoreKeeper
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
@@ -45,7 +46,6 @@ from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
 from proxy.settings import SettingsError, mistake_at, needs_restart
 from proxy.steering.desk import MigrationDesk
-from proxy.steering.judging import judge_by_measures
 from proxy.steering.supervisor import Supervisor
 
 KILL_AFTER_S: Final = 4.5

@@ -39,6 +39,7 @@ FLOORS = {
     "proxy.lanes": 4,
     "proxy.plan": 5,
     "proxy.store": 3,
+    "proxy.judging": 4,
     "proxy.metrics": 3,
     "proxy.trace": 4,
     "proxy.money": 6,

@@ -3,13 +3,13 @@
 import argparse
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from proxy.commands.amounts import when
 from proxy.commands.joining import Place, joined
 from proxy.commands.output import say
 from proxy.commands.page import Block, Grid, Heading, Items, Words, as_html, as_markdown
+from proxy.judging import last_measured, standing
 from proxy.migration.comparison import Column, Seen, columns, cost_against
 from proxy.migration.guards import GuardVerdict, Judgement, Measure
 from proxy.migration.observation import Baseline
@@ -18,7 +18,6 @@ from proxy.models.probe import probes
 from proxy.nouns import LedgerRow
 from proxy.settings import Migration
 from proxy.steering.helm import Helm
-from proxy.steering.judging import standing
 from proxy.store.observations import read_baseline, seen, shares
 from proxy.store.operator import AuditLine
 from proxy.store.rollups import ROWS_KEPT, latest_rows
@@ -54,7 +53,7 @@ async def _report(given: argparse.Namespace, place: Place) -> None:
     audit = [line for line in await place.operator.audit(_AUDIT) if _is_about(line, migration.name)]
     # A share that began before the migration did is the baseline: only the old model was asked.
     running = [version for version in versions if version > 0] or versions
-    last = _as_last_measured(state, versions)
+    last = last_measured(state, versions)
     blocks: list[Block] = [
         *_head(migration, state),
         *_changed(place, migration, [row for row in rows if row.migration == migration.name]),
@@ -69,13 +68,6 @@ async def _report(given: argparse.Namespace, place: Place) -> None:
     ]
     title = f"Migration {migration.name}"
     say(as_html(title, blocks) if given.html else as_markdown(blocks))
-
-
-def _as_last_measured(state: State, versions: Sequence[int]) -> State:
-    """The state as it was while both models were last compared: of a migration that is over nothing is measured any more."""
-    if state.status in (Status.RUNNING, Status.PAUSED) or not versions:
-        return state
-    return replace(state, status=Status.PAUSED, share_version=max(versions))
 
 
 def _is_about(line: AuditLine, name: str) -> bool:

@@ -86,6 +86,7 @@ class Shadows:
         self._most: Mapping[str, int] = {}
         self._under_way: dict[str, int] = {}
         self._rests: dict[str, _Rest] = {}
+        self._homes: dict[str, str] = {}
         self._stopped = False
 
     def take_up(self, courses: Mapping[str, ShadowCourse], connections: Mapping[str, int]) -> None:
@@ -112,15 +113,17 @@ class Shadows:
             or house.passthrough
         ):
             return
-        rest = self._rests.get(arm.migration)
-        if rest is not None and self._clock() < rest.until_s:
-            return
-        if not _drawn(trace.call.id, course.share) or not may_be_copied(request):
+        if (
+            not self._may_go_on(arm.migration)
+            or not _drawn(trace.call.id, course.share)
+            or not may_be_copied(request)
+        ):
             return
         now = house.wall_clock()
         ways = house.planner.toward(request, plan, course.target, now)
-        if not ways or self._under_way.get(ways[0].provider, 0) >= self._most.get(ways[0].provider, 1):
+        if not ways or self._is_full(ways[0].provider):
             return
+        self._homes[arm.migration] = ways[0].provider
         name = f"shadow/{arm.migration}"
         call = replace(
             trace.call, id=f"{trace.call.id}.shadow", headers=_HEADERS, at=now, started_s=house.clock()
@@ -147,6 +150,16 @@ class Shadows:
         self._rested(copy.found.migration, failed=outcome is None or isinstance(outcome, Failed))
         if copy.trace.attempt:
             self._seen(await _measured(copy, outcome))
+
+    def _may_go_on(self, migration: str) -> bool:
+        """Whether copies neither pause nor wait for room: asked first, since it costs next to nothing."""
+        rest = self._rests.get(migration)
+        if rest is not None and self._clock() < rest.until_s:
+            return False
+        return not self._is_full(self._homes.get(migration, ""))
+
+    def _is_full(self, provider: str) -> bool:
+        return self._under_way.get(provider, 0) >= self._most.get(provider, 1)
 
     def _rested(self, migration: str, *, failed: bool) -> None:
         rest = self._rests.setdefault(migration, _Rest())

@@ -2,6 +2,5 @@
 
 helm        read the state, walk it, check it against the configuration, put it back with its audit line
 desk        the helm for programs: the admin port's verbs
-judging     the guards' verdict on what was measured
 supervisor  the helm in the hands of time: rollbacks, promotions, warnings, the old model's last day
 """

@@ -50,7 +50,9 @@ class Road:
     dice: random.Random
     calls: int = 0
     failed: int = 0
+    model: str = OLD
     extra: dict = field(default_factory=dict)
+    took_s: list = field(default_factory=list)
 
     def status(self):
         """Where the migration stands."""
@@ -78,14 +80,16 @@ class Road:
                 if stop():
                     return
                 self.calls += 1
+                began_s = time.perf_counter()
                 self.failed += await self._call(reader, writer, users) >= 400
+                self.took_s.append(time.perf_counter() - began_s)
         finally:
             writer.close()
 
     async def _call(self, reader, writer, users):
         user = f"user-{int(self.dice.paretovariate(1.2)) * 7919 % users if self.dice.random() < 0.3 else self.dice.randrange(users)}"
         body = {
-            "model": OLD,
+            "model": self.model,
             "user": user,
             "messages": [{"role": "user", "content": f"Tell me of town {self.dice.random()}"}],
             **self.extra,

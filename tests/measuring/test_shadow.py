@@ -15,51 +15,57 @@ from proxy.store.observations import seen, shares
 from proxy.store.rollups import latest_rows, spend
 from tests.money_kit import Money
 
-OLD, NEW = "gpt-4.1-mini", "gpt-6-luna"
+ROAD = {"leave": "gpt-4.1-mini", "poor": "gpt-4.1", "dead": "gpt-4o-mini", "mute": "gpt-4o"}
+OLD, NEW = ROAD["leave"], "gpt-6-luna"
+LUNA = (
+    "family: gpt-5.6, context: 922000, max_output: 128000, usd_per_m: {input: 0.1, cached: 0.01, output: 0.5}"
+)
 
 
-def config(upstream, *, usd="1", dead="", share="1"):
-    """Everything is copied; `dead` is where the new model is looked for instead."""
-    where = dead or f"{upstream.url}/v1"
+def config(upstream):
+    """Everything is copied, in four ways: well, without money, to nobody, to somebody who never answers."""
+    roads = "".join(
+        f"  - {{name: {name}, from: {old}, to: {name}-luna@none, shadow: {{share: 1, usd: {usd}, per: day}}}}\n"
+        for (name, old), usd in zip(ROAD.items(), (1, "0.00000001", 1, 1), strict=True)
+    ).replace("to: leave-luna", f"to: {NEW}")
     return f"""
 server: {{workers: 1, drain_seconds: 2}}
+lifecycle: {{allow_dearer: true}}
 providers:
   openai: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-a}}
-  other: {{kind: openai, base_url: "{where}", api_key: sk-b, max_connections: 16}}
-models: {{{NEW}: {{deployments: [{{provider: other}}]}}}}
+  other: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-b, max_connections: 16}}
+  dead: {{kind: openai, base_url: "http://127.0.0.1:9/v1", api_key: sk-c}}
+  mute: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-mute, max_connections: 16}}
+models:
+  {NEW}: {{deployments: [{{provider: other}}]}}
+  poor-luna: {{{LUNA}, deployments: [{{provider: other, model: {NEW}}}]}}
+  dead-luna: {{{LUNA}, deployments: [{{provider: dead, model: {NEW}}}]}}
+  mute-luna: {{{LUNA}, deployments: [{{provider: mute, model: {NEW}}}]}}
 budgets: [{{name: company, scope: global, usd: 5, per: total}}]
-migrations: [{{name: leave, from: {OLD}, to: {NEW}@none, stages: [50, 100], shadow: {{share: {share}, usd: {usd}, per: day}}}}]
-"""
+migrations:
+{roads}"""
 
 
 @pytest.fixture(scope="module")
 def upstream():
     with town.sandbox("--time-scale", "0") as running:
+        running.fault({"action": "hang", "match": {"key": "sk-mute"}})
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def door(upstream):
-    upstream.forget()
     with town.proxy(upstream, config(upstream)) as running:
         yield running
 
 
-def body(number, **more):
-    return {
-        "model": OLD,
-        "messages": [{"role": "user", "content": f"question {number}"}],
-        "max_tokens": 50,
-        **more,
-    }
+def chat(door, number, model=OLD, **more):
+    body = {"model": model, "messages": [{"role": "user", "content": f"question {number}"}], "max_tokens": 50}
+    return town.ask(f"{door.url}/chat/completions", body | more)
 
 
-def chat(door, number, **more):
-    return town.ask(f"{door.url}/chat/completions", body(number, **more))
-
-
-def copies(upstream):
-    return [call for call in upstream.calls() if call["key"] == "sk-b"]
+def copies(upstream, key="sk-b"):
+    return [call for call in upstream.calls() if call["key"] == key]
 
 
 def wait(is_so, timeout_s=15):
@@ -78,16 +84,17 @@ def read(door, question):
     return asyncio.run(ask())
 
 
-def counts(door):
+def counts(door, name="leave"):
     async def question(pipe):
-        return await seen(pipe, "leave", await shares(pipe, "leave"))
+        return await seen(pipe, name, await shares(pipe, name))
 
     return read(door, question)
 
 
 def one_by_one(door, numbers, **more):
     """Each copy done before the next call, so that none is dropped for want of room."""
-    for done, number in enumerate(numbers, 1):
+    before = counts(door).count("shadow", "", "calls")
+    for done, number in enumerate(numbers, before + 1):
         assert chat(door, number, **more).status == 200
         wait(lambda done=done: counts(door).count("shadow", "", "calls") >= done)
 
@@ -113,7 +120,7 @@ def test_every_copy_is_paid_once_by_its_own_budget_and_the_global_one(upstream, 
 def test_a_copy_is_translated_stores_nothing_and_carries_nothing_of_the_caller(upstream, door):
     """`store: false`, no metadata, the new model's parameters, our key; answers are compared as a side of their own."""
     one_by_one(door, [7], store=True, metadata={"who": "me"}, stop=["x"], stream=True)
-    (copy,) = copies(upstream)
+    copy = copies(upstream)[-1]
     sent = json.loads(copy["body"]) if isinstance(copy["body"], str) else copy["body"]
     assert sent["model"] == NEW
     assert sent["store"] is False
@@ -122,35 +129,17 @@ def test_a_copy_is_translated_stores_nothing_and_carries_nothing_of_the_caller(u
     assert sent["reasoning_effort"] == "none"
     assert "idempotency-key" not in copy["headers"]
     found = counts(door)
-    assert (found.count("shadow", "", "calls"), found.count("shadow", "", "judged")) == (1, 1)
+    assert found.count("shadow", "", "calls") == found.count("shadow", "", "judged")
     assert sum(found.histogram("shadow", "", "first").values()) == 1
 
 
-def test_a_spent_budget_ends_the_copies_and_no_call(upstream):
+def test_a_spent_budget_ends_the_copies_and_no_call(upstream, door):
     """Nothing goes beyond the limit; callers are answered as before."""
-    upstream.forget()
-    with town.proxy(upstream, config(upstream, usd="0.00000001")) as door:
-        assert [chat(door, number).status for number in range(5)] == [200] * 5
-        wait(lambda: counts(door).count("old", "", "calls") == 5)
-        assert copies(upstream) == []
-
-
-@pytest.mark.parametrize("dead", ["http://127.0.0.1:9/v1", ""], ids=["refuses connections", "hangs"])
-def test_a_dead_shadow_model_changes_nothing_for_callers(upstream, dead):
-    """All calls are copied, no copy is answered: every caller gets its answer, and a drain does not wait for copies."""
-    upstream.forget()
-    with town.proxy(upstream, config(upstream, dead=dead)) as door:
-        upstream.fault({"action": "hang", "match": {"model": NEW}})
-        assert [chat(door, number).status for number in range(60)] == [200] * 60
-        assert len(copies(upstream)) <= 4  # a quarter of the provider's connections
-        wait(lambda: counts(door).count("old", "", "calls") == 60)
-        assert counts(door).count("old", "", "failed") == 0
-        began_s = time.monotonic()
-        door.process.terminate()
-        door.process.wait(20)
-        assert time.monotonic() - began_s < 10
-        drained = door.wait_for(lambda line: line["event"] == "drained")
-        assert (drained["cut"], drained["aborted"]) == (0, 0)
+    before = len(copies(upstream))
+    assert [chat(door, number, ROAD["poor"]).status for number in range(5)] == [200] * 5
+    wait(lambda: counts(door, "poor").count("old", "", "calls") == 5)
+    assert len(copies(upstream)) == before
+    assert counts(door, "poor").count("shadow", "", "calls") == 0
 
 
 @pytest.mark.parametrize(
@@ -171,3 +160,18 @@ def test_a_dead_shadow_model_changes_nothing_for_callers(upstream, dead):
 def test_only_what_does_nothing_but_cost_is_copied(endpoint, more, may):
     """Hosted tools act, stored answers belong to somebody, large bodies cost memory."""
     assert may_be_copied(parse(endpoint, json.dumps({"model": OLD, **more}).encode())) is may
+
+
+def test_a_dead_shadow_model_changes_nothing_for_callers(upstream, door):
+    """All calls are copied, no copy is answered (one provider refuses connections, one never answers): every caller gets its
+    answer, and a drain does not wait for copies."""
+    asked = [(number, ROAD[name]) for number in range(40) for name in ("dead", "mute")]
+    assert [chat(door, *each).status for each in asked] == [200] * 80
+    wait(lambda: counts(door, "dead").count("shadow", "", "failed") > 0)
+    for name in ("dead", "mute"):
+        wait(lambda name=name: counts(door, name).count("old", "", "calls") == 40)
+        assert counts(door, name).count("old", "", "failed") == 0
+    assert 0 < len(copies(upstream, "sk-mute")) <= 4  # a quarter of the provider's connections
+    door.process.terminate()
+    drained = door.wait_for(lambda line: line["event"] == "drained")
+    assert (drained["cut"], drained["aborted"]) == (0, 0)

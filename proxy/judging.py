@@ -1,13 +1,14 @@
 """What the guards say of a migration's present share, from what all workers have measured of it so far."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from proxy.migration.guards import Bounds, Judgement, Stage
 from proxy.migration.judge import judge
 from proxy.migration.observation import Baseline
-from proxy.migration.state import State, percent
+from proxy.migration.state import State, Status, percent
 from proxy.routing.tasks import TASKS
 from proxy.settings import Migration
 from proxy.store.client import Pipe
@@ -26,6 +27,13 @@ def judge_by_measures(
         return await standing(pipe, migration, state, wall_clock()) if pipe is not None else None
 
     return judged
+
+
+def last_measured(state: State, versions: Sequence[int]) -> State:
+    """The state as it was while both models were last compared: of a migration that is over nothing is measured any more."""
+    if state.status in (Status.RUNNING, Status.PAUSED) or not versions:
+        return state
+    return replace(state, status=Status.PAUSED, share_version=max(versions))
 
 
 async def standing(pipe: Pipe, migration: Migration, state: State, now: float) -> Judgement:
