@@ -5,24 +5,33 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from proxy.aftercare import Aftercare
 from proxy.api.auth import Key, KeyRing
 from proxy.api.listing import Listed, Listing
-from proxy.budgets.scopes import Book, Limits, budget
+from proxy.budgets.scopes import Book, Budget, Limits, budget
 from proxy.candidates import Yard
+from proxy.expected import Terms
 from proxy.flow import House
 from proxy.foreign import names_served
 from proxy.ids import RandomIds
+from proxy.loops import Loops
+from proxy.measuring.shadow import ShadowCourse, Shadows
+from proxy.measuring.witness import Course, Witness
 from proxy.metrics.labels import Vocabulary
+from proxy.migration.roads import States
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
+from proxy.models.families import FAMILIES
 from proxy.models.learned import Learned
 from proxy.models.lifecycle import DAY_S
 from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
 from proxy.nouns import Caller, Candidate, LedgerRow
 from proxy.plan import Planner
+from proxy.roadworks import road_mistakes, roads_of
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
 from proxy.settings import (
@@ -39,7 +48,9 @@ from proxy.settings import (
 )
 from proxy.settings import Key as KeySettings
 from proxy.settings import Provider as ProviderSettings
+from proxy.store.accounts import RunTime
 from proxy.store.ledger import Ledger, LedgerOptions
+from proxy.store.migrations import packed, states_in
 from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
@@ -50,14 +61,17 @@ from proxy.upstreams.litellm_adapter import LitellmProvider, load_library
 from proxy.upstreams.providers import HttpProvider, Provider
 from proxy.watch import ModelWatch
 
+NO_STATES: Final[States] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """What a process is told to run: the file's name and text (None: the shipped file), and the command line's wishes.
 
     Handed from the parent to its workers as text, so that all of them run what the parent has checked. `redis_url` is the
-    configured one or that of the embedded server; `""` where there is neither, and nothing is counted. `made_keys` and
-    `limits_nano` are the last copy of what operators changed, so that a worker that starts while Redis is away knows it too.
+    configured one or that of the embedded server; `""` where there is neither, and nothing is counted. `made_keys`,
+    `limits_nano` and `migrations` (as the store holds them) are the last copy of what operators changed, so that a worker
+    that starts while Redis is away knows it too.
     """
 
     path: str | None = None
@@ -66,11 +80,22 @@ class Blueprint:
     redis_url: str = ""
     made_keys: Mapping[str, str] = field(default_factory=dict)
     limits_nano: Mapping[str, int] = field(default_factory=dict)
+    migrations: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def run_time(self) -> "RunTime":
+    def run_time(self) -> RunTime:
         """What operators changed while the proxy ran, as far as the parent knew."""
-        return RunTime({key: text.encode() for key, text in self.made_keys.items()}, self.limits_nano)
+        return RunTime(
+            {key: text.encode() for key, text in self.made_keys.items()},
+            self.limits_nano,
+            states_in({name: text.encode() for name, text in self.migrations.items()}),
+        )
+
+    def knowing(self, run_time: RunTime) -> "Blueprint":
+        """The same with this as the last copy of what operators changed."""
+        made = {key: text.decode() for key, text in run_time.keys.items()}
+        states = {name: packed(state).decode() for name, state in run_time.migrations.items()}
+        return replace(self, made_keys=made, limits_nano=run_time.limits_nano, migrations=states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +105,6 @@ class Configuration:
     settings: Settings
     catalogue: Catalogue
     warnings: tuple[Mistake, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RunTime:
-    """What operators changed while the proxy runs: key settings as JSON by hash, limits in nano-dollars by budget."""
-
-    keys: Mapping[str, bytes] = field(default_factory=dict)
-    limits_nano: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configuration:
@@ -106,7 +123,20 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
             ]
         ) from None
     names = {name for row in catalogue for name in row.names}
-    return Configuration(settings, catalogue, validate(settings, names))
+    warnings = validate(settings, names)
+    _check_roads(settings, catalogue)
+    return Configuration(settings, catalogue, warnings)
+
+
+def _check_roads(settings: Settings, catalogue: Catalogue) -> None:
+    """Raises SettingsError for migrations that the catalogue says cannot be."""
+    yard = _plain_yard(settings, catalogue)
+    mistakes = [
+        mistake_at(settings, path, message)
+        for path, message in road_mistakes(settings, catalogue, yard, time.time())
+    ]
+    if mistakes:
+        raise SettingsError(mistakes)
 
 
 def with_run_time(configuration: Configuration, run_time: RunTime) -> tuple[Configuration, tuple[str, ...]]:
@@ -168,14 +198,18 @@ class Fixtures:
     health_changed: Callable[[Candidate, State], None]
     moved_on: Callable[[Candidate, Candidate, str], None]
     record: Callable[[LedgerRow, bool, int], None]
+    witness: Witness | None = None
+    shadows: Shadows | None = None
 
 
-def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) -> House:
-    """The rooms of one snapshot of the settings; `book` has its budgets."""
+def build_house(
+    configuration: Configuration, fixtures: Fixtures, book: Book, states: States = NO_STATES
+) -> House:
+    """The rooms of one snapshot of the settings; `book` has its budgets, `states` says where its migrations stand."""
     settings = configuration.settings
     passthrough = settings.auth.mode == "passthrough"
     catalogue, watch = configuration.catalogue, fixtures.watch
-    yard = Yard(settings, catalogue, watch.published, watch.gone)
+    yard = Yard(settings, catalogue, watch.published, watch.gone, roads_of(settings, catalogue, states))
     planner = Planner(settings, yard, fixtures.verdicts, fixtures.pace)
     pools = fixtures.pools.fitting(settings.providers)
     providers = {
@@ -185,12 +219,16 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
         for name, each in settings.providers.items()
     }
     watch.take_up(providers, {row.name: row for row in catalogue})
+    if fixtures.witness is not None and fixtures.shadows is not None:
+        fixtures.witness.take_up(build_courses(settings, catalogue, time.time()))
+        fixtures.shadows.take_up(*build_shadows(settings))
     return House(
         planner=planner,
         providers=providers,
         money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
         tenants=Tenants(fixtures.objects, keeps=settings.auth.mode == "keys"),
+        loops=_loops(yard, fixtures),
         breakers=fixtures.breakers,
         pace=fixtures.pace,
         health_changed=fixtures.health_changed,
@@ -200,8 +238,15 @@ def build_house(configuration: Configuration, fixtures: Fixtures, book: Book) ->
         wall_clock=time.time,
         clock=time.perf_counter,
         rng=random.random,
+        onlooker=fixtures.witness,
         passthrough=passthrough,
     )
+
+
+def _loops(yard: Yard, fixtures: Fixtures) -> Loops | None:
+    if not yard.roads:
+        return None
+    return Loops(yard.roads, fixtures.ledger.pipe if fixtures.ledger is not None else None, fixtures.tasks)
 
 
 def build_ledger(redis_url: str) -> Ledger | None:
@@ -222,7 +267,42 @@ def build_book(settings: Settings, run_time: RunTime) -> Book:
     limits = {
         key.name: Limits(key.limits.rpm, key.limits.tpm, key.limits.concurrent) for key in settings.keys
     }
+    budgets += [
+        Budget(f"shadow.{each.name}", "key", each.shadow.usd_nano, each.shadow.per, of=f"shadow/{each.name}")
+        for each in settings.migrations
+        if each.shadow is not None
+    ]
     return Book(budgets, limits).with_limits(run_time.limits_nano)
+
+
+def build_courses(settings: Settings, catalogue: Catalogue, now: float) -> dict[str, Course]:
+    """What measuring has to know of each migration: what its two models cost."""
+    return {
+        each.name: Course(
+            build_terms(catalogue, each.source, "", now),
+            build_terms(catalogue, each.target.model, each.target.effort or "", now),
+        )
+        for each in settings.migrations
+    }
+
+
+def build_terms(catalogue: Catalogue, model: str, effort: str, now: float) -> Terms:
+    """What a model costs at an effort, "" for its own."""
+    row = catalogue.resolve(model.rpartition("/")[2]) or catalogue.resolve(model)
+    if row is None:
+        return Terms(None, "none")
+    family = FAMILIES[row.family]
+    return Terms(row.price_at(now), (effort or family.default_effort) if family.reasons else "none")
+
+
+def build_shadows(settings: Settings) -> tuple[dict[str, ShadowCourse], dict[str, int]]:
+    """Migrations with a shadow, and the connections of each provider."""
+    courses = {
+        each.name: ShadowCourse(float(each.shadow.share), str(each.target))
+        for each in settings.migrations
+        if each.shadow is not None
+    }
+    return courses, {name: each.max_connections for name, each in settings.providers.items()}
 
 
 def build_keys(settings: Settings) -> KeyRing:
@@ -250,8 +330,20 @@ def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
 
 def build_days_left(configuration: Configuration, now: float) -> dict[tuple[str, str], float]:
     """Days until a model with a known end stops, by (provider, model); negative after it has."""
-    yard = Yard(configuration.settings, configuration.catalogue, {}, lambda _, __: False)
+    yard = _plain_yard(configuration.settings, configuration.catalogue)
     return {(provider, model): (ends - now) / DAY_S for provider, model, ends in yard.shutdowns()}
+
+
+def last_days(configuration: Configuration) -> dict[str, float]:
+    """The first second that the model a migration leaves is served by nobody, where that is known, by its name there."""
+    yard = _plain_yard(configuration.settings, configuration.catalogue)
+    ends = {each.source: yard.last_day(each.source) for each in configuration.settings.migrations}
+    return {name: end for name, end in ends.items() if end is not None}
+
+
+def _plain_yard(settings: Settings, catalogue: Catalogue) -> Yard:
+    """What the files say of models, without what providers publish and without migrations."""
+    return Yard(settings, catalogue, {}, lambda _, __: False)
 
 
 def build_vocabulary(settings: Settings, catalogue: Catalogue) -> Vocabulary:

@@ -12,7 +12,7 @@ import uvloop
 
 from proxy import __version__
 from proxy.app import Blueprint, read_configuration
-from proxy.commands import audit, budgets, explain, keys, models, spend
+from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
 from proxy.metrics.log import Log
 from proxy.parent import Order, Parent
 from proxy.sandbox import server as sandbox_server
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")
     check.set_defaults(run=_check)
-    for each in (explain, keys, budgets, spend, models, audit):
+    for each in (explain, keys, budgets, spend, migrate, models, audit):
         each.add_parser(commands, configured)
     commands.add_parser("schema", help="print the configuration's JSON Schema").set_defaults(run=_schema)
     sandbox = commands.add_parser("sandbox", add_help=False, help="run the simulated OpenAI alone")

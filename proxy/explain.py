@@ -12,25 +12,31 @@ from typing import Any, Final
 import msgspec
 
 from proxy.api.asks import asks_of
-from proxy.app import Configuration, RunTime, build_book, caller_named
+from proxy.app import NO_STATES, Configuration, build_book, caller_named
 from proxy.budgets.scopes import Counter
 from proxy.candidates import Target, Yard
 from proxy.choice import Look
 from proxy.errors import ApiError, BadRequest
 from proxy.explanation import Count, Explanation, Heir, Option, Refusal, Task
 from proxy.headers import Header
+from proxy.migration.roads import States
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import NOT_JSON, Request, parse
 from proxy.plan import Considered, Planner
+from proxy.roadworks import roads_of
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
 from proxy.sizing import bounded, expected_nano
+from proxy.store.accounts import RunTime
 from proxy.store.ports import Standing
 from proxy.trace import usd, user_hash
 
 NOT_CONSULTED: Final = (
     "live health not consulted: neither breakers and live latency nor dates that providers published"
+)
+STATES_NOT_CONSULTED: Final = (
+    "migrations are taken as not started; POST /admin/explain of the running proxy knows where they stand"
 )
 _EXPLAINED: Final = ("chat", "responses", "completions", "embeddings", "moderations")
 _NOBODY: Final = Caller(key_id="", key_name="")
@@ -50,12 +56,18 @@ class Question:
 
 
 class Explainer:
-    """`configuration` is asked anew each time; `standings` reads counters ([] when nobody can). The classifier is loaded at
-    the first question: who never asks does not pay for it."""
+    """`configuration` is asked anew each time; `standings` reads counters ([] when nobody can), `states` is where migrations
+    stand (None: nobody knows). The classifier is loaded at the first question: who never asks does not pay for it."""
 
-    def __init__(self, configuration: Callable[[], Configuration], standings: Standings) -> None:
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        standings: Standings,
+        states: Callable[[], States] | None = None,
+    ) -> None:
         self._configuration = configuration
         self._standings = standings
+        self._states = states
         self._verdicts: Verdicts | None = None
 
     async def explain(self, question: Question, now: float) -> Explanation:
@@ -63,8 +75,10 @@ class Explainer:
         configuration = self._configuration()
         if self._verdicts is None:
             self._verdicts = Verdicts(Classifier.load())
-        room = _Room(configuration, self._verdicts)
+        room = _Room(configuration, self._verdicts, self._states() if self._states is not None else NO_STATES)
         explanation, counters = room.explain(question, now)
+        if self._states is None and configuration.settings.migrations:
+            explanation = replace(explanation, notes=(*explanation.notes, STATES_NOT_CONSULTED))
         if not counters:
             return explanation
         found = await self._standings(counters)
@@ -81,10 +95,11 @@ class Explainer:
 class _Room:
     """What one explanation is made with: a planner of its own, so that nothing here touches what serves requests."""
 
-    def __init__(self, configuration: Configuration, verdicts: Verdicts) -> None:
+    def __init__(self, configuration: Configuration, verdicts: Verdicts, states: States) -> None:
         self._configuration = configuration
         self._settings = configuration.settings
-        self._yard = Yard(self._settings, configuration.catalogue, {}, lambda _, __: False)
+        roads = roads_of(self._settings, configuration.catalogue, states)
+        self._yard = Yard(self._settings, configuration.catalogue, {}, lambda _, __: False, roads)
         self._planner = Planner(self._settings, self._yard, verdicts, Pace())
         self._book = build_book(self._settings, RunTime())
 

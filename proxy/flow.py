@@ -22,11 +22,12 @@ from proxy.choice import way
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.fanout import attempt_parts
 from proxy.headers import Header, downward
+from proxy.loops import Loops
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
 from proxy.nouns import Call, Caller, Candidate, LedgerRow, Plan
 from proxy.parse import Request, parse
-from proxy.plan import Planner
+from proxy.plan import NOWHERE_BEGUN, Planner
 from proxy.question import question_for
 from proxy.reshape import Stream
 from proxy.routing.pace import Pace
@@ -51,8 +52,10 @@ from proxy.upstreams.retry import Advice, Failure, RetryAllowance, back_off_s, j
 class Client(Protocol):
     """The caller's side of one request. `cutting` is set when a drain has run out of patience."""
 
-    cutting: bool
-    started: bool
+    @property
+    def cutting(self) -> bool: ...
+    @property
+    def started(self) -> bool: ...
 
     async def start(self, status: int, headers: list[Header]) -> None:
         """Send the head of an answer whose length is not known."""
@@ -70,15 +73,30 @@ class Client(Protocol):
         """Send a complete answer."""
 
 
+class Onlooker(Protocol):
+    """Sees how attempts under a migration end. Nothing it does may wait or raise."""
+
+    def listen(self, client: Client, trace: Trace) -> Client:
+        """The client for the rest of the call: one that is listened to, or the same."""
+
+    def failed(self, failed: Failed, trace: Trace, now_s: float) -> None:
+        """An attempt gave no answer."""
+
+    def ended(self, outcome: Outcome | None, trace: Trace, now_s: float, house: "House") -> None:
+        """The call is over, and its answer out. `outcome` None: the client left before there was one, or we refused."""
+
+
 @dataclass(slots=True)
 class House:
-    """What a request meets on its way: one snapshot of the settings, swapped as a whole on reload."""
+    """What a request meets on its way: one snapshot of the settings, swapped as a whole on reload. `loops` None: there are
+    no migrations."""
 
     planner: Planner
     providers: Mapping[str, Provider]
     money: Money
     aftercare: Aftercare
     tenants: Tenants
+    loops: Loops | None
     breakers: Breakers
     pace: Pace
     health_changed: Callable[[Candidate, State], None]
@@ -88,6 +106,7 @@ class House:
     wall_clock: Callable[[], float]
     clock: Callable[[], float]
     rng: Callable[[], float]
+    onlooker: Onlooker | None = None
     passthrough: bool = False
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
@@ -98,7 +117,9 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     trace = Trace(call, caller)
     try:
         request = trace.request = parse(call.endpoint, call.raw)
-        plan = trace.plan = house.planner.plan(request, call.asks, caller, house.wall_clock())
+        now = house.wall_clock()
+        begun = await house.loops.begun(request, caller, now) if house.loops is not None else NOWHERE_BEGUN
+        plan = trace.plan = house.planner.plan(request, call.asks, caller, now, begun)
     except ApiError as refusal:
         trace.refused(refusal)
         _close(trace, house)
@@ -112,6 +133,10 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
 
 
 async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, house: House) -> None:
+    outcome: Outcome | None = None
+    onlooker = house.onlooker if plan.candidates[0].arm is not None else None
+    if onlooker is not None:
+        client = onlooker.listen(client, trace)
     try:
         outcome = await _ask_in_order(request, plan, trace, house)
         match outcome:
@@ -131,6 +156,8 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
         await _break_off(SHUTTING_DOWN, "cut", trace, client, house)
     finally:
         _close(trace, house)
+        if onlooker is not None:
+            onlooker.ended(outcome, trace, house.clock(), house)
 
 
 async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
@@ -192,7 +219,11 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
         case Failed():
             trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
             trace.seen = outcome.seen
+            if candidate.arm is not None and house.onlooker is not None:
+                house.onlooker.failed(outcome, trace, house.clock())
     house.tenants.answered(trace)
+    if house.loops is not None and not isinstance(outcome, Failed):
+        house.loops.note(trace, house.wall_clock())
     return outcome
 
 

@@ -3,20 +3,23 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from proxy.app import Blueprint, Configuration, RunTime, build_book, with_run_time
+from proxy.app import Blueprint, Configuration, build_book, with_run_time
 from proxy.budgets.scopes import Book, Counter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
 from proxy.metrics.totals import BudgetTotals, LedgerTotals
+from proxy.migration.roads import States, newest
 from proxy.settings import Limits
-from proxy.store.accounts import Accounts
+from proxy.store.accounts import POLL_S, Accounts, RunTime
 from proxy.store.client import Pipe, StoreAway, connected
 from proxy.store.embedded import DIRECTORY, EmbeddedError, EmbeddedServer
 from proxy.store.housekeeping import Housekeeping
+from proxy.store.migrations import give_back, read_states
 from proxy.store.ports import Standing
 from proxy.store.rollups import sums
 from proxy.store.server_check import check_server, why_away
@@ -37,7 +40,9 @@ class StoreKeeper:
         self._embedded = EmbeddedServer()
         self._housekeeping: Housekeeping | None = None
         self._configuration: Configuration | None = None
+        self._merged: Configuration | None = None
         self._run_time = RunTime()
+        self._lost = False
         self._book = Book((), {})
         self.url = ""
         self.why_not = ""
@@ -46,7 +51,7 @@ class StoreKeeper:
     async def start(self, configuration: Configuration) -> str:
         """The URL of the configured Redis, else of the embedded one; `""` where none can be had and nothing needs one.
 
-        Raises EmbeddedError when budgets or limits are configured and nobody can count them, UnfitServer when the server
+        Raises EmbeddedError when budgets, limits or migrations are configured and nobody can keep them, UnfitServer when the server
         must not be trusted with money.
         """
         self.take_up(configuration)
@@ -62,14 +67,14 @@ class StoreKeeper:
         """Watch the budgets of this configuration from now on."""
         self._configuration = configuration
         merged, _ = with_run_time(configuration, self._run_time)
+        self._merged = merged
         book = build_book(merged.settings, self._run_time)
         # Of the budgets of users there may be thousands; `switchyard budgets` shows them.
         self._book = Book([each for each in book.budgets if each.scope != "user"], {})
 
     def last_copy(self, blueprint: Blueprint) -> Blueprint:
         """The blueprint for a new worker: with what operators changed, should Redis be away when it starts."""
-        made = {key: text.decode() for key, text in self._run_time.keys.items()}
-        return replace(blueprint, made_keys=made, limits_nano=self._run_time.limits_nano)
+        return blueprint.knowing(self._run_time)
 
     async def run(self, recorder: Recorder, log: Log) -> None:
         """Look after the store until cancelled."""
@@ -77,7 +82,7 @@ class StoreKeeper:
             return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_house(self._housekeeping, log))
-            tasks.create_task(Accounts(self._housekeeping.pipe, self._changed).run())
+            tasks.create_task(self._follow(self._housekeeping.pipe))
             tasks.create_task(self._watch(self._housekeeping, recorder, log))
 
     async def stop(self) -> None:
@@ -113,6 +118,17 @@ class StoreKeeper:
         return self._housekeeping.pipe if self._housekeeping is not None else None
 
     @property
+    def configuration(self) -> Configuration:
+        """The configuration with the keys made at run time."""
+        assert self._merged is not None, "start comes first"
+        return self._merged
+
+    @property
+    def states(self) -> States:
+        """Where migrations stand, by the last copy."""
+        return self._run_time.migrations
+
+    @property
     def book(self) -> Book:
         """The budgets in force, those of users left out."""
         return self._book
@@ -129,7 +145,11 @@ class StoreKeeper:
         try:
             await self._embedded.start()
         except EmbeddedError as error:
-            if settings.has_budgets() or any(key.limits != Limits() for key in settings.keys):
+            if (
+                settings.has_budgets()
+                or settings.migrations
+                or any(key.limits != Limits() for key in settings.keys)
+            ):
                 raise
             self.why_not = str(error)
             return ""
@@ -144,6 +164,17 @@ class StoreKeeper:
             self.warnings.append(
                 f"Redis does not answer ({why}); what is under a budget or a limit is refused until it does"
             )
+
+    async def _follow(self, pipe: Pipe) -> None:
+        """Keep the copy of what operators change, and give the store back what it has lost of migrations."""
+        accounts = Accounts(pipe, self._changed)
+        while True:
+            await accounts.poll()
+            if self._lost:
+                with suppress(StoreAway):
+                    await give_back(pipe, self.states, await read_states(pipe), time.time())
+                    self._lost = False
+            await asyncio.sleep(POLL_S)
 
     async def _keep_house(self, housekeeping: Housekeeping, log: Log) -> None:
         while True:
@@ -177,8 +208,11 @@ class StoreKeeper:
         writer.close()
         return False
 
-    def _changed(self, made: Mapping[str, bytes], limits_nano: Mapping[str, int]) -> None:
-        self._run_time = RunTime(made, limits_nano)
+    def _changed(self, found: RunTime) -> None:
+        """Of migrations the later copy stands: a store that lost its data is given back what it had."""
+        states = newest(self._run_time.migrations, found.migrations)
+        self._lost = states != found.migrations
+        self._run_time = replace(found, migrations=states)
         if self._configuration is not None:
             self.take_up(self._configuration)
 

@@ -37,7 +37,7 @@ class Money:
         cheaper = self._ledger.downgrade(counters) if counters and self._ledger else ""
         if not cheaper:
             return plan.candidates
-        return self._planner.downgraded(request, plan, cheaper, trace.call.at)
+        return self._planner.downgraded(request, trace.caller, plan, cheaper, trace.call.at)
 
     async def hold(self, request: Request, candidate: Candidate, trace: Trace) -> Mapping[str, bytes]:
         """Set aside what the attempt may cost; the edits that keep it within that. Raises the refusals of budgets."""

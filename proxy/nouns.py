@@ -44,6 +44,7 @@ class Reason(StrEnum):
     FALLBACK = "fallback"
     BUDGET = "budget"
     LEARNED = "learned"
+    SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True)

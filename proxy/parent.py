@@ -34,14 +34,19 @@ from proxy.console.overview import Overview, View
 from proxy.console.pages import build_page
 from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
+from proxy.judging import judge_by_measures
 from proxy.keeper import StoreKeeper
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
 from proxy.metrics.totals import Standing
+from proxy.migration.roads import state_for
+from proxy.migration.state import percent
 from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
 from proxy.settings import Flag, SettingsError, mistake_at, needs_restart
+from proxy.steering.desk import MigrationDesk
+from proxy.steering.supervisor import Supervisor
 
 KILL_AFTER_S: Final = 4.5
 """Beyond the grace period: cutting takes at most three seconds, the last log lines two, and the whole should stay in five."""
@@ -73,6 +78,7 @@ class Parent:
         self._workers: dict[int, WorkerProcess] = {}
         self._sandbox_url = ""
         self._store = StoreKeeper()
+        self._desk = MigrationDesk(self._store, time.time)
         self._announced = False
         self._failed = False
 
@@ -115,6 +121,8 @@ class Parent:
         port = DataServer(app)
         await port.start(admin)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        judged = judge_by_measures(lambda: self._store.pipe, time.time)
+        supervisor = Supervisor(self._store, judged, self._recorder, self._log, time.time)
         async with asyncio.TaskGroup() as tasks:
             places = range(self._configuration.settings.server.workers)
             keepers = [tasks.create_task(self._keep_worker(place)) for place in places]
@@ -122,6 +130,7 @@ class Parent:
                 tasks.create_task(self._watch_file()),
                 *([tasks.create_task(self._demonstrate())] if self._order.demo else []),
                 tasks.create_task(self._store.run(self._recorder, self._log)),
+                tasks.create_task(supervisor.run()),
             ]
             await self._stopping.wait()
             await self._stop_workers(keepers)
@@ -319,7 +328,11 @@ class Parent:
             ready=self._ready,
             status=self._status,
             overview=Overview(self._view, wall_clock=time.time, clock=time.monotonic).body,
-            explain=Explainer(lambda: self._configuration, self._store.standings).answer,
+            explain=Explainer(
+                lambda: self._configuration, self._store.standings, lambda: self._store.states
+            ).answer,
+            migrations=self._desk.standing,
+            migrate=self._desk.steer,
         )
 
     def _view(self) -> View:
@@ -353,6 +366,10 @@ class Parent:
     def _standing(self) -> Standing:
         return Standing(
             days_left=build_days_left(self._configuration, time.time()),
+            stages={
+                each.name: percent(state_for(each, self._store.states))
+                for each in self._configuration.settings.migrations
+            },
             workers=sum(worker.is_ready for worker in self._workers.values()),
         )
 

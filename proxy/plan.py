@@ -2,19 +2,24 @@
 
 Precedence (who decides the model):
     the caller's `x-switchyard-route`/`-task` → an alias → a route's name is routed by task, any other known name is pinned
-then every model named there becomes candidates (candidates.py): past its end → successors, hard limits, deployments.
+then every model named there becomes candidates (candidates/): past its end → successors, a migration away from it → the
+caller's side, hard limits, deployments.
 `model@effort` and `provider/model` are accepted wherever a model is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
 
-from proxy.candidates import Errand, Target, Yard
+from proxy.candidates import Errand, Target, Yard, traveller_of
 from proxy.choice import Choice, Chooser, Look
 from proxy.errors import ApiError, BadRequest, ContextLengthExceeded, NotAllowed, NotFound
 from proxy.lanes import Lane, Lanes
+from proxy.migration.assignment import Side
+from proxy.migration.roads import Roads, Traveller
 from proxy.minute import Minute
 from proxy.models.rowreader import split_effort
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
@@ -24,6 +29,9 @@ from proxy.routing.policy import Wishes, usd
 from proxy.routing.verdicts import Verdicts
 from proxy.settings import CallRules, Route, Settings
 from proxy.sizing import likely_input, output_cap
+
+Begun = Mapping[str, Side]
+NOWHERE_BEGUN: Final[Begun] = MappingProxyType({})
 
 _LONGEST_KEPT: Final = 200
 """Characters of a name and an effort: what callers make up must not fill the memory."""
@@ -70,20 +78,30 @@ class Planner:
         self._lanes = Lanes(self._chooser, verdicts, self._read)
         self._kept = Minute[_Named, _Kept]()
 
-    def plan(self, request: Request, asks: Asks, caller: Caller, now: float) -> Plan:
-        """The ordered candidates for one request. Raises NotFound, NotAllowed or BadRequest when there are none."""
+    @property
+    def roads(self) -> Roads:
+        """The migrations that plans go by."""
+        return self._yard.roads
+
+    def plan(
+        self, request: Request, asks: Asks, caller: Caller, now: float, begun: Begun = NOWHERE_BEGUN
+    ) -> Plan:
+        """The ordered candidates for one request; `begun` is where its tool loop began, by migration. Raises NotFound,
+        NotAllowed or BadRequest when there are none."""
         if (
             not asks.route
             and asks.max_cost_nano is None
             and (plan := self._again(request, caller, now)) is not None
         ):
             return plan
-        considered = self.consider(request, asks, caller, now)
+        considered = self.consider(request, asks, caller, now, begun)
         if considered.refusal is not None:
             raise considered.refusal
         return considered.plan
 
-    def consider(self, request: Request, asks: Asks, caller: Caller, now: float) -> Considered:
+    def consider(
+        self, request: Request, asks: Asks, caller: Caller, now: float, begun: Begun = NOWHERE_BEGUN
+    ) -> Considered:
         """The same plan with what led to it. Raises NotAllowed, and BadRequest for what the caller asks of us in vain."""
         asked = asks.route or request.model
         name = self._settings.resolve(asked)
@@ -91,10 +109,13 @@ class Planner:
         if asks.route and route is None:
             raise BadRequest(f"x-switchyard-route names no route: {asks.route!r}", param="x-switchyard-route")
         plan = Plan(asked=request.model, candidates=(), headers=self._yard.sunset(request.model, now))
+        traveller = traveller_of(request, caller, begun) if self._yard.roads else None
         if route is None:
-            return self._pinned(request, asks, caller, plan, now)
+            errand = self._errand(request, self._settings.defaults, Reason.PINNED, now, traveller, one=False)
+            return self._pinned(asks, caller, plan, errand)
         _check_allowed(caller, (asked, name), asked)
-        return self._routed(request, asks, replace(plan, route=name), route, now)
+        errand = self._errand(request, route, Reason.TASK, now, traveller, one=True)
+        return self._routed(asks, replace(plan, route=name), route, errand)
 
     def evidence(self, request: Request) -> tuple[str, ...]:
         """What the verdict on a routed request goes by."""
@@ -118,27 +139,36 @@ class Planner:
         edits = {} if sent == model else {"model": msgspec.json.encode(sent)}
         return Candidate(row.name if row else "", place.provider, Reason.PINNED, edits)
 
-    def downgraded(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
+    def downgraded(
+        self, request: Request, caller: Caller, plan: Plan, name: str, now: float
+    ) -> tuple[Candidate, ...]:
         """The candidates of the cheaper model a budget asks for; the plan's own when it cannot take the request."""
         rules = self._settings.routes.get(plan.route) or self._settings.defaults
-        found = self._yard.find(self._read(name), self._errand(request, rules, Reason.BUDGET, now, one=True))
-        return found.candidates or plan.candidates
+        traveller = traveller_of(request, caller, NOWHERE_BEGUN) if self._yard.roads else None
+        errand = self._errand(request, rules, Reason.BUDGET, now, traveller, one=True)
+        found = self._yard.find(self._read(name), errand)
+        return found.all_candidates or plan.candidates
 
-    def _pinned(self, request: Request, asks: Asks, caller: Caller, plan: Plan, now: float) -> Considered:
+    def toward(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
+        """The ways of asking a migration's target (`model` or `model@effort`) what was asked of its source; none when it
+        cannot take the request."""
+        rules = self._settings.routes.get(plan.route) or self._settings.defaults
+        errand = self._errand(request, rules, Reason.MIGRATION, now, None, one=True)
+        return self._yard.reach(replace(self._read(name), decides=False), errand).candidates
+
+    def _pinned(self, asks: Asks, caller: Caller, plan: Plan, errand: Errand) -> Considered:
         name = self._settings.resolve(plan.asked)
         target = self._read(name)
         row = self._yard.row(target.written)
         names = (plan.asked, name, target.written, row.name if row else name)
         _check_allowed(caller, names, plan.asked)
-        rules = self._settings.defaults
-        errand = self._errand(request, rules, Reason.PINNED, now, one=False)
-        wishes = Wishes(max_cost_nano=_max_cost_nano(asks, rules))
+        wishes = Wishes(max_cost_nano=_max_cost_nano(asks, errand.rules))
         choice = self._chooser.first_of([[target]], errand, wishes, probing=False)
         considered = _considered(plan, choice, errand, wishes)
-        named = _named(request)
+        named = _named(errand.request)
         settled = choice.settled and wishes.max_cost_nano is None
         if settled and len(named.model) + len(named.effort) < _LONGEST_KEPT:
-            self._kept.keep(named, _Kept(considered.plan, names), now)
+            self._kept.keep(named, _Kept(considered.plan, names), errand.now)
         return considered
 
     def _again(self, request: Request, caller: Caller, now: float) -> Plan | None:
@@ -153,8 +183,7 @@ class Planner:
         _check_allowed(caller, names, plan.asked)
         return plan
 
-    def _routed(self, request: Request, asks: Asks, plan: Plan, route: Route, now: float) -> Considered:
-        errand = self._errand(request, route, Reason.TASK, now, one=True)
+    def _routed(self, asks: Asks, plan: Plan, route: Route, errand: Errand) -> Considered:
         wishes = Wishes(
             prefer=route.prefer,
             max_first_token_s=route.max_ttft_ms / 1000 if route.max_ttft_ms else None,
@@ -164,7 +193,16 @@ class Planner:
         plan = replace(plan, task=lane.verdict.task, confidence=lane.verdict.confidence)
         return replace(_considered(plan, lane.choice, errand, wishes), lane=lane)
 
-    def _errand(self, request: Request, rules: CallRules, reason: Reason, now: float, *, one: bool) -> Errand:
+    def _errand(
+        self,
+        request: Request,
+        rules: CallRules,
+        reason: Reason,
+        now: float,
+        traveller: Traveller | None,
+        *,
+        one: bool,
+    ) -> Errand:
         """What to find candidates for. A body so small that any window holds it is not measured."""
         small = request.size_bytes <= _FITS_ANY_WINDOW_BYTES
         return Errand(
@@ -176,6 +214,7 @@ class Planner:
             one,
             input_tokens=0 if small else likely_input(request),
             output_tokens=output_cap(request) or 0,
+            traveller=traveller,
         )
 
     def _read(self, name: str) -> Target:

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,6 @@ from proxy.app import (
     Configuration,
     Fixtures,
     Pools,
-    RunTime,
     build_book,
     build_house,
     build_keys,
@@ -40,15 +39,19 @@ from proxy.app import (
 )
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
+from proxy.flow import House
+from proxy.measuring.shadow import Shadows
+from proxy.measuring.witness import Witness
 from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
+from proxy.migration.roads import newest
 from proxy.models.learned import Learned
 from proxy.nouns import Candidate, LedgerRow, Reason
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
 from proxy.settings import SettingsError
-from proxy.store.accounts import Accounts
+from proxy.store.accounts import Accounts, RunTime
 from proxy.store.ledger import Ledger
 from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
@@ -78,8 +81,13 @@ class Worker:
     ) -> None:
         self.log = log
         self.ledger = ledger
+        verdicts = Verdicts(Classifier.load())
+        self.witness = Witness(ledger.pipe, verdicts, time.monotonic) if ledger is not None else None
+        self.shadows = Shadows(verdicts, time.monotonic, self.witness.shadowed) if self.witness else None
+        if self.witness is not None:
+            self.witness.shadower = self.shadows
         self.fixtures = Fixtures(
-            verdicts=Verdicts(Classifier.load()),
+            verdicts=verdicts,
             pace=Pace(),
             pools=Pools(),
             ledger=ledger,
@@ -91,6 +99,8 @@ class Worker:
             health_changed=self._health_changed,
             moved_on=self._moved_on,
             record=self._record,
+            witness=self.witness,
+            shadows=self.shadows,
         )
         self.configuration = configuration
         self.run_time = run_time
@@ -101,7 +111,7 @@ class Worker:
         self.grace_s = configuration.settings.server.drain_seconds
         server = configuration.settings.server
         self.port = DataPort(
-            house=build_house(configuration, self.fixtures, self.book),
+            house=self._house(),
             keys=build_keys(merged.settings),
             gate=Gate(server.max_in_flight, BUFFERED_BODIES * server.max_json_bytes),
             max_json_bytes=server.max_json_bytes,
@@ -120,7 +130,7 @@ class Worker:
         settings = configuration.settings
         port = self.port
         self._admit()
-        port.house = build_house(configuration, self.fixtures, self.book)
+        port.house = self._house()
         port.listing = build_listing(settings, configuration.catalogue)
         port.max_json_bytes = settings.server.max_json_bytes
         port.gate.max_requests = settings.server.max_in_flight
@@ -128,11 +138,17 @@ class Worker:
         self.grace_s = settings.server.drain_seconds
         self.recorder.learn(build_vocabulary(settings, configuration.catalogue))
 
-    def run_time_changed(self, made: Mapping[str, bytes], limits_nano: Mapping[str, int]) -> None:
-        """Operators made or revoked keys, or changed limits: in force from the next request on."""
-        self.run_time = RunTime(made, limits_nano)
+    def run_time_changed(self, found: RunTime) -> None:
+        """Operators changed keys, limits or migrations: in force from the next request on. Of migrations the later copy
+        stands, should the store have lost its own."""
+        states = newest(self.run_time.migrations, found.migrations)
+        moved = states != self.run_time.migrations
+        self.run_time = replace(found, migrations=states)
         self._admit()
-        self.port.house = with_book(self.port.house, self.fixtures, self.book)
+        if moved:
+            self._plan_anew()
+        else:
+            self.port.house = with_book(self.port.house, self.fixtures, self.book)
 
     def _admit(self) -> None:
         """Keys and budgets of the configuration, with what operators have changed since."""
@@ -165,18 +181,25 @@ class Worker:
         return self.configuration.settings.lifecycle.poll_minutes
 
     def _plan_anew(self) -> None:
-        """New shutdown dates: what is planned from now on knows them."""
-        self.port.house = build_house(self.configuration, self.fixtures, self.book)
+        """New shutdown dates, or migrations that moved: what is planned from now on knows them."""
+        self.port.house = self._house()
+
+    def _house(self) -> House:
+        return build_house(self.configuration, self.fixtures, self.book, self.run_time.migrations)
 
     async def drain(self) -> None:
         """Finish what is running, cut what does not finish, and let go of everything."""
         report = await self.server.drain(self.grace_s)
         last_bills_s = time.monotonic() + _LAST_BILLS_S
+        if self.shadows is not None:
+            self.shadows.stop()
         await self.fixtures.tasks.idle(_LAST_BILLS_S)
         self.fixtures.pools.close()
         if self.ledger is not None:
             await self.ledger.drain(max(0.0, last_bills_s - time.monotonic()))
             await self.ledger.close()
+        if self.witness is not None:
+            await self.witness.catch_up()
         self.recorder.close()
         self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
         self.log.close()
@@ -194,6 +217,8 @@ class Worker:
 
     def _record(self, row: LedgerRow, final: bool, events: int) -> None:
         self.recorder.observe(row, chunks=events, final=final)
+        if row.arm:
+            self.recorder.arm(row.migration, row.arm, row)
         self.log.request(row)
 
     def _refused(self, refusal: ApiError, endpoint: str, request_id: str) -> None:
@@ -226,6 +251,8 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
         await ledger.start()
         accounts = Accounts(ledger.pipe, worker.run_time_changed)
         counting = [ledger.run(), accounts.run(), worker.watch_store(ledger)]
+        if worker.witness is not None:
+            counting.append(worker.witness.run())
         if worker.fixtures.objects is not None:
             counting.append(worker.fixtures.objects.run())
         for task in [background.start(each) for each in counting]:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 import pytest
 from town import sandbox
 
-from proxy.app import Blueprint, Fixtures, Pools, RunTime, build_book, build_house, read_configuration
+from proxy.app import NO_STATES, Blueprint, Fixtures, Pools, build_book, build_house, read_configuration
 from proxy.flow import serve
+from proxy.migration.state import Event, State, moved
 from proxy.models.learned import Learned
 from proxy.nouns import Asks, Call, Caller, Endpoint
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
+from proxy.store.accounts import RunTime
 from proxy.tasks import TaskOwner
 from proxy.upstreams.breaker import Breakers
 from proxy.watch import ModelWatch
@@ -52,14 +54,14 @@ class Caught:
 class Day:
     """A house whose wall clock is the test's."""
 
-    def __init__(self, upstream, margin_hours):
+    def __init__(self, upstream, margin_hours, text=None, states=NO_STATES):
         flags = {
             "providers.openai.base_url": f"{upstream.url}/v1",
             "providers.openai.api_key": "sk-x",
             "lifecycle.margin_hours": str(margin_hours),
         }
         self.now = 0.0
-        configuration = read_configuration(Blueprint(None, None, flags), {})
+        configuration = read_configuration(Blueprint(None, text, flags), {})
         self.watch = ModelWatch(asyncio.get_running_loop().time, lambda: self.now, lambda: None)
         self.pools = Pools()
         fixtures = Fixtures(
@@ -76,7 +78,8 @@ class Day:
             moved_on=lambda before, after, cause: None,
             record=lambda row, final, events: None,
         )
-        self.house = build_house(configuration, fixtures, build_book(configuration.settings, RunTime()))
+        book = build_book(configuration.settings, RunTime())
+        self.house = build_house(configuration, fixtures, book, states)
         self.house.wall_clock = lambda: self.now
 
     async def ask(self, number, stream):
@@ -87,6 +90,7 @@ class Day:
             "max_tokens": 60,
             "stop": ["never said"],
             "stream": stream,
+            "user": f"user-{number}",
         }
         call = Call(
             id=f"sy-{number}",
@@ -103,9 +107,9 @@ class Day:
         return client
 
 
-async def through_the_night(upstream, margin_hours, steps):
+async def through_the_night(upstream, margin_hours, steps, *migration):
     """20 requests at every step (our clock, the provider's day); the answers."""
-    day = Day(upstream, margin_hours)
+    day = Day(upstream, margin_hours, *migration)
     answers, number = [], 0
     for ours, theirs in steps:
         day.now = moment(ours)
@@ -117,7 +121,7 @@ async def through_the_night(upstream, margin_hours, steps):
     return answers
 
 
-@pytest.mark.parametrize(
+NIGHTS = pytest.mark.parametrize(
     ("margin_hours", "steps"),
     [
         (
@@ -133,6 +137,9 @@ async def through_the_night(upstream, margin_hours, steps):
     ],
     ids=["a day ahead", "the provider's clock is ahead of ours"],
 )  # fmt: skip
+
+
+@NIGHTS
 def test_no_request_fails_when_the_day_comes(margin_hours, steps):
     """Whole and streamed, before, at and after midnight: every answer is a 200, at last from the successor."""
     with sandbox() as upstream:
@@ -143,3 +150,28 @@ def test_no_request_fails_when_the_day_comes(margin_hours, steps):
     assert set(served[:20]) == {"gpt-4.1-mini"}
     assert set(served[-20:]) == {"gpt-6-luna"}
     assert b"stop:emulated" in answers[-1].headers[b"x-switchyard-changes"]
+
+
+MIGRATION = "migrations: [{name: leave, from: gpt-4.1-mini, to: gpt-6-luna@none, stages: [25, 100]}]"
+
+
+@NIGHTS
+@pytest.mark.parametrize(
+    "events", [[Event.START], [Event.START, Event.ROLLBACK], []], ids=["at 25 %", "rolled back", "waiting"]
+)
+def test_no_request_fails_when_the_day_comes_in_the_middle_of_a_migration(margin_hours, steps, events):
+    """Whatever its stage, and whether or not anybody promoted it: every answer is a 200, before the day by the share, on the
+    day from where the migration leads."""
+    state = State("leave", "gpt-4.1-mini", "gpt-6-luna@none", (25, 100))
+    for event in events:
+        state = moved(state, event, now=moment("2027-01-01T00:00:00"), who="", why="")
+    with sandbox() as upstream:
+        answers = asyncio.run(through_the_night(upstream, margin_hours, steps, MIGRATION, {"leave": state}))
+    assert {answer.status for answer in answers} == {200}
+    assert all(b'"error"' not in answer.body for answer in answers)
+    served = [answer.headers[b"x-switchyard-model"].decode() for answer in answers]
+    assert set(served[:20]) == (
+        {"gpt-4.1-mini", "gpt-6-luna"} if events == [Event.START] else {"gpt-4.1-mini"}
+    )
+    assert set(served[-20:]) == {"gpt-6-luna"}
+    assert {answer.headers[b"x-switchyard-reason"] for answer in answers[-20:]} == {b"migration"}

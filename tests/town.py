@@ -136,10 +136,17 @@ def sandbox(*args: str) -> Iterator[Sandbox]:
 
 
 @contextlib.contextmanager
-def proxy(upstream: Sandbox | None, config: str = "", env: dict | None = None, *args: str) -> Iterator[Proxy]:
-    """A proxy in front of `upstream`, in a folder of its own. `config` is YAML; none: no file is named."""
+def proxy(
+    upstream: Sandbox | None,
+    config: str = "",
+    env: dict | None = None,
+    *args: str,
+    folder: Path | None = None,
+) -> Iterator[Proxy]:
+    """A proxy in front of `upstream`, in a folder of its own, or in that of an earlier one. `config` is YAML; none: no file
+    is named."""
     with tempfile.TemporaryDirectory(prefix="town-") as name:
-        folder = Path(name)
+        folder = folder or Path(name)
         command = [sys.executable, "-m", "proxy.cli", "serve", *args]
         for flag in ("--port", "--admin-port"):
             command += [] if flag in args else [flag, "0"]

@@ -1,8 +1,9 @@
 """The admin port: metrics, health and what the operator's page reads. Served by the parent, never by a worker.
 
 Beyond loopback everything that says something asks for the admin key: all but the two health checks and the files of the
-page, which hold no data. Settings refuse to start without a key there. Nothing here changes anything, and no cookie is set
-or read: another site can make a browser ask, but neither change anything nor read the answer.
+page, which hold no data. Settings refuse to start without a key there. No cookie is set or read, so another site can make
+a browser ask, but not read the answer. The one thing that can be changed here is where migrations stand, and that only by
+JSON from our own origin: what a form of another site sends is refused even where no key is asked for.
 """
 
 import hashlib
@@ -29,7 +30,8 @@ _UNKEPT: Final = MappingProxyType({"cache-control": "no-store", "x-content-type-
 
 @dataclass(frozen=True, slots=True)
 class AdminPort:
-    """What the admin port answers from. `admin_key` is `""` where none is asked for; `metrics_open` frees /metrics."""
+    """What the admin port answers from. `admin_key` is `""` where none is asked for; `metrics_open` frees /metrics.
+    `migrate` is told a migration, a verb, the body and who asks."""
 
     admin_key: Callable[[], str]
     metrics_open: Callable[[], bool]
@@ -38,6 +40,8 @@ class AdminPort:
     status: Callable[[], dict[str, Any]]
     overview: Callable[[], Awaitable[bytes]]
     explain: Callable[[bytes], Awaitable[dict[str, Any]]]
+    migrations: Callable[[], Awaitable[list[dict[str, Any]]]]
+    migrate: Callable[[str, str, bytes, str], Awaitable[dict[str, Any]]]
 
 
 def build_admin(port: AdminPort) -> FastAPI:
@@ -82,6 +86,15 @@ def build_admin(port: AdminPort) -> FastAPI:
     async def overview() -> Response:
         return Response(await port.overview(), media_type="application/json", headers=_UNKEPT)
 
+    @app.get("/admin/migrations", dependencies=[Depends(operator)])
+    async def migrations() -> Response:
+        return as_json({"migrations": await port.migrations()})
+
+    @app.post("/admin/migrations/{name}/{verb}", dependencies=[Depends(operator), Depends(_refuse_forms)])
+    async def migrate(name: str, verb: str, request: Request) -> Response:
+        who = f"admin port, {request.client.host if request.client else 'unknown'}"
+        return as_json(await port.migrate(name, verb, await _body(request), who))
+
     add_error_shapes(app)
     return app
 
@@ -92,7 +105,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > _MOST_BYTES:
-            raise BodyTooLarge(f"At most {_MOST_BYTES} bytes can be explained.")
+            raise BodyTooLarge(f"At most {_MOST_BYTES} bytes are read here.")
         parts.append(part)
     return b"".join(parts)
 
@@ -105,6 +118,18 @@ def _refuse_strangers(request: Request) -> None:
         raise NotAllowed(
             "The admin port answers here to its own page only. Open it as localhost or by its address, or set "
             "server.admin_key.",
+            code="not_allowed",
+        )
+
+
+def _refuse_forms(request: Request) -> None:
+    """What changes something must be JSON, which no page sends to another site unasked, and come from this origin where the
+    browser says where from. Raises NotAllowed."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    if kind != "application/json" or (origin is not None and urlsplit(origin).netloc != host):
+        raise NotAllowed(
+            'Send JSON from this origin: content-type: application/json, and a body such as {"why": "…"}.',
             code="not_allowed",
         )
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from proxy.app import Blueprint, Configuration, RunTime, build_book, read_configuration, with_run_time
+from proxy.app import Blueprint, Configuration, build_book, read_configuration, with_run_time
 from proxy.budgets.scopes import Book
 from proxy.commands.output import remark
 from proxy.settings import Settings
-from proxy.store.accounts import Accounts
+from proxy.store.accounts import Accounts, RunTime
 from proxy.store.client import Pipe, StoreAway, connected
 from proxy.store.embedded import DIRECTORY, EmbeddedServer
 from proxy.store.operator import Operator, Unknown
@@ -82,7 +82,7 @@ async def _join(
             settings=merged.settings,
             book=build_book(merged.settings, run_time),
             pipe=pipe,
-            operator=Operator(pipe, _who(), now),
+            operator=Operator(pipe, who_types(), now),
             run_time=run_time,
             now=now,
         )
@@ -110,11 +110,11 @@ def _url(settings: Settings) -> tuple[str, str]:
 async def _run_time(pipe: Pipe) -> RunTime | None:
     """What was made at run time; None when Redis does not answer."""
     found: list[RunTime] = []
-    accounts = Accounts(pipe, lambda made, limits_nano: found.append(RunTime(made, limits_nano)))
+    accounts = Accounts(pipe, found.append)
     await accounts.poll()
     return found[0] if found else None
 
 
-def _who() -> str:
+def who_types() -> str:
     """Who types, for the audit: the name in the environment is as good as any that we could look up."""
     return f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"

@@ -15,10 +15,16 @@ from typing import Any, Final
 from proxy.budgets.scopes import Book
 from proxy.console import standing, tallies
 from proxy.console.tallies import DECISIONS, NEWEST
+from proxy.judging import last_measured
+from proxy.judging import standing as judged
+from proxy.migration.comparison import columns
+from proxy.migration.roads import state_for
 from proxy.models.catalogue import Catalogue
 from proxy.nouns import LedgerRow
 from proxy.settings import Settings, models_named
 from proxy.store.client import Pipe, StoreAway
+from proxy.store.migrations import read_states
+from proxy.store.observations import seen, shares
 from proxy.store.rollups import SpendLine, latest_rows, spend
 from proxy.store.states import budget_states
 
@@ -84,13 +90,18 @@ class Overview:
     async def _gathered(self, view: View) -> dict[str, Any]:
         now = self._wall_clock()
         if view.pipe is None:
-            return {"as_of": now, **_document(view, {}, [], now), "budgets": []}
+            return {"as_of": now, **_document(view, {}, [], now), "budgets": [], "migrations": []}
         hours = await self._read_hours(view.pipe, now)
         # They are entered when their bill is known, a little out of the order in which they came.
         entered = await latest_rows(view.pipe, NEWEST)
         rows = sorted([entry.row for entry in entered], key=lambda row: -row.at)
         states = await budget_states(view.pipe, view.book)
-        return {"as_of": now, **_document(view, hours, rows, now), "budgets": standing.budgets(states)}
+        return {
+            "as_of": now,
+            **_document(view, hours, rows, now),
+            "budgets": standing.budgets(states),
+            "migrations": await _migrations(view.pipe, view.settings, now),
+        }
 
     async def _read_hours(self, pipe: Pipe, now: float) -> dict[int, list[SpendLine]]:
         present = int(now // 3600)
@@ -105,32 +116,32 @@ class Overview:
         return {hour: self._hours[hour][1] for hour in wanted}
 
 
+async def _migrations(pipe: Pipe, settings: Settings, now: float) -> list[dict[str, Any]]:
+    """Each with its sides and its guards, by the share that was measured last."""
+    if not settings.migrations:
+        return []
+    states, shown = await read_states(pipe), []
+    for each in settings.migrations:
+        state, versions = state_for(each, states), await shares(pipe, each.name)
+        last = last_measured(state, versions)
+        sides = columns(await seen(pipe, each.name, [last.share_version]))
+        shown.append(standing.migration(each, state, sides, await judged(pipe, each, last, now)))
+    return shown
+
+
 def _document(
     view: View, hours: dict[int, list[SpendLine]], rows: list[LedgerRow], now: float
 ) -> dict[str, Any]:
     catalogue, settings = view.catalogue, view.settings
     asked = [(row.name, each.key_name) for each in rows if (row := catalogue.resolve(each.asked)) is not None]
-    latencies = tallies.latencies(rows)
-    by_model = tallies.by_name(hours, "model")
-    speed = {each["name"]: each for each in latencies["models"]}
-    volume = {each["name"]: each for each in by_model}
-
-    def arm(model: str) -> dict[str, Any]:
-        counts = {
-            name: sum(volume[model][name]) if model in volume else 0
-            for name in ("requests", "errors", "cost")
-        }
-        return {**counts, "p95_ms": speed[model]["p95_ms"] if model in speed else None}
-
     return {
         "hours": [hour * 3600 for hour in hours],
-        "by_model": by_model,
+        "by_model": tallies.by_name(hours, "model"),
         "by_task": tallies.by_name(hours, "task"),
         "totals": tallies.totals(hours),
-        "latencies": latencies,
+        "latencies": tallies.latencies(rows),
         "models": standing.models(
             settings, catalogue, tallies.callers(hours, asked), set(models_named(settings)), now
         ),
-        "migrations": standing.migrations(settings, arm),
         "decisions": tallies.decisions(rows[:DECISIONS]),
     }

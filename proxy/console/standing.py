@@ -1,14 +1,18 @@
-"""How things stand now: budgets as they are counted, models with their ends, migrations as they are configured. Pure."""
+"""How things stand now: budgets as they are counted, models with their ends, migrations as they were measured. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from proxy.budgets.windows import NEVER
+from proxy.migration.comparison import Column
+from proxy.migration.guards import GuardVerdict, Judgement
+from proxy.migration.state import State, percent
 from proxy.models.catalogue import Catalogue
 from proxy.models.lifecycle import days_left, is_retired
 from proxy.models.rows import ModelRow
 from proxy.models.succession import successors_of
-from proxy.settings import Settings
+from proxy.nouns import NANO_PER_USD
+from proxy.settings import Migration, Settings
 from proxy.store.states import BudgetState
 
 _MODELS: Final = 100
@@ -80,20 +84,58 @@ def models(
     return sorted(shown, key=_urgency)[:_MODELS]
 
 
-def migrations(settings: Settings, arm: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each with both arms; `arm` tells how a model did."""
-    return [
-        {
-            "name": each.name,
-            "stages": list(each.stages),
-            "start": each.start,
-            "arms": [
-                {"arm": "from", "model": each.source, **arm(each.source)},
-                {"arm": "to", "model": each.target.model, **arm(each.target.model)},
-            ],
-        }
-        for each in settings.migrations
-    ]
+def migration(
+    settings: Migration, state: State, sides: Sequence[Column], judgement: Judgement
+) -> dict[str, Any]:
+    """Where it stands, its sides as they were measured, and its guards over all calls."""
+    models = {"old": settings.source, "new": str(settings.target), "shadow": str(settings.target)}
+    return {
+        "name": settings.name,
+        "status": state.status.value.replace("_", " "),
+        "percent": percent(state),
+        "stages": list(state.stages),
+        "since": state.since or None,
+        "why": state.why,
+        "judged": judgement.why,
+        "sides": [
+            {
+                "side": side.side,
+                "model": models[side.side],
+                "calls": side.calls,
+                "failed": side.failed,
+                "invalid": sum(side.invalid.values()),
+                "first_p95_ms": _ms(side.first_p95_s if side.first_p95_s is not None else side.whole_p95_s),
+                "total_p95_ms": _ms(side.total_p95_s),
+                "output": side.output_tokens,
+                "cost": None if side.usd is None else side.usd * NANO_PER_USD,
+            }
+            for side in sides
+        ],
+        "guards": [
+            {
+                "measure": guard.measure.value,
+                "old": guard.old,
+                "new": guard.new,
+                "excess": guard.excess if guard.judged else None,
+                "calls": list(guard.calls),
+                "units": sum(guard.units),
+                "needed": guard.needed_units,
+                "says": _says(guard),
+            }
+            for guard in judgement.verdicts
+            if not guard.task
+        ],
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000
+
+
+def _says(guard: GuardVerdict) -> str:
+    if not guard.judged:
+        return "too few to tell"
+    return "breached" if guard.breached else "near" if guard.near else "within"
 
 
 def _fullness(each: Mapping[str, Any]) -> float:

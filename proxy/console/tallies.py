@@ -32,6 +32,7 @@ WHY: Final[Mapping[str, str]] = MappingProxyType(
         Reason.SUCCESSOR: "The model that was asked for, or stands in the route, has ended; this is its successor.",
         Reason.FALLBACK: "The model before it could not answer.",
         Reason.BUDGET: "A budget is past its soft limit and asks for a cheaper model.",
+        Reason.SHADOW: "A copy for comparison: nobody was answered from it.",
         Reason.LEARNED: "The provider refused the model before it for this kind of request.",
     }
 )

@@ -58,12 +58,9 @@ class Stance:
 
 def talk_of(fields: Mapping[str, Any]) -> Talk | None:
     """The conversation a decoded body continues; None for a first question that no tool has answered yet."""
-    name = "messages" if fields.get("messages") is not None else "input"
-    said = fields.get(name)
-    if not isinstance(said, list) or len(said) < 2:
-        return None
+    name, said = _said(fields)
     asked = [index for index, each in enumerate(said) if _role(each) == "user"]
-    if not asked:
+    if len(said) < 2 or not asked:
         return None
     first, last = asked[0], asked[-1]
     in_tool_loop = _role(said[-1]) == "tool"
@@ -80,6 +77,21 @@ def talk_of(fields: Mapping[str, Any]) -> Talk | None:
     )
 
 
+def opening_of(fields: Mapping[str, Any]) -> list[Any]:
+    """What does not change as a conversation grows: everything up to its first question; all of what is no conversation."""
+    said = _said(fields)[1]
+    first = next((index for index, each in enumerate(said) if _role(each) == "user"), len(said))
+    return said[: first + 1]
+
+
+def asking_of(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request cut off behind its last question: the same for every step of the tool loop which that sets off, and for
+    the request that began it."""
+    name, said = _said(fields)
+    last = next((index for index in reversed(range(len(said))) if _role(said[index]) == "user"), len(said))
+    return {**{key: fields.get(key) for key in _SHAPE}, name: said[: last + 1]}
+
+
 def decide(talk: Talk, staying_reasons: bool, moving_reasons: bool, costs: Costs | None) -> Stance:
     """Whether the conversation moves to the asking's own model. `costs` None: one of them has no price."""
     if moving_reasons and not staying_reasons:
@@ -91,6 +103,15 @@ def decide(talk: Talk, staying_reasons: bool, moving_reasons: bool, costs: Costs
     return Stance(
         saving > lost, f"moving saves {figures}" if saving > 0 else f"moving saves nothing ({figures})"
     )
+
+
+def _said(fields: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The field that holds the conversation, and what is in it; a bare text is a user's first message."""
+    name = "messages" if fields.get("messages") is not None else "input"
+    said = fields.get(name)
+    if isinstance(said, str):
+        return name, [{"role": "user", "content": said}]
+    return name, said if isinstance(said, list) else []
 
 
 def _role(message: Any) -> str:

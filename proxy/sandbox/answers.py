@@ -29,6 +29,8 @@ class Quirks:
     extra: bool = False
     done: bool = True
     filler_bytes: int = 0
+    broken: bool = False
+    wordy: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

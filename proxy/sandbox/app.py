@@ -71,7 +71,7 @@ class Sandbox:
         record.faults = tuple(fault.action for fault in faults)
         if answer.model is not None:
             record.served = served_name(request.asked or answer.model.name, answer.model)
-        pace = Pace.of(answer, faults, self.desk.control.time_scale)
+        pace = Pace.of(answer, faults, self.desk.control.time_scale, str(record.n))
         headers = provider_headers(answer, record.request_id, pace)
         self._lines.add(line)
         try:

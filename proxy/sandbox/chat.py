@@ -72,6 +72,8 @@ def _limits(ask: ChatAsk, max_output: int, quirks: Quirks, *, stream: bool) -> L
         stops=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         prediction=_flat(prediction.get("content")),
         filler=filler,
+        broken=quirks.broken,
+        wordy=quirks.wordy,
     )
 
 

@@ -6,14 +6,16 @@ the elapsed time paid for. `line` is the connection; this file knows what to do 
 
 import asyncio
 import gzip
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 from proxy.sandbox.answers import Answer, Frame
 from proxy.sandbox.billing import Bill, cost_nano
 from proxy.sandbox.calls import CallRecord
-from proxy.sandbox.faults import Fault
+from proxy.sandbox.faults import Fault, draw
 from proxy.sandbox.line import Line
 from proxy.sandbox.mangle import mangled
 
@@ -33,13 +35,18 @@ class Pace:
     token_s: float = 0.0
 
     @classmethod
-    def of(cls, answer: Answer, faults: tuple[Fault, ...], scale: float) -> "Pace":
+    def of(cls, answer: Answer, faults: tuple[Fault, ...], scale: float, luck: str = "") -> "Pace":
+        """`luck`: what decides where in its spread a latency lies."""
         ttft_s = token_s = 0.0
         if answer.model is not None and answer.bill is not None:
             ttft_s, token_s = answer.model.ttft_s * scale, answer.model.token_s * scale
         for fault in faults:
             if fault.action == "slow_first":
                 ttft_s = fault.seconds if fault.seconds is not None else DEFAULT_TTFT_S * scale
+                if fault.spread:
+                    ttft_s *= math.exp(
+                        fault.spread * NormalDist().inv_cdf(min(max(draw(luck), 1e-6), 1 - 1e-6))
+                    )
             elif fault.action == "pace":
                 token_s = fault.seconds or 0.0
         return cls(ttft_s, token_s)

@@ -2,15 +2,16 @@
 
 A rule is JSON: `{"action": NAME, "match": {...}, "times": N, ...options}`. `match` may hold `model`, `path`, `stream`,
 `contains` (in the body), `header` ({"name", "value"}), `key`, `nth` (the n-th call that matches the rest, or a list of
-them) and `every`. Without `times` a rule stays. The same actions answer to `[[sandbox:NAME options]]` in the last user
+them), `every`, and `share` (0 to 1, drawn for each call, the same in every run). Without `times` a rule stays. The same actions answer to `[[sandbox:NAME options]]` in the last user
 message, with `model=` and `times=` there too; `[[sandbox:cut:3]]` is short for `at=3`.
 
 Actions, and the options they read:
 * refusals: 429 quota 401 403 404 408 409 500 502 503 529 (retry_after, retry_after_ms, message, billed, html)
-* silence: hang (before headers), hang_mid (at), slow_first (seconds), pace (seconds a token), stall (at, seconds)
+* silence: hang (before headers), hang_mid (at), slow_first (seconds; spread: log-normal around them), pace (seconds a token), stall (at, seconds)
 * endings: cut (TCP reset; at event or bytes; at -1 before the headers), close (orderly, same options), no_done
 * streams: malformed (at), error_inside (at, code, message), comments, crlf, giant (bytes), split
 * bodies: gzip, chunked (bytes), html, huge (bytes), extra
+* words: broken (what should be JSON is cut short), wordy (factor times as many tokens)
 * usage: no_usage, zero_usage, usage_twice, wrong_sum
 """
 
@@ -61,7 +62,7 @@ STATUSES: dict[str, tuple[int, str, str | None, str]] = {
 USAGE = {"no_usage": "missing", "zero_usage": "zero", "usage_twice": "twice", "wrong_sum": "wrong_sum"}
 _ON_THE_WIRE = (
     "hang hang_mid slow_first pace stall cut close no_done malformed error_inside comments crlf giant split gzip "
-    "chunked huge extra"
+    "chunked huge extra broken wordy"
 )
 ACTIONS = frozenset(STATUSES) | frozenset(USAGE) | frozenset(_ON_THE_WIRE.split())
 
@@ -74,6 +75,8 @@ class Fault:
     at: int = 0
     bytes: int | None = None
     seconds: float | None = None
+    spread: float = 0.0
+    factor: float = 1.0
     retry_after: str | None = None
     retry_after_ms: int | None = None
     message: str | None = None
@@ -126,6 +129,9 @@ class Rule:
             return False
         if every is not None and self.seen % int(every):
             return False
+        share = self.match.get("share")
+        if share is not None and draw(self.fault.action, sight.said, str(self.seen)) >= share:
+            return False
         if self.times is None:
             return True
         self.times -= 1
@@ -148,7 +154,7 @@ class Rule:
         return True
 
 
-_MATCH_WORDS = "model path stream contains header key nth every"
+_MATCH_WORDS = "model path stream contains header key nth every share"
 _MATCH = frozenset(_MATCH_WORDS.split())
 _OPTIONS = {item.name for item in fields(Fault)} - {"action"}
 
@@ -187,6 +193,11 @@ class FaultBook:
         return self._struck[key]
 
 
+def draw(*of: str) -> float:
+    """A number in [0, 1) that only what it is drawn for decides."""
+    return digest(*of) % 1_000_003 / 1_000_003
+
+
 def read_rule(wish: Any) -> Rule:
     if not isinstance(wish, dict) or wish.get("action") not in ACTIONS:
         raise bad(f"A rule needs an action out of {sorted(ACTIONS)}.", "action")
@@ -207,6 +218,8 @@ def _check_match(match: dict[str, Any]) -> None:
     counts = nth if isinstance(nth, list) else [nth]
     if not all(isinstance(count, int) and count > 0 for count in [*counts, every]):
         raise bad("'nth' and 'every' count calls from 1.", "match")
+    if not isinstance(match.get("share", 0), int | float):
+        raise bad("'share' is a number from 0 to 1.", "match")
     if not isinstance(header, dict) or not {"name", "value"} <= header.keys():
         raise bad("'header' needs a name and a value.", "match")
 
@@ -217,7 +230,14 @@ def _from_order(order: Directive, options: dict[str, str]) -> Fault:
     return _fault(order.name, {key: value for key, value in options.items() if key in _OPTIONS})
 
 
-_NUMBERS: dict[str, type] = {"at": int, "bytes": int, "seconds": float, "retry_after_ms": int}
+_NUMBERS: dict[str, type] = {
+    "at": int,
+    "bytes": int,
+    "seconds": float,
+    "spread": float,
+    "factor": float,
+    "retry_after_ms": int,
+}
 
 
 def _fault(action: str, options: dict[str, Any]) -> Fault:
@@ -245,4 +265,6 @@ def quirks(faults: tuple[Fault, ...]) -> Quirks:
         extra="extra" in names,
         done="no_done" not in names,
         filler_bytes=(huge.bytes or 1_000_000) if huge else 0,
+        broken="broken" in names,
+        wordy=names["wordy"].factor if "wordy" in names else 1.0,
     )

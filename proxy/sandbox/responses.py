@@ -26,6 +26,8 @@ def create_response(desk: Desk, request: Request) -> Answer:
     limits = Limits(
         effort=ask.effort,
         room=body.get("max_output_tokens") or model.max_output,
+        broken=request.quirks.broken,
+        wordy=request.quirks.wordy,
         filler=request.quirks.filler_bytes // (EVENT_BYTES if body.get("stream") else 6),
     )
     said = speak(ask.talk, limits)

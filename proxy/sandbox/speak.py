@@ -29,13 +29,16 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What ends an answer: `room` tokens in all, stop texts, or a forced size in tokens (`filler`)."""
+    """What ends an answer: `room` tokens in all, stop texts, or a forced size in tokens (`filler`). `broken`: the last token is lost, `wordy`:
+    text is that much longer."""
 
     effort: str
     room: int
     stops: tuple[str, ...] = ()
     prediction: str = ""
     filler: int = 0
+    broken: bool = False
+    wordy: float = 1.0
 
 
 def speak(talk: Conversation, limits: Limits, variant: int = 0) -> Spoken:
@@ -46,7 +49,9 @@ def speak(talk: Conversation, limits: Limits, variant: int = 0) -> Spoken:
     if limits.filler:
         return Spoken((FILLER,) * limits.filler, refusal=False, calls=(), reasoning=reasoning, finish="stop")
     room = limits.room - reasoning
-    return _call(said, reasoning, room) if said.calls else _say(said, limits, reasoning, room)
+    if said.calls:
+        return _call(said, limits, reasoning, room)
+    return _say(said, limits, reasoning, room)
 
 
 def _say(said: Reply, limits: Limits, reasoning: int, room: int) -> Spoken:
@@ -54,7 +59,8 @@ def _say(said: Reply, limits: Limits, reasoning: int, room: int) -> Spoken:
     cuts = [at for stop in limits.stops if stop and (at := text.find(stop)) >= 0]
     if cuts:
         text = text[: min(cuts)]
-    parts = pieces(text)
+    parts = pieces(text)[: -1 if limits.broken else None]
+    parts += [FILLER] * round(len(parts) * (limits.wordy - 1))
     if said.filtered:
         parts, finish = parts[: len(parts) // 2], "content_filter"
     if len(parts) > room:
@@ -63,14 +69,14 @@ def _say(said: Reply, limits: Limits, reasoning: int, room: int) -> Spoken:
     return Spoken(tuple(parts), bool(said.refusal), (), reasoning, finish, accepted, rejected)
 
 
-def _call(said: Reply, reasoning: int, room: int) -> Spoken:
+def _call(said: Reply, limits: Limits, reasoning: int, room: int) -> Spoken:
     calls: list[tuple[ToolCall, tuple[str, ...]]] = []
     finish = "stop" if said.forced else "tool_calls"
     for call in said.calls:
         if room <= 0:
             finish = "length"
             break
-        args = pieces(call.arguments)
+        args = pieces(call.arguments)[: -1 if limits.broken else None]
         if len(args) > room - 1:
             args, finish = args[: room - 1], "length"
         calls.append((call, tuple(args)))

@@ -10,7 +10,7 @@
     read_key · with_made_keys       keys made at run time, in the file's schema · the tree with them behind its own
 
 Money is nano-dollars (`*_nano`), read from the digits as written. A secret is a `SecretStr` and is in no message and no repr.
-What the schema accepts but nothing acts on yet is refused by name (unbuilt.py).
+Every key that the schema accepts is acted on.
 """
 
 from proxy.settings.access import Auth, Key, Limits, Team
@@ -30,12 +30,10 @@ from proxy.settings.schema import schema
 from proxy.settings.server import Lifecycle, Redis, Server, is_loopback
 from proxy.settings.shipped import shipped_file
 from proxy.settings.source import Flag
-from proxy.settings.unbuilt import NOT_BUILT
 from proxy.settings.values import EFFORTS, Target
 
 __all__ = [
     "EFFORTS",
-    "NOT_BUILT",
     "TASKS",
     "Allowance",
     "Auth",

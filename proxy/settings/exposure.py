@@ -54,15 +54,15 @@ def _redis(settings: Settings) -> Iterator[Finding]:
     url = settings.redis.url
     if url is not None and (why := fault_of(url.get_secret_value())):
         yield Finding(("redis", "url"), why)
-    if (
-        url is None
-        and settings.redis.embedded is None
-        and settings.has_budgets()
-        and not is_loopback(settings.server.host)
-    ):
+    kept = [
+        what
+        for what, there in (("budgets", settings.has_budgets()), ("migrations", settings.migrations))
+        if there
+    ]
+    if url is None and settings.redis.embedded is None and kept and not is_loopback(settings.server.host):
         yield Finding(
             ("redis",),
-            f"budgets on {settings.server.host} need redis.url; for a single machine write redis: "
+            f"{' and '.join(kept)} on {settings.server.host} need redis.url; for a single machine write redis: "
             "{embedded: single-node}",
         )
 

@@ -3,7 +3,7 @@
 1. Read the YAML and substitute the environment, keeping places (source.py).
 2. Take `routes:` and `providers:` from the shipped file where they are left out; add flags and SWITCHYARD_ROUTE.
 3. Shape: the pydantic tree. If it is refused, go on with what can be salvaged, to find the other mistakes too.
-4. Meaning: what is not built, open doors, references, and model names once the catalogue is given.
+4. Meaning: open doors, references, and model names once the catalogue is given.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,7 +21,6 @@ from proxy.settings.root import Settings
 from proxy.settings.salvage import salvage
 from proxy.settings.shipped import shipped_file
 from proxy.settings.source import Flag, Source, read_source
-from proxy.settings.unbuilt import NOT_BUILT, Unbuilt, unbuilt
 
 REDIS_VARIABLE = "REDIS_URL"
 ROUTE_VARIABLE = "SWITCHYARD_ROUTE"
@@ -37,7 +36,6 @@ def load(
     flags: Mapping[str, Flag] | None = None,
     known_models: Collection[str] | None = None,
     retired: Mapping[str, str | None] | None = None,
-    not_built: tuple[Unbuilt, ...] = NOT_BUILT,
 ) -> Settings:
     """Settings from `text` (named `path` in messages), else from `path`, else from the shipped file.
 
@@ -50,7 +48,6 @@ def load(
     _add_routed_names(source, env)
     settings, places, shape = _shape(source)
     mistakes = [*source.mistakes, *shape]
-    mistakes += map(source.mistake, unbuilt(source.data, not_built))
     if settings is not None:
         names = names_in(source.data)
         checks: list[Iterable[Finding]] = [exposure(settings), references(settings, names)]

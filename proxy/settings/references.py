@@ -20,6 +20,7 @@ def references(settings: Settings, names: Names) -> Iterator[Finding]:
     yield from _deployments(settings, names)
     yield from _aliases(settings)
     yield from _roads(settings)
+    yield from _pins(settings)
 
 
 def _twice(section: str, values: Iterable[str], key: str = "name") -> Iterator[Finding]:
@@ -97,3 +98,11 @@ def _roads(settings: Settings) -> Iterator[Finding]:
             continue
         roads[migration.source] = migration.target.model
         owner[migration.source] = migration.name
+
+
+def _pins(settings: Settings) -> Iterator[Finding]:
+    for i, migration in enumerate(settings.migrations):
+        for key in migration.pins:
+            if key in migration.exclude:
+                message = "this key is excluded as well; write it in one of them: an excluded key stays on the old model"
+                yield Finding(("migrations", i, "pins", key), message)

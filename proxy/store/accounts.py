@@ -1,23 +1,36 @@
-"""Keys and limits that operators change while the proxy runs, as every worker sees them: a copy, at most two seconds old.
+"""What operators change while the proxy runs (keys, limits, migrations) as every worker sees it: a copy, under a second old.
 
-A worker compares one number every 1.5 s and reads everything only when it has changed. While Redis is away the last copy
+A worker compares one number twice a second and reads everything only when it has changed. While Redis is away the last copy
 stays in force: known keys go on working, revocations come through as soon as Redis is back.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from proxy.migration.state import State
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway
+from proxy.store.migrations import states_in
 
-POLL_S: Final = 1.5
+POLL_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """What operators changed while the proxy runs: key settings as JSON by hash, limits in nano-dollars by budget, states
+    of migrations by name."""
+
+    keys: Mapping[str, bytes] = field(default_factory=dict)
+    limits_nano: Mapping[str, int] = field(default_factory=dict)
+    migrations: Mapping[str, State] = field(default_factory=dict)
 
 
 class Accounts:
-    """`changed(key settings as JSON by hash, limits in nano-dollars by budget)` is called with every new copy."""
+    """`changed` is called with every new copy."""
 
-    def __init__(self, pipe: Pipe, changed: Callable[[Mapping[str, bytes], Mapping[str, int]], None]) -> None:
+    def __init__(self, pipe: Pipe, changed: Callable[[RunTime], None]) -> None:
         self._pipe = pipe
         self._changed = changed
         self._version: bytes | None = b"never read"
@@ -34,13 +47,16 @@ class Accounts:
             version = await self._pipe.call("GET", keys.VERSION)
             if version == self._version:
                 return False
-            made, limits = await asyncio.gather(
-                self._pipe.call("HGETALL", keys.KEYS), self._pipe.call("HGETALL", keys.LIMITS)
+            made, limits, migrations = await asyncio.gather(
+                self._pipe.call("HGETALL", keys.KEYS),
+                self._pipe.call("HGETALL", keys.LIMITS),
+                self._pipe.call("HGETALL", keys.MIGRATIONS),
             )
         except StoreAway:
             return False
         self._version = version
-        self._changed(_pairs(made), {name: int(limit) for name, limit in _pairs(limits).items()})
+        limits_nano = {name: int(limit) for name, limit in _pairs(limits).items()}
+        self._changed(RunTime(_pairs(made), limits_nano, states_in(_pairs(migrations))))
         return True
 
 

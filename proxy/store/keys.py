@@ -18,7 +18,14 @@
 | sums | hash | what the rollups add up to, for the exporter | for good |
 | keys | hash | SHA-256 of a key → its settings as JSON | for good |
 | limits | hash | budget name → limit set by an operator, nano | for good |
-| version | string | counts changes of keys and limits | for good |
+| migrations | hash | migration → version, line feed, state as JSON | for good |
+| version | string | counts changes of keys, limits and migrations | for good |
+| loop:XX | string | hash of a migration and a question → the side its tool loop is on | an hour |
+| guard:NAME:V | hash | side, task, measure → sums over units, of one share of a migration | 60 days after the last |
+| units:NAME:V | hash | side, task, unit → calls and sums by measure | 30 days after the last |
+| seen:NAME:V | hash | side, task, what → count: counters and histograms to compare | 180 days after the last |
+| base:NAME:V | string | what the share measures against, frozen when it begins | 180 days |
+| shares:NAME | zset | version of a share → when it was last measured, ms | 180 days after the last |
 | audit | list | what operators did, newest first | the latest 1,000 |
 | o:ID | string | stored object → key id, deployment | 31 days |
 | leader | string | which parent does the housekeeping | its lease |
@@ -45,6 +52,7 @@ ROLLED: Final = _PREFIX + "rolled"
 SUMS: Final = _PREFIX + "sums"
 KEYS: Final = _PREFIX + "keys"
 LIMITS: Final = _PREFIX + "limits"
+MIGRATIONS: Final = _PREFIX + "migrations"
 VERSION: Final = _PREFIX + "version"
 AUDIT: Final = _PREFIX + "audit"
 LEADER: Final = _PREFIX + "leader"
@@ -88,6 +96,27 @@ def users_rollup(day: int) -> str:
 def stored_object(object_id: str) -> str:
     """Who owns a stored object."""
     return f"{_PREFIX}o:{object_id}"
+
+
+def loop(question: str) -> str:
+    """The side that the tool loop of a question is on."""
+    return f"{_PREFIX}loop:{question}"
+
+
+def measured(name: str, version: int) -> tuple[str, str, str, str]:
+    """What is measured of one share of a migration: sums over units, the units, counts, and when which share was."""
+    stage = f"{name}:{version}"
+    return (
+        f"{_PREFIX}guard:{stage}",
+        f"{_PREFIX}units:{stage}",
+        f"{_PREFIX}seen:{stage}",
+        f"{_PREFIX}shares:{name}",
+    )
+
+
+def baseline(name: str, version: int) -> str:
+    """What one share of a migration measures against."""
+    return f"{_PREFIX}base:{name}:{version}"
 
 
 def read_counter(key: str) -> tuple[str, str, Window]:

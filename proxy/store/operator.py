@@ -18,7 +18,7 @@ from proxy.store.snapshot import Snapshot, rebuild
 from proxy.store.states import BudgetState
 from proxy.store.writer import enter
 
-_AUDIT_KEPT: Final = 1_000
+AUDIT_KEPT: Final = 1_000
 _COUNTERS_KEPT_S: Final = 172_800
 
 
@@ -143,7 +143,7 @@ class Operator:
 
     async def _audit(self, what: str, target: str, detail: str = "") -> None:
         line = msgspec.json.encode(AuditLine(self._at, self._who, what, target, detail))
-        await self._pipe.transaction([("LPUSH", keys.AUDIT, line), ("LTRIM", keys.AUDIT, 0, _AUDIT_KEPT - 1)])
+        await self._pipe.transaction([("LPUSH", keys.AUDIT, line), ("LTRIM", keys.AUDIT, 0, AUDIT_KEPT - 1)])
 
 
 def _unsettled(hold_id: str, text: str) -> UnsettledHold:

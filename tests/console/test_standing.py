@@ -1,11 +1,16 @@
 """Budgets, models and migrations as they stand: the fullest and the soonest on top."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.app import Blueprint, read_configuration
 from proxy.budgets.scopes import Budget
 from proxy.budgets.windows import NEVER, Window
 from proxy.console import standing
+from proxy.migration.comparison import Seen, columns
+from proxy.migration.guards import GuardVerdict, Judgement, Measure
+from proxy.migration.state import State, Status
 from proxy.settings import models_named
 from proxy.store.states import BudgetState
 
@@ -57,6 +62,32 @@ def test_a_model_with_many_callers_names_the_busiest(shipped):
     )
 
 
-def test_without_migrations_there_are_none(shipped):
-    """The page says so instead of showing an empty table."""
-    assert standing.migrations(shipped.settings, lambda _: {}) == []
+def test_a_migration_shows_both_sides_and_what_each_guard_says():
+    """Figures of the share measured last; a guard over a single task is left to the report."""
+    configuration = read_configuration(
+        Blueprint("switchyard.yaml", "migrations: [{name: leave, from: gpt-4.1-mini, to: gpt-6-luna@none}]"),
+        {},
+    )
+    (settings,) = configuration.settings.migrations
+    state = State("leave", "gpt-4.1-mini", "gpt-6-luna@none", (1, 100), Status.ROLLED_BACK, why="odd answers")
+    counts = {
+        ("new", "", "calls"): 4,
+        ("new", "", "failed"): 1,
+        ("new", "", "invalid:json"): 1,
+        ("new", "", "first:0"): 3,
+    }
+    guard = GuardVerdict(
+        Measure.FAILED, "", 0.01, 0.2, 0.18, 0.1, 0.3, breached=True, near=True, judged=True, units=(90, 80),
+        calls=(900, 800), needed_units=50, needed_calls=500,
+    )  # fmt: skip
+    by_task = replace(guard, task="code")
+    judgement = Judgement((guard,), ready=False, why="failed", verdicts=(guard, by_task))
+    shown = standing.migration(settings, state, columns(Seen(counts)), judgement)
+    assert (shown["status"], shown["percent"], shown["why"]) == ("rolled back", 0, "odd answers")
+    (side,) = shown["sides"]
+    assert (side["model"], side["calls"], side["failed"], side["invalid"]) == ("gpt-6-luna@none", 4, 0.25, 1)
+    assert side["first_p95_ms"] == pytest.approx(1.0)
+    assert side["cost"] is None
+    assert [(each["says"], each["units"], each["calls"]) for each in shown["guards"]] == [
+        ("breached", 170, [900, 800])
+    ]

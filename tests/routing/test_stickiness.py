@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.routing.stickiness import Costs, Talk, decide, talk_of
+from proxy.routing.stickiness import Costs, Talk, asking_of, decide, opening_of, talk_of
 
 
 def user(text):
@@ -75,6 +75,32 @@ def test_responses_items_are_understood_alike():
     assert talk.opening["input"] == items[:1]
 
 
+@pytest.mark.parametrize("head", [[], [SYSTEM], [SYSTEM, SYSTEM]], ids=["bare", "system", "two"])
+def test_how_a_conversation_began_is_the_same_at_every_turn(head):
+    """Whatever stands before the first question, and however it goes on."""
+    said, seen = [*head, user("a")], []
+    for turn in range(4):
+        seen.append(opening_of({"messages": said}))
+        said = [*said, *([CALL, RESULT] * turn), assistant("b"), user(f"c{turn}")]
+    assert seen == [[*head, user("a")]] * 4
+
+
+def test_a_bare_text_is_its_users_first_message():
+    """So that a client that sends a list from the second turn on is where it was; what is no conversation is taken whole."""
+    assert opening_of({"input": "a"}) == opening_of({"input": [user("a"), assistant("b"), user("c")]})
+    assert opening_of({"input": ["one", "two"]}) == ["one", "two"]
+    assert opening_of({"prompt": "a"}) == []
+
+
+def test_the_request_that_begins_a_tool_loop_has_the_asking_of_its_steps():
+    """By which a step finds what was noted when the loop began."""
+    shape = {"tools": [{"type": "function"}], "tool_choice": "auto"}
+    first = {**shape, "messages": [SYSTEM, user("a")], "stream": True}
+    for steps in (1, 3):
+        step = {**shape, "messages": [SYSTEM, user("a"), *[CALL, RESULT] * steps], "temperature": 0}
+        assert asking_of(first) == talk_of(step).asking == asking_of(step)
+
+
 def talk(prefix_tokens=10_000):
     return Talk({}, {}, prefix_tokens, 50, in_tool_loop=False)
 
@@ -125,3 +151,5 @@ anything = st.recursive(
 def test_no_body_can_make_it_raise(fields):
     """Nothing has been validated yet when a conversation is looked at."""
     talk_of(fields)
+    opening_of(fields)
+    asking_of(fields)

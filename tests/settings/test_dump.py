@@ -19,7 +19,7 @@ ENV = {
 
 def test_no_secret_is_shown_and_the_keys_are_those_of_the_file():
     """Whoever sees the page learns that a secret is set, nothing of it."""
-    shown = redacted(load(EVERYTHING, env=ENV, not_built=()))
+    shown = redacted(load(EVERYTHING, env=ENV))
     text = json.dumps(shown)
     assert (
         shown["server"]["admin_key"] == shown["redis"]["url"] == shown["providers"]["openai"]["proxy"] == SET
@@ -35,11 +35,11 @@ def test_no_secret_is_shown_and_the_keys_are_those_of_the_file():
 def test_what_is_shown_can_be_loaded_again():
     """Amounts, dates and targets are written as they are read."""
     env = dict.fromkeys(ENV, "") | {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "x"}
-    settings = load(EVERYTHING, env=env, not_built=())
+    settings = load(EVERYTHING, env=env)
     text = yaml.safe_dump(redacted(settings), allow_unicode=True).replace(
         "sha256:9f86d081…", settings.keys[0].hash
     )
-    again = load(text=text, env={}, not_built=())
+    again = load(text=text, env={})
     assert redacted(again) == redacted(settings)
     for section in ("routes", "models", "budgets", "keys", "migrations", "lifecycle", "defaults", "aliases"):
         assert getattr(again, section) == getattr(settings, section)

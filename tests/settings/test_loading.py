@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from proxy.settings import Mistake, SettingsError, load, mistake_at, validate, without_file
 from proxy.settings.source import child, read_source
-from proxy.settings.unbuilt import Unbuilt
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.yaml"))
@@ -31,7 +30,7 @@ def test_each_mistake_is_reported_with_its_line_its_key_and_what_to_write(file):
     """The `#!` lines at the head of each file are the exact messages, all of them and no others."""
     expected = [line[3:] for line in file.read_text().splitlines() if line.startswith("#! ")]
     with pytest.raises(SettingsError) as caught:
-        load(file, env={"EMPTY": ""}, known_models=KNOWN, not_built=())
+        load(file, env={"EMPTY": ""}, known_models=KNOWN)
     assert expected
     assert [str(m).replace(str(file), "", 1) for m in caught.value.mistakes] == expected
     assert caught.value.mistakes[0].line > 0
@@ -39,7 +38,7 @@ def test_each_mistake_is_reported_with_its_line_its_key_and_what_to_write(file):
 
 def test_a_file_that_uses_every_key_loads():
     """Every section of the schema is accepted, in flow style with bare ${…} too."""
-    settings = load(EVERYTHING, env=ENV, known_models=KNOWN, not_built=())
+    settings = load(EVERYTHING, env=ENV, known_models=KNOWN)
     assert settings.providers["openai"].api_key.get_secret_value() == "sk-one"
     assert settings.keys[0].expires_at == 1814400000  # the end of 2027-06-30, UTC
     assert settings.keys[0].hash.islower()
@@ -118,14 +117,6 @@ def test_a_file_that_cannot_be_read_is_a_mistake_like_any_other(tmp_path):
             load(path, env={})
 
 
-def test_what_is_not_built_is_refused_by_name():
-    """A key the schema knows but nothing acts on is not silently ignored."""
-    row = Unbuilt("lifecycle.allow_dearer", "leave it out")
-    assert mistakes_of("lifecycle: {allow_dearer: true}", not_built=(row,)) == [
-        "settings:1: lifecycle.allow_dearer: not built yet; leave it out"
-    ]
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -167,7 +158,7 @@ def test_what_a_variable_holds_is_in_no_message(place):
 
 def test_secrets_are_in_no_repr_and_equal_files_are_equal_settings():
     """Settings may be logged by accident; two readings of one file compare equal."""
-    one, two = (load(EVERYTHING, env=ENV, known_models=KNOWN, not_built=()) for _ in range(2))
+    one, two = (load(EVERYTHING, env=ENV, known_models=KNOWN) for _ in range(2))
     shown = repr(one) + str(one)
     assert one == two
     for secret in ("sk-one", "sk-two", "3128", "9f86d081884c"):
@@ -218,7 +209,7 @@ def test_whatever_is_written_there_are_settings_or_mistakes_with_their_lines(cha
         ):
             at[path[-1]] = value
     try:
-        load(text=yaml.safe_dump(data, allow_unicode=True), env=ENV, known_models=KNOWN, not_built=())
+        load(text=yaml.safe_dump(data, allow_unicode=True), env=ENV, known_models=KNOWN)
     except SettingsError as error:
         assert all(mistake.line > 0 for mistake in error.mistakes), str(error)
 

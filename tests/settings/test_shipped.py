@@ -29,7 +29,7 @@ def test_the_shipped_route_covers_every_task():
 
 def test_its_examples_are_valid_when_uncommented():
     """Whoever removes the comment signs gets a configuration that loads."""
-    settings = load(text=uncommented(), env=ENV, not_built=())
+    settings = load(text=uncommented(), env=ENV)
     assert settings.server.admin_key is not None
     assert {"openai", "vllm", "azure", "claude"} == set(settings.providers)
     assert settings.providers["openai"].timeouts.connect_s == 5
@@ -41,7 +41,7 @@ def test_its_examples_are_valid_when_uncommented():
 
 def test_a_default_shown_in_a_comment_is_the_default():
     """Uncommenting a line that shows a value alone changes nothing."""
-    plain, live = load(env={}), load(text=uncommented(), env=ENV, not_built=())
+    plain, live = load(env={}), load(text=uncommented(), env=ENV)
     skip = {"admin_key"}
     for section in ("server", "lifecycle", "defaults"):
         one, two = (

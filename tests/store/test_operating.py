@@ -113,7 +113,7 @@ def test_workers_see_new_revoked_and_limited_keys_by_polling_one_number(url):
     async def scenario():
         seen = []
         async with connected(url) as pipe:
-            accounts = Accounts(pipe, lambda made, limits: seen.append((dict(made), dict(limits))))
+            accounts = Accounts(pipe, lambda found: seen.append((dict(found.keys), dict(found.limits_nano))))
             operator = Operator(pipe, "ann", 1.0)
             assert await accounts.poll()
             assert not await accounts.poll()
@@ -146,7 +146,7 @@ def test_the_last_copy_of_keys_stays_while_redis_is_away(server, url):
             connected(link.url, timeout_s=1.0) as pipe,
             connected(url) as straight,
         ):
-            accounts = Accounts(pipe, lambda made, _: seen.append(dict(made)))
+            accounts = Accounts(pipe, lambda found: seen.append(dict(found.keys)))
             await Operator(straight, "ann", 1.0).create_key("bot", "sha256:aa", b"{}")
             await accounts.poll()
             link.refusing = True

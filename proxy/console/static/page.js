@@ -195,12 +195,29 @@ function showModels(data) {
     : nothing("Nobody has called a model yet."));
 }
 
+const GUARDS = { failed: "Failed or bad answers", slow: "Slow first tokens", cost: "Cost of a call" };
+const SIDES = { old: "old", new: "new", shadow: "new, in the shadow" };
+const percent = (value) => value === null ? "–" : `${(100 * value).toFixed(2)} %`;
+
 function showMigrations(data) {
   if (!data.migrations.length) { put("migration-list", nothing("No migrations are configured.")); return; }
-  put("migration-list", ...data.migrations.map((each) => table(
-    `${each.name}: stages ${each.stages.join(", ")} %`, ["Arm", "Model", ">Requests, 24 h", ">Errors", ">Cost a request", ">Whole answer, 95 %"],
-    each.arms.map((arm) => [arm.arm, cell("name", arm.model), count(arm.requests),
-      arm.requests ? `${(100 * arm.errors / arm.requests).toFixed(1)} %` : "–", arm.requests ? dollars(arm.cost / arm.requests) : "–", ms(arm.p95_ms)]))));
+  put("migration-list", ...data.migrations.flatMap(showMigration));
+}
+
+function showMigration(each) {
+  const heading = make("h3", `${each.name}: ${each.status}, ${each.percent} % on the new model`);
+  const hint = make("p", `Stages ${each.stages.join(", ")} %. ${each.since ? `Since ${moment(each.since)}. ` : ""}${each.why}`, "hint");
+  if (!each.sides.length) return [heading, hint, nothing("Nothing was measured yet.")];
+  const sides = table("Both models, in the share that was measured last",
+    ["Side", "Model", ">Calls", ">Failed", ">Bad answers", ">First token, 95 %", ">All of it, 95 %", ">Output tokens", ">Cost a call"],
+    each.sides.map((side) => [SIDES[side.side], cell("name", side.model), count(side.calls), percent(side.failed), count(side.invalid),
+      ms(side.first_p95_ms), ms(side.total_p95_ms), side.output === null ? "–" : side.output.toFixed(1), side.cost === null ? "–" : dollars(side.cost)]));
+  const figure = (guard, value) => guard.measure === "cost" ? dollars(value) : percent(value);
+  const guards = table(`Guards: ${each.judged}`, ["Guard", ">Old", ">New", ">Past its bound", ">Calls", ">Units", ">Needed", "Says"],
+    each.guards.map((guard) => [GUARDS[guard.measure], figure(guard, guard.old), figure(guard, guard.new), percent(guard.excess),
+      guard.calls.map(count).join(" / "), count(guard.units), guard.needed ? count(guard.needed) : "–",
+      make("span", guard.says, { breached: "bad", near: "warn", within: "good" }[guard.says] ?? "")]));
+  return [heading, hint, sides, guards];
 }
 
 function showDecisions(data) {

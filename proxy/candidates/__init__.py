@@ -1,0 +1,15 @@
+"""From a model somebody named to the ways of serving it. Pure.
+
+records     a target, the errand it is wanted for, and what was found
+places      where models are served, by settings and weights
+ends        which of them have ended, and who stands in for them
+travellers  whose request it is, for migrations
+yard        what becomes of a target: lifecycle, migrations, translation, hard limits
+"""
+
+from proxy.candidates.places import Place
+from proxy.candidates.records import Crossing, Errand, Found, Target
+from proxy.candidates.travellers import traveller_of
+from proxy.candidates.yard import Yard
+
+__all__ = ["Crossing", "Errand", "Found", "Place", "Target", "Yard", "traveller_of"]

@@ -1,0 +1,66 @@
+"""What is asked of the yard, and what it answers."""
+
+from dataclasses import dataclass
+
+from proxy.migration.roads import Fork, Traveller
+from proxy.models.rows import ModelRow
+from proxy.nouns import Candidate, Reason
+from proxy.parse import Request
+from proxy.settings import CallRules
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model to consider. `written` is its name as somebody wrote it, without provider and effort; `decides` says that
+    the effort wins over the caller's."""
+
+    written: str
+    effort: str = ""
+    provider: str = ""
+    decides: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What candidates are wanted for. `source` is the model the caller wrote the request for (None: a route's name). `one`: a name that has ended stands for a single successor, not for its chain.
+    `input_tokens` (estimated; 0: few enough for any window) and `output_tokens` (the caller's cap) are what has to fit.
+    `last_resort`: nobody has logprobs, so they may be dropped. `traveller`: whose it is, where migrations want to know."""
+
+    request: Request
+    source: ModelRow | None
+    rules: CallRules
+    reason: Reason
+    now: float
+    one: bool
+    input_tokens: int = 0
+    output_tokens: int = 0
+    last_resort: bool = False
+    traveller: Traveller | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What a migration did: the way it sent a request, and who stands `behind`, should everybody else fail."""
+
+    fork: Fork
+    behind: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its
+    model, its endpoint and its effort were looked at. Without candidates, `for_logprobs` says that they lack those and
+    could serve without, `window_tokens` the window that is too small."""
+
+    candidates: tuple[Candidate, ...] = ()
+    why: str = ""
+    known: bool = True
+    settled: bool = False
+    for_logprobs: bool = False
+    window_tokens: int = 0
+    crossing: Crossing | None = None
+
+    @property
+    def all_candidates(self) -> tuple[Candidate, ...]:
+        """With who stands behind them."""
+        return (*self.candidates, *self.crossing.behind) if self.crossing is not None else self.candidates

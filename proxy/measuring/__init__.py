@@ -1,0 +1,6 @@
+"""What calls under a migration show of its two models, gathered beside the relay. Nothing here makes a caller wait.
+
+witness   told by flow of each attempt's end; judges answers and enters batches in a task of its own
+copies    the bounded copy of an answer that is looked at afterwards
+shadow    a share of the old model's calls also sent to the new one, its answer thrown away
+"""

@@ -1,0 +1,177 @@
+"""Copies to the new model: paid from a budget of their own and from the global one, seen by no caller, whatever becomes of them."""
+
+import asyncio
+import json
+import time
+
+import pytest
+import town
+
+from proxy.measuring.shadow import may_be_copied
+from proxy.nouns import Endpoint
+from proxy.parse import parse
+from proxy.store.client import connected
+from proxy.store.observations import seen, shares
+from proxy.store.rollups import latest_rows, spend
+from tests.money_kit import Money
+
+ROAD = {"leave": "gpt-4.1-mini", "poor": "gpt-4.1", "dead": "gpt-4o-mini", "mute": "gpt-4o"}
+OLD, NEW = ROAD["leave"], "gpt-6-luna"
+LUNA = (
+    "family: gpt-5.6, context: 922000, max_output: 128000, usd_per_m: {input: 0.1, cached: 0.01, output: 0.5}"
+)
+
+
+def config(upstream):
+    """Everything is copied, in four ways: well, without money, to nobody, to somebody who never answers."""
+    roads = "".join(
+        f"  - {{name: {name}, from: {old}, to: {name}-luna@none, shadow: {{share: 1, usd: {usd}, per: day}}}}\n"
+        for (name, old), usd in zip(ROAD.items(), (1, "0.00000001", 1, 1), strict=True)
+    ).replace("to: leave-luna", f"to: {NEW}")
+    return f"""
+server: {{workers: 1, drain_seconds: 2}}
+lifecycle: {{allow_dearer: true}}
+providers:
+  openai: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-a}}
+  other: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-b, max_connections: 16}}
+  dead: {{kind: openai, base_url: "http://127.0.0.1:9/v1", api_key: sk-c}}
+  mute: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-mute, max_connections: 16}}
+models:
+  {NEW}: {{deployments: [{{provider: other}}]}}
+  poor-luna: {{{LUNA}, deployments: [{{provider: other, model: {NEW}}}]}}
+  dead-luna: {{{LUNA}, deployments: [{{provider: dead, model: {NEW}}}]}}
+  mute-luna: {{{LUNA}, deployments: [{{provider: mute, model: {NEW}}}]}}
+budgets: [{{name: company, scope: global, usd: 5, per: total}}]
+migrations:
+{roads}"""
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    with town.sandbox("--time-scale", "0") as running:
+        running.fault({"action": "hang", "match": {"key": "sk-mute"}})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def door(upstream):
+    with town.proxy(upstream, config(upstream)) as running:
+        yield running
+
+
+def chat(door, number, model=OLD, **more):
+    body = {"model": model, "messages": [{"role": "user", "content": f"question {number}"}], "max_tokens": 50}
+    return town.ask(f"{door.url}/chat/completions", body | more)
+
+
+def copies(upstream, key="sk-b"):
+    return [call for call in upstream.calls() if call["key"] == key]
+
+
+def wait(is_so, timeout_s=15):
+    deadline = time.monotonic() + timeout_s
+    while not (found := is_so()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def read(door, question):
+    async def ask():
+        async with connected(f"unix://{door.folder}/.switchyard/valkey.sock") as pipe:
+            return await question(pipe)
+
+    return asyncio.run(ask())
+
+
+def counts(door, name="leave"):
+    async def question(pipe):
+        return await seen(pipe, name, await shares(pipe, name))
+
+    return read(door, question)
+
+
+def one_by_one(door, numbers, **more):
+    """Each copy done before the next call, so that none is dropped for want of room."""
+    before = counts(door).count("shadow", "", "calls")
+    for done, number in enumerate(numbers, before + 1):
+        assert chat(door, number, **more).status == 200
+        wait(lambda done=done: counts(door).count("shadow", "", "calls") >= done)
+
+
+def test_every_copy_is_paid_once_by_its_own_budget_and_the_global_one(upstream, door):
+    """To the nano-dollar: the provider's record, the global budget, the shadow's budget, the ledger, its rows."""
+    one_by_one(door, range(4))
+    money = Money(upstream, door, f"unix://{door.folder}/.switchyard/valkey.sock")
+    ledger, truth = money.settled("company")
+    assert ledger == truth > 0
+    mine = sum(call["cost_nano"] for call in copies(upstream))
+    assert money.counters()["shadow.leave"] == (mine, 0, 0)
+    lines = read(door, lambda pipe: spend(pipe, 0, time.time() + 3600, ("key", "model")))
+    assert {(line.key, line.model): line.cost_nano for line in lines} == {
+        ("open", OLD): truth - mine,
+        ("shadow/leave", NEW): mine,
+    }
+    rows = [entry.row for entry in read(door, lambda pipe: latest_rows(pipe, 100))]
+    assert sum(row.reason == "shadow" and row.served == NEW for row in rows) == 4
+    assert {row.arm for row in rows if row.reason == "shadow"} == {""}
+
+
+def test_a_copy_is_translated_stores_nothing_and_carries_nothing_of_the_caller(upstream, door):
+    """`store: false`, no metadata, the new model's parameters, our key; answers are compared as a side of their own."""
+    one_by_one(door, [7], store=True, metadata={"who": "me"}, stop=["x"], stream=True)
+    copy = copies(upstream)[-1]
+    sent = json.loads(copy["body"]) if isinstance(copy["body"], str) else copy["body"]
+    assert sent["model"] == NEW
+    assert sent["store"] is False
+    assert "metadata" not in sent
+    assert "stop" not in sent
+    assert sent["reasoning_effort"] == "none"
+    assert "idempotency-key" not in copy["headers"]
+    found = counts(door)
+    assert found.count("shadow", "", "calls") == found.count("shadow", "", "judged")
+    assert sum(found.histogram("shadow", "", "first").values()) == 1
+
+
+def test_a_spent_budget_ends_the_copies_and_no_call(upstream, door):
+    """Nothing goes beyond the limit; callers are answered as before."""
+    before = len(copies(upstream))
+    assert [chat(door, number, ROAD["poor"]).status for number in range(5)] == [200] * 5
+    wait(lambda: counts(door, "poor").count("old", "", "calls") == 5)
+    assert len(copies(upstream)) == before
+    assert counts(door, "poor").count("shadow", "", "calls") == 0
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "more", "may"),
+    [
+        (Endpoint.CHAT, {}, True),
+        (Endpoint.CHAT, {"tools": [{"type": "function", "function": {"name": "f"}}]}, True),
+        (Endpoint.CHAT, {"web_search_options": {}}, False),
+        (Endpoint.RESPONSES, {"input": "hi"}, True),
+        (Endpoint.RESPONSES, {"input": "hi", "tools": [{"type": "web_search"}]}, False),
+        (Endpoint.RESPONSES, {"input": "hi", "previous_response_id": "resp_1"}, False),
+        (Endpoint.RESPONSES, {"input": "hi", "background": True}, False),
+        (Endpoint.RESPONSES, {"input": "hi", "background": False}, True),
+        (Endpoint.CHAT, {"padding": "x" * 300_000}, False),
+        (Endpoint.EMBEDDINGS, {"input": "hi"}, False),
+    ],
+)
+def test_only_what_does_nothing_but_cost_is_copied(endpoint, more, may):
+    """Hosted tools act, stored answers belong to somebody, large bodies cost memory."""
+    assert may_be_copied(parse(endpoint, json.dumps({"model": OLD, **more}).encode())) is may
+
+
+def test_a_dead_shadow_model_changes_nothing_for_callers(upstream, door):
+    """All calls are copied, no copy is answered (one provider refuses connections, one never answers): every caller gets its
+    answer, and a drain does not wait for copies."""
+    asked = [(number, ROAD[name]) for number in range(40) for name in ("dead", "mute")]
+    assert [chat(door, *each).status for each in asked] == [200] * 80
+    wait(lambda: counts(door, "dead").count("shadow", "", "failed") > 0)
+    for name in ("dead", "mute"):
+        wait(lambda name=name: counts(door, name).count("old", "", "calls") == 40)
+        assert counts(door, name).count("old", "", "failed") == 0
+    assert 0 < len(copies(upstream, "sk-mute")) <= 4  # a quarter of the provider's connections
+    door.process.terminate()
+    drained = door.wait_for(lambda line: line["event"] == "drained")
+    assert (drained["cut"], drained["aborted"]) == (0, 0)
