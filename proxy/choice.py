@@ -4,10 +4,10 @@ Every target goes through the yard (lifecycle, translation, hard limits), then t
 latency. When nobody is left and some are out for logprobs alone, they are asked again to serve without: see `translate`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from proxy.candidates import Errand, Found, Target, Yard
+from proxy.candidates import Crossing, Errand, Found, Target, Yard
 from proxy.models.rows import KNOWN_EFFORTS
 from proxy.nouns import Candidate
 from proxy.routing.pace import Pace, Way
@@ -96,22 +96,17 @@ class Chooser:
         if probing and wishes.max_first_token_s is not None:
             self._keep_pace(ranking, wishes.max_first_token_s, errand.now)
         windows = [one.window_tokens for one in found if one.known]
+        crossed = _crossed(targets, found) if errand.traveller is not None else {}
         choice = Choice(
             candidates=tuple([runner.candidate for runner in ranking.kept]),
-            looks=tuple(_looks(targets, found, owners, ranking)),
+            looks=tuple(_looks(targets, found, owners, ranking, crossed)),
             why=(*[one.why for one in found if one.why], *[why for _, why in ranking.dropped]),
             window_tokens=max(windows) if windows and all(windows) else 0,
             too_dear=bool(ranking.dropped),
             for_logprobs=any(one.for_logprobs for one in found),
             settled=len(found) == 1 and found[0].settled and bool(ranking.kept),
         )
-        if errand.traveller is None:
-            return choice
-        behind = [
-            (candidate, target)
-            for target, one in zip(targets, found, strict=True)
-            for candidate in one.fallbacks
-        ]
+        behind = [(candidate, target) for target, each in crossed.items() for candidate in each.behind]
         return self._with(behind, choice, errand, wishes) if behind else choice
 
     def _with(
@@ -171,18 +166,25 @@ def _owners(targets: Sequence[Target], found: Sequence[Found]) -> list[tuple[Can
     return list(owners.values())
 
 
+def _crossed(targets: Sequence[Target], found: Sequence[Found]) -> dict[Target, Crossing]:
+    """What migrations did to each target."""
+    pairs = zip(targets, found, strict=True)
+    return {target: one.crossing for target, one in pairs if one.crossing is not None}
+
+
 def _looks(
     targets: Sequence[Target],
     found: Sequence[Found],
     owners: Sequence[tuple[Candidate, Target]],
     ranking: Ranking,
+    crossed: Mapping[Target, Crossing],
 ) -> Iterator[Look]:
     owner = {id(candidate): target for candidate, target in owners}
-    forks = {target: one.fork.why for target, one in zip(targets, found, strict=True) if one.fork is not None}
     for runner in ranking.kept:
         late = "too slow to the first token, so put last" if runner in ranking.late else ""
         target = owner[id(runner.candidate)]
-        why = "; ".join([each for each in (forks.get(target, ""), late) if each])
+        crossing = crossed.get(target) if crossed else None
+        why = "; ".join(filter(None, (crossing.fork.why, late))) if crossing is not None else late
         yield Look(target, runner.candidate, why, kept=True)
     for runner, why in ranking.dropped:
         yield Look(owner[id(runner.candidate)], runner.candidate, why)

@@ -147,7 +147,7 @@ class Planner:
         traveller = traveller_of(request, caller, NOWHERE_BEGUN) if self._yard.roads else None
         errand = self._errand(request, rules, Reason.BUDGET, now, traveller, one=True)
         found = self._yard.find(self._read(name), errand)
-        return (*found.candidates, *found.fallbacks) or plan.candidates
+        return found.all_candidates or plan.candidates
 
     def toward(self, request: Request, plan: Plan, name: str, now: float) -> tuple[Candidate, ...]:
         """The ways of asking a migration's target (`model` or `model@effort`) what was asked of its source; none when it

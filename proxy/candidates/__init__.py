@@ -8,8 +8,8 @@ yard        what becomes of a target: lifecycle, migrations, translation, hard l
 """
 
 from proxy.candidates.places import Place
-from proxy.candidates.records import Errand, Found, Target
+from proxy.candidates.records import Crossing, Errand, Found, Target
 from proxy.candidates.travellers import traveller_of
 from proxy.candidates.yard import Yard
 
-__all__ = ["Errand", "Found", "Place", "Target", "Yard", "traveller_of"]
+__all__ = ["Crossing", "Errand", "Found", "Place", "Target", "Yard", "traveller_of"]

@@ -39,10 +39,17 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """What a migration did: the way it sent a request, and who stands `behind`, should everybody else fail."""
+
+    fork: Fork
+    behind: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its
-    model, its endpoint and its effort were looked at. `fallbacks` stand in should all of a list fail, `fork` is the way a
-    migration sent it. Without candidates, `for_logprobs` says that they lack those and
+    model, its endpoint and its effort were looked at. Without candidates, `for_logprobs` says that they lack those and
     could serve without, `window_tokens` the window that is too small."""
 
     candidates: tuple[Candidate, ...] = ()
@@ -51,5 +58,9 @@ class Found:
     settled: bool = False
     for_logprobs: bool = False
     window_tokens: int = 0
-    fallbacks: tuple[Candidate, ...] = ()
-    fork: Fork | None = None
+    crossing: Crossing | None = None
+
+    @property
+    def all_candidates(self) -> tuple[Candidate, ...]:
+        """With who stands behind them."""
+        return (*self.candidates, *self.crossing.behind) if self.crossing is not None else self.candidates

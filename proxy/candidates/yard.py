@@ -14,7 +14,7 @@ import msgspec
 
 from proxy.candidates.ends import Ends, Headers
 from proxy.candidates.places import Place, allowed_in, by_weight, default_in, places_in
-from proxy.candidates.records import Errand, Found, Target
+from proxy.candidates.records import Crossing, Errand, Found, Target
 from proxy.migration.roads import Road, Roads
 from proxy.models.catalogue import Catalogue
 from proxy.models.draft import Wire
@@ -131,17 +131,16 @@ class Yard:
         if fork.side == "old":
             # Measured only where both could serve: else the sides would differ by more than their models.
             arm = fork.arm if fork.arm is not None and self._takes(heir, errand) else None
-            return replace(old, candidates=_on(arm, old.candidates), settled=False, fork=fork)
+            return replace(old, candidates=_on(arm, old.candidates), settled=False, crossing=Crossing(fork))
         new = self.reach(heir, errand)
         if not new.candidates:
             stays = replace(fork, why=f"{fork.why}; {road.model} cannot take this request: {new.why}")
-            return replace(old, settled=False, fork=stays)
+            return replace(old, settled=False, crossing=Crossing(stays))
         return replace(
             new,
             candidates=_on(fork.arm, new.candidates),
-            fallbacks=old.candidates,
             settled=False,
-            fork=fork,
+            crossing=Crossing(fork, old.candidates),
         )
 
     def reach(self, heir: Target, errand: Errand) -> Found:
@@ -175,12 +174,13 @@ class Yard:
                 if heir in ways
                 else self.find(heir, replace(errand, reason=Reason.SUCCESSOR))
             )
-            candidates += (*found.candidates, *found.fallbacks)
+            candidates += found.all_candidates
             considered.append(found)
             if found.why:
                 reasons.append(f"{heir.written}: {found.why}")
         if candidates:
-            return Found(tuple(candidates), fork=road.ended(target.written) if road is not None else None)
+            crossing = Crossing(road.ended(target.written)) if road is not None else None
+            return Found(tuple(candidates), crossing=crossing)
         windows = [found.window_tokens for found in considered]
         return Found(
             why=f"it has been shut down and {'; '.join(reasons)}",

@@ -71,7 +71,7 @@ FAULTS = {
     "first token x2": (Measure.SLOW, Fault(later=2.0)),
     "cost +40 %": (Measure.COST, Fault(cost=1.4)),
 }
-REPEATS = {50: 60, 25: 60, 5: 30, 1: 10}
+REPEATS = {50: 60, 25: 60, 5: 20, 1: 5}
 
 
 @pytest.mark.parametrize("percent", [50, 25, 5, 1])
