@@ -14,6 +14,7 @@ bodies, and calls with a caller's own credential, which is not ours to spend.
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -101,6 +102,10 @@ class Shadows:
 
     def offer(self, trace: Trace, house: House) -> None:
         """Copy this call, if it is one of the share and there is room. Never waits, never raises."""
+        with suppress(ApiError):  # a body that turns out to be no JSON is not copied
+            self._offer(trace, house)
+
+    def _offer(self, trace: Trace, house: House) -> None:
         request, plan = trace.request, trace.plan
         arm = trace.candidate.arm if trace.candidate is not None else None
         course = self._courses.get(arm.migration) if arm is not None else None
@@ -140,9 +145,8 @@ class Shadows:
         try:
             async with asyncio.timeout(MOST_S):
                 outcome = await _ask(copy)
-        except (ApiError, TimeoutError):
-            # Refused by a budget, or silent for too long: the row says which.
-            pass
+        except (ApiError, TimeoutError) as why:
+            copy.trace.error = "timeout" if isinstance(why, TimeoutError) else why.code or "refused"
         finally:
             # No await: this may be a cancelled task.
             self._under_way[copy.candidate.provider] -= 1

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from proxy.errors import ApiError
 from proxy.expected import Terms, cost_ratio
 from proxy.flow import Client, House
 from proxy.measuring.copies import Listened, Shelf
@@ -183,7 +184,8 @@ class Witness:
 
     async def _look(self, look: _Look) -> None:
         found = look.observation
-        found = replace(found, task=found.task or self._verdicts.of(look.request.fields).task)
+        with suppress(ApiError):  # parts of a body are first read here, and may turn out to be no JSON
+            found = replace(found, task=found.task or self._verdicts.of(look.request.fields).task)
         copy = look.answer.taken() if look.answer is not None else None
         if copy is not None and not found.failure and not found.left:
             found = await judged(found, look.request, copy)
@@ -217,11 +219,15 @@ async def judged(found: Observation, request: Request, copy: bytes) -> Observati
     for number, _ in enumerate(reader.read(copy), 1):
         if number % _EVENTS_AT_ONCE == 0:
             await asyncio.sleep(0)
+    try:
+        wanted = wanted_by(request.fields)
+    except ApiError:  # what nobody can read asks for nothing that could be missed
+        return found
     if reader.unreadable:
         return found
     filtered = found.finish == "content_filter"
     refusal = filtered or any(said.refusal for said in reader.answers)
-    invalid = "" if filtered else fault_of(wanted_by(request.fields), reader.answers)
+    invalid = "" if filtered else fault_of(wanted, reader.answers)
     return replace(found, judged=True, refusal=refusal, invalid=invalid)
 
 

@@ -11,67 +11,86 @@ from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
 _DEEPEST: Final = 64
-"""Levels looked at; below that everything fits."""
+_MOST_STEPS: Final = 50_000
+"""Levels and comparisons looked at; beyond them everything fits: schemas are written by callers, and some by attackers."""
 
 
 def fits(value: Any, schema: Any) -> bool:
     """Whether `value` fits. A schema that is none fits everything."""
-    return _fits(value, schema, schema, 0)
+    return _Fitting(schema).fits(value, schema, 0)
 
 
-def _fits(value: Any, schema: Any, root: Any, depth: int) -> bool:
-    if not isinstance(schema, dict):
-        return schema is not False
-    if depth > _DEEPEST:
+class _Fitting:
+    """One look at one value: what references lead to, and how much has been looked at."""
+
+    __slots__ = ("_root", "_steps")
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._steps = 0
+
+    def fits(self, value: Any, schema: Any, depth: int) -> bool:
+        self._steps += 1
+        if depth > _DEEPEST or self._steps > _MOST_STEPS:
+            return True
+        if not isinstance(schema, dict):
+            return schema is not False
+        if isinstance(ref := schema.get("$ref"), str) and not self.fits(
+            value, _found(self._root, ref), depth + 1
+        ):
+            return False
+        return (
+            self._is_one_of(value, schema)
+            and self._fits_choices(value, schema, depth)
+            and self._fits_kind(value, schema, depth)
+        )
+
+    def _fits_choices(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
+        for name, some in (("anyOf", any), ("oneOf", any), ("allOf", all)):
+            choices = schema.get(name)
+            if isinstance(choices, list) and not some(self.fits(value, each, depth + 1) for each in choices):
+                return False
         return True
 
-    def inner(part: Any, under: Any) -> bool:
-        return _fits(part, under, root, depth + 1)
+    def _fits_kind(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
+        if isinstance(value, dict):
+            return _within(len(value), schema, "minProperties", "maxProperties") and self._fits_object(
+                value, schema, depth
+            )
+        if isinstance(value, list):
+            items = schema.get("items", True)
+            return _within(len(value), schema, "minItems", "maxItems") and all(
+                self.fits(each, items, depth + 1) for each in value
+            )
+        if isinstance(value, str):
+            return _within(len(value), schema, "minLength", "maxLength")
+        return isinstance(value, bool) or value is None or _number_fits(value, schema)
 
-    if isinstance(ref := schema.get("$ref"), str) and not inner(value, _found(root, ref)):
-        return False
-    if not _is_one_of(value, schema):
-        return False
-    for name, some in (("anyOf", any), ("oneOf", any), ("allOf", all)):
-        if isinstance(choices := schema.get(name), list) and not some(inner(value, each) for each in choices):
+    def _fits_object(self, value: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> bool:
+        known = schema.get("properties")
+        known = known if isinstance(known, dict) else {}
+        required = schema.get("required")
+        if isinstance(required, list) and not all(
+            name in value for name in required if isinstance(name, str)
+        ):
             return False
-    if isinstance(value, dict):
-        return _within(len(value), schema, "minProperties", "maxProperties") and _object_fits(
-            value, schema, inner
-        )
-    if isinstance(value, list):
-        items = schema.get("items", True)
-        return _within(len(value), schema, "minItems", "maxItems") and all(
-            inner(each, items) for each in value
-        )
-    if isinstance(value, str):
-        return _within(len(value), schema, "minLength", "maxLength")
-    return isinstance(value, bool) or value is None or _number_fits(value, schema)
+        others = schema.get("additionalProperties", True)
+        return all(self.fits(part, known.get(name, others), depth + 1) for name, part in value.items())
 
-
-def _is_one_of(value: Any, schema: Mapping[str, Any]) -> bool:
-    kinds = schema.get("type")
-    if isinstance(kinds, str):
-        kinds = [kinds]
-    if isinstance(kinds, list) and not any(
-        _IS.get(kind, _anything)(value) for kind in kinds if isinstance(kind, str)
-    ):
-        return False
-    if isinstance(allowed := schema.get("enum"), list) and not any(_same(value, each) for each in allowed):
-        return False
-    return "const" not in schema or _same(value, schema["const"])
-
-
-def _object_fits(
-    value: Mapping[str, Any], schema: Mapping[str, Any], inner: Callable[[Any, Any], bool]
-) -> bool:
-    known = schema.get("properties")
-    known = known if isinstance(known, dict) else {}
-    required = schema.get("required")
-    if isinstance(required, list) and not all(name in value for name in required if isinstance(name, str)):
-        return False
-    others = schema.get("additionalProperties", True)
-    return all(inner(part, known.get(name, others)) for name, part in value.items())
+    def _is_one_of(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        kinds = schema.get("type")
+        if isinstance(kinds, str):
+            kinds = [kinds]
+        if isinstance(kinds, list) and not any(
+            _IS.get(kind, _anything)(value) for kind in kinds if isinstance(kind, str)
+        ):
+            return False
+        allowed = schema.get("enum")
+        if isinstance(allowed, list):
+            self._steps += len(allowed)
+            if not any(_same(value, each) for each in allowed):
+                return False
+        return "const" not in schema or _same(value, schema["const"])
 
 
 def _number_fits(value: float, schema: Mapping[str, Any]) -> bool:
@@ -124,7 +143,7 @@ _IS: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
         "array": lambda value: isinstance(value, list),
         "string": lambda value: isinstance(value, str),
         "number": _is_number,
-        "integer": lambda value: _is_number(value) and value == int(value),
+        "integer": lambda value: _is_number(value) and (isinstance(value, int) or value.is_integer()),
         "boolean": lambda value: isinstance(value, bool),
         "null": lambda value: value is None,
     }

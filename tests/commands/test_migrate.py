@@ -12,6 +12,7 @@ import town
 from town import ask
 
 from proxy import cli
+from proxy.app import Blueprint, read_configuration
 from proxy.migration.assignment import bucket, user_unit
 
 ADMIN = "an-admin-key-of-more-than-32-characters"
@@ -193,3 +194,59 @@ def test_with_an_admin_key_only_who_has_it_moves_migrations(upstream):
         form = {"content_type": "application/x-www-form-urlencoded", "authorization": f"Bearer {ADMIN}"}
         assert post(url, **form)[0] == 403
         assert post(url, content_type="application/json", authorization=f"Bearer {ADMIN}")[0] == 200
+
+
+def test_a_plan_says_who_calls_what_changes_what_it_costs_and_what_to_write(door):
+    """From the ledger of this proxy; the block it prints is a configuration that is accepted."""
+    for i in range(3):
+        chat(door, f"planner-{i}")
+    plan = json.loads(
+        said(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-6-luna@none", "--json")
+    )
+    (caller,) = plan["callers"]
+    assert caller["key"] == "open"
+    assert caller["requests"] >= 3
+    assert plan["cost_ratio"] == pytest.approx(0.28, abs=0.05)
+    assert {"sends": "stop", "changes": ["stop:emulated"], "stays": ""} in plan["changes"]
+    begins = [stage["begins"] for stage in plan["stages"]]
+    assert begins == sorted(begins)
+    assert begins[-1] < plan["ends"]
+    written = read_configuration(Blueprint("switchyard.yaml", plan["configuration"]), {}).settings.migrations[
+        0
+    ]
+    assert (written.source, str(written.target), written.sticky) == (
+        "gpt-4.1-mini",
+        "gpt-6-luna@none",
+        "user",
+    )
+    shown = said(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-6-luna@none")
+    assert "gpt-4.1-mini stops on 2027-01-14" in shown
+    assert plan["configuration"] in shown
+    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-9")
+    assert (status, err.strip()) == (
+        1,
+        "switchyard: no model is called gpt-9; `switchyard models` lists them",
+    )
+
+
+def test_a_report_tells_the_whole_story_in_either_notation(door):
+    """What changed, for whom, both models, guards, every step with who and why, and how it ended."""
+    page = said(door, "migrate", "report", "leave")
+    for heading in (
+        "What changed",
+        "For whom",
+        "Comparison",
+        "Cost against plan",
+        "Guards",
+        "Every change",
+        "Decision",
+    ):
+        assert f"\n## {heading}\n" in page
+    assert "| stop | stop:emulated |" in page
+    assert "| start | 0 % -> 40 %, running, version 1: rehearsed |" in page
+    assert "| open | - |" in page
+    assert "### All calls\n\n|  | old | new |" in page
+    html = said(door, "migrate", "report", "leave", "--html")
+    assert html.startswith("<!doctype html>")
+    assert "rehearsed" in html
+    assert run(door, "migrate", "report", "leaf")[0] == 1

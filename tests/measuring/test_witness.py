@@ -207,6 +207,27 @@ def test_a_copy_is_bounded_and_the_client_gets_every_byte():
     asyncio.run(scenario())
 
 
+def test_a_body_that_cannot_be_read_to_its_end_ends_nobody(url, verdicts):
+    """A number too large for any float shows when the part with it is read, which may be here: the call counts, unjudged."""
+
+    async def scenario(it):
+        trace = it.trace(task="")
+        trace.request = parse(
+            Endpoint.CHAT,
+            b'{"model": "old", "messages": [1e999], "tools": [1e999], "response_format": 1e999}',
+        )
+        client = it.witness.listen(Reader(), trace)
+        trace.sending(10.0)
+        trace.heard(10.2)
+        trace.seen = Seen(finish="stop", done=True)
+        await client.whole(200, [], b'{"choices": []}')
+        it.witness.ended(Answered([], Whole(200, b"", trace.seen, None)), trace, 11.0, None)
+        assert (await it.totals(Measure.FAILED)).new.calls == 1
+        assert (await seen(it.pipe, "leave", [1])).count("new", "", "judged") == 0
+
+    scene(url, verdicts, scenario)
+
+
 def test_a_store_that_is_away_costs_no_more_than_what_was_not_entered(verdicts):
     """Nothing is raised, nothing piles up by call: sums wait, or are given up when they may have arrived."""
 

@@ -1,6 +1,7 @@
 """Whether an answer is what was asked for, however it was asked and however it came."""
 
 import json
+import time
 
 import pytest
 
@@ -70,6 +71,14 @@ def test_a_schema_that_is_none_or_turns_round_on_itself_fits_everything():
     assert fits({"a": 1}, {"$ref": "#/nowhere"})
     round_ = {"$defs": {"x": {"$ref": "#/$defs/x"}}, "$ref": "#/$defs/x"}
     assert fits(1, round_)
+
+
+def test_a_schema_made_to_take_for_ever_is_given_up():
+    """Two references to itself at every level are 2^64 comparisons, a long list of long choices 10^8."""
+    began_s = time.perf_counter()
+    assert fits(1, {"anyOf": [{"allOf": [{"$ref": "#"}, {"const": 2}]}] * 3})
+    assert fits(["x"] * 10_000, {"items": {"enum": [*range(10_000), "x"]}})
+    assert time.perf_counter() - began_s < 5
 
 
 @pytest.mark.parametrize("form", [CHAT_FORMAT, RESPONSES_FORMAT], ids=["chat", "responses"])

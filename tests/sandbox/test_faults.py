@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from proxy.sandbox.answers import Answer
+from proxy.sandbox.deliver import Pace
+from proxy.sandbox.faults import read_rule
 from tests.sandbox.kit import KEY, Caller
 
 
@@ -209,3 +212,39 @@ def test_answers_can_be_huge(api):
     assert 900_000 < len(api.chat(text="[[sandbox:huge bytes=1000000]]").body) < 1_200_000
     assert 500_000 < len(api.chat(text="[[sandbox:huge bytes=1000000]]", stream=True).body) < 1_500_000
     assert len(api.responses(input="[[sandbox:huge bytes=100000]]").body) > 90_000
+
+
+def test_a_share_of_calls_is_drawn_the_same_in_every_run(api):
+    """About so many of them, whichever they are; another run meets the same."""
+
+    def struck():
+        rules(api, {"action": "500", "match": {"share": 0.2}})
+        return [api.chat(text=f"question {number}").status for number in range(200)]
+
+    first = struck()
+    assert 20 <= first.count(500) <= 60
+    assert struck() == first
+    assert api.post("/sandbox/faults", [{"action": "500", "match": {"share": "many"}}]).status == 400
+
+
+def test_words_can_be_cut_short_or_too_many(api):
+    """Broken JSON is an answer like any other; more words are billed as more tokens."""
+    asked = {"response_format": {"type": "json_object"}}
+    good = api.chat(text="hi, in JSON", **asked).json
+    rules(api, {"action": "broken"})
+    broken = api.chat(text="hi, in JSON", **asked).json
+    json.loads(good["choices"][0]["message"]["content"])
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(broken["choices"][0]["message"]["content"])
+    rules(api, {"action": "wordy", "factor": 1.5})
+    before = good["usage"]["completion_tokens"]
+    assert api.chat(text="hi, in JSON", **asked).json["usage"]["completion_tokens"] == round(before * 1.5)
+
+
+def test_a_wait_with_a_spread_lies_around_its_seconds():
+    """Log-normal: half of them earlier, none negative, decided by what it is drawn for."""
+    fault = read_rule({"action": "slow_first", "seconds": 2.0, "spread": 0.5}).fault
+    waits = [Pace.of(Answer(), (fault,), 1.0, str(number)).ttft_s for number in range(400)]
+    assert sorted(waits)[200] == pytest.approx(2.0, rel=0.15)
+    assert min(waits) > 0
+    assert Pace.of(Answer(), (fault,), 1.0, "7").ttft_s == waits[7]
