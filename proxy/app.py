@@ -18,7 +18,7 @@ from proxy.metrics.labels import Vocabulary
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
 from proxy.models.learned import Learned
-from proxy.models.lifecycle import DAY_S
+from proxy.models.lifecycle import Published
 from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
 from proxy.nouns import Caller, Candidate, LedgerRow
@@ -245,10 +245,9 @@ def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
     return Listing(names)
 
 
-def build_days_left(configuration: Configuration, now: float) -> dict[tuple[str, str], float]:
-    """Days until a model with a known end stops, by (provider, model); negative after it has."""
-    yard = Yard(configuration.settings, configuration.catalogue, {}, lambda _, __: False)
-    return {(provider, model): (ends - now) / DAY_S for provider, model, ends in yard.shutdowns()}
+def build_yard(configuration: Configuration, published: Published) -> Yard:
+    """The models and where they are served, for questions that are not a request's."""
+    return Yard(configuration.settings, configuration.catalogue, published, lambda _, __: False)
 
 
 def build_vocabulary(settings: Settings, catalogue: Catalogue) -> Vocabulary:

@@ -25,7 +25,6 @@ from proxy.app import (
     Blueprint,
     Configuration,
     Pools,
-    build_days_left,
     build_vocabulary,
     read_configuration,
 )
@@ -35,6 +34,7 @@ from proxy.console.pages import build_page
 from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
 from proxy.keeper import StoreKeeper
+from proxy.lastdays import LastDays
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
@@ -102,6 +102,7 @@ class Parent:
         self._admin_at = admin.getsockname()[1]
         vocabulary = build_vocabulary(self._configuration.settings, self._configuration.catalogue)
         self._recorder = open_recorder(metrics, vocabulary)
+        self._last_days = LastDays(self._configuration, self._log, time.time)
         self._recorder.reloaded(ok=True)
         self._exporter = Exporter(
             metrics,
@@ -122,6 +123,7 @@ class Parent:
                 tasks.create_task(self._watch_file()),
                 *([tasks.create_task(self._demonstrate())] if self._order.demo else []),
                 tasks.create_task(self._store.run(self._recorder, self._log)),
+                tasks.create_task(self._last_days.run(self._store.pipe, lambda: self._store.is_leader)),
             ]
             await self._stopping.wait()
             await self._stop_workers(keepers)
@@ -212,6 +214,7 @@ class Parent:
         fixed = needs_restart(self._configuration.settings, configuration.settings)
         self._blueprint, self._configuration = blueprint, configuration
         self._store.take_up(configuration)
+        self._last_days.take_up(configuration)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self._exporter.learn(vocabulary)
         self._recorder.learn(vocabulary)
@@ -271,6 +274,8 @@ class Parent:
         async for word in worker.words():
             if "ready" in word:
                 self._announce()
+            elif "dates" in word:
+                self._last_days.heard(word["dates"])
             elif not word["running"]:
                 self._refuse_reload(f"worker {worker.pid}: {word['why']}")
         status = await worker.ended()
@@ -352,7 +357,7 @@ class Parent:
 
     def _standing(self) -> Standing:
         return Standing(
-            days_left=build_days_left(self._configuration, time.time()),
+            days_left=self._last_days.days_left(),
             workers=sum(worker.is_ready for worker in self._workers.values()),
         )
 

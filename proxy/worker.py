@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +42,8 @@ from proxy.control import Control, unpack
 from proxy.errors import ApiError
 from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
-from proxy.models.learned import Learned
+from proxy.models.learned import Learned, Lesson, packed, unpacked
+from proxy.models.lifecycle import Published
 from proxy.nouns import Candidate, LedgerRow
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
@@ -50,6 +51,7 @@ from proxy.routing.verdicts import Verdicts
 from proxy.settings import SettingsError
 from proxy.store.accounts import Accounts
 from proxy.store.ledger import Ledger
+from proxy.store.lessons import SharedLessons
 from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
 from proxy.upstreams.breaker import Breakers, State
@@ -75,9 +77,13 @@ class Worker:
         ledger: Ledger | None,
         metrics: Path,
         log: Log,
+        *,
+        dates_changed: Callable[[Published], None],
     ) -> None:
         self.log = log
+        self._dates_changed = dates_changed
         self.ledger = ledger
+        self.lessons = SharedLessons(ledger.pipe, self._lessons_changed) if ledger is not None else None
         self.fixtures = Fixtures(
             verdicts=Verdicts(Classifier.load()),
             pace=Pace(),
@@ -85,7 +91,7 @@ class Worker:
             ledger=ledger,
             objects=StoredObjects(ledger.pipe) if ledger is not None else None,
             tasks=TaskOwner(),
-            learned=Learned(),
+            learned=Learned(self._tell),
             watch=ModelWatch(time.monotonic, time.time, self._plan_anew),
             breakers=Breakers(),
             health_changed=self._health_changed,
@@ -152,6 +158,13 @@ class Worker:
             self.recorder.epoch_lost(ledger.lost)
             await asyncio.sleep(_LOOK_EVERY_S)
 
+    def _tell(self, lesson: Lesson) -> None:
+        if self.lessons is not None:
+            self.lessons.tell(*packed(lesson))
+
+    def _lessons_changed(self, told: Iterable[bytes]) -> None:
+        self.fixtures.learned.take_up(unpacked(told), time.time())
+
     def poll_minutes(self) -> int:
         """How often providers are asked for their models."""
         return self.configuration.settings.lifecycle.poll_minutes
@@ -159,6 +172,7 @@ class Worker:
     def _plan_anew(self) -> None:
         """New shutdown dates: what is planned from now on knows them."""
         self.port.house = build_house(self.configuration, self.fixtures, self.book)
+        self._dates_changed(self.fixtures.watch.published)
 
     async def drain(self) -> None:
         """Finish what is running, cut what does not finish, and let go of everything."""
@@ -207,7 +221,16 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     configuration = read_configuration(blueprint, os.environ)
     ledger = build_ledger(blueprint.redis_url)
     log = Log(sys.stdout.fileno(), time.time)
-    worker = Worker(configuration, blueprint.run_time, ledger, metrics, log)
+    worker = Worker(
+        configuration,
+        blueprint.run_time,
+        ledger,
+        metrics,
+        log,
+        dates_changed=lambda published: control.send(
+            dates=[(provider, model, ends) for (provider, model), ends in published.items()]
+        ),
+    )
     background = TaskOwner()
     stop = asyncio.Event()
     if ledger is not None:
@@ -216,6 +239,8 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
         counting = [ledger.run(), accounts.run(), worker.watch_store(ledger)]
         if worker.fixtures.objects is not None:
             counting.append(worker.fixtures.objects.run())
+        if worker.lessons is not None:
+            counting.append(worker.lessons.run())
         for task in [background.start(each) for each in counting]:
             # None of them ends by itself. A worker that no longer counts, or hears of no revocation, must not go on.
             task.add_done_callback(lambda _: stop.set())

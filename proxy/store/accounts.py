@@ -40,9 +40,10 @@ class Accounts:
         except StoreAway:
             return False
         self._version = version
-        self._changed(_pairs(made), {name: int(limit) for name, limit in _pairs(limits).items()})
+        self._changed(pairs(made), {name: int(limit) for name, limit in pairs(limits).items()})
         return True
 
 
-def _pairs(flat: list[Any]) -> dict[str, bytes]:
+def pairs(flat: list[Any]) -> dict[str, bytes]:
+    """A hash as Redis returns it: field, value, field, value."""
     return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}

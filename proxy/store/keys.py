@@ -19,6 +19,8 @@
 | keys | hash | SHA-256 of a key → its settings as JSON | for good |
 | limits | hash | budget name → limit set by an operator, nano | for good |
 | version | string | counts changes of keys and limits | for good |
+| learned | hash | what a provider refuses, by where → what to do about it, JSON | 8 days after the last |
+| learned-version | string | counts changes of learned | for good |
 | audit | list | what operators did, newest first | the latest 1,000 |
 | o:ID | string | stored object → key id, deployment | 31 days |
 | leader | string | which parent does the housekeeping | its lease |
@@ -45,6 +47,8 @@ SUMS: Final = _PREFIX + "sums"
 KEYS: Final = _PREFIX + "keys"
 LIMITS: Final = _PREFIX + "limits"
 VERSION: Final = _PREFIX + "version"
+LEARNED: Final = _PREFIX + "learned"
+LEARNED_VERSION: Final = _PREFIX + "learned-version"
 AUDIT: Final = _PREFIX + "audit"
 LEADER: Final = _PREFIX + "leader"
 
