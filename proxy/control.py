@@ -3,6 +3,7 @@
     parent → worker   {"run": blueprint}       take up this configuration
     worker → parent   {"ready": pid}           accepting requests
                       {"running": ok, "why"}   the answer to every `run` but the first
+                      {"dates": […]}           what providers publish of their models' ends, when it changed
 
 One JSON object a line over a socket pair. Either side reads the end of the line as the other's death: a worker whose
 parent is gone drains and ends.

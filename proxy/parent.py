@@ -25,7 +25,6 @@ from proxy.app import (
     Blueprint,
     Configuration,
     Pools,
-    build_days_left,
     build_vocabulary,
     read_configuration,
 )
@@ -36,6 +35,7 @@ from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
 from proxy.judging import judge_by_measures
 from proxy.keeper import StoreKeeper
+from proxy.lastdays import LastDays
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
@@ -108,6 +108,7 @@ class Parent:
         self._admin_at = admin.getsockname()[1]
         vocabulary = build_vocabulary(self._configuration.settings, self._configuration.catalogue)
         self._recorder = open_recorder(metrics, vocabulary)
+        self._last_days = LastDays(self._configuration, self._log, time.time)
         self._recorder.reloaded(ok=True)
         self._exporter = Exporter(
             metrics,
@@ -131,6 +132,7 @@ class Parent:
                 *([tasks.create_task(self._demonstrate())] if self._order.demo else []),
                 tasks.create_task(self._store.run(self._recorder, self._log)),
                 tasks.create_task(supervisor.run()),
+                tasks.create_task(self._last_days.run(self._store.pipe, lambda: self._store.is_leader)),
             ]
             await self._stopping.wait()
             await self._stop_workers(keepers)
@@ -221,6 +223,7 @@ class Parent:
         fixed = needs_restart(self._configuration.settings, configuration.settings)
         self._blueprint, self._configuration = blueprint, configuration
         self._store.take_up(configuration)
+        self._last_days.take_up(configuration)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self._exporter.learn(vocabulary)
         self._recorder.learn(vocabulary)
@@ -280,6 +283,8 @@ class Parent:
         async for word in worker.words():
             if "ready" in word:
                 self._announce()
+            elif "dates" in word:
+                self._last_days.heard(word["dates"])
             elif not word["running"]:
                 self._refuse_reload(f"worker {worker.pid}: {word['why']}")
         status = await worker.ended()
@@ -365,7 +370,7 @@ class Parent:
 
     def _standing(self) -> Standing:
         return Standing(
-            days_left=build_days_left(self._configuration, time.time()),
+            days_left=self._last_days.days_left(),
             stages={
                 each.name: percent(state_for(each, self._store.states))
                 for each in self._configuration.settings.migrations

@@ -64,6 +64,7 @@ FLOORS = {
     "proxy.steering": 10,
     "proxy.commands": 11,
     "proxy.keeper": 10,
+    "proxy.lastdays": 10,
     "proxy.worker": 11,
     "proxy.parent": 11,
     "proxy.cli": 12,

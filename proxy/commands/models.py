@@ -9,6 +9,7 @@ from typing import Any
 from proxy.app import Configuration
 from proxy.commands.amounts import day, dollars, exact
 from proxy.commands.joining import configured as read
+from proxy.commands.lessons import forget, learned
 from proxy.commands.output import as_json, remark, say, table
 from proxy.models.lifecycle import days_left, is_retired
 from proxy.models.lifecycle import warning as warning_of
@@ -66,15 +67,23 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
         parents=[configured],
         help="prices, windows, shutdown dates and successors",
         description="Prices in US dollars per million tokens. Ratio is the successor's price next to the model's own (3 parts input, "
-        "1 part output). Needs no running proxy.",
+        "1 part output). Needs no running proxy, but for --learned and --forget: what providers were found to refuse against "
+        "what is known of their models is mended, listed in x-switchyard-changes and remembered for a day.",
     )
     models.add_argument("names", nargs="*", metavar="MODEL", help="only these")
     models.add_argument("--ending", action="store_true", help="only those with a known end, soonest first")
+    models.add_argument("--learned", action="store_true", help="what providers turned out to refuse")
+    models.add_argument(
+        "--forget", action="store_true", help="forget that, on every worker within two seconds"
+    )
+    models.add_argument(
+        "--parameter", default="", metavar="NAME", help="with --learned or --forget: only this parameter"
+    )
     models.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     models.set_defaults(run=_models)
 
 
-def _models(given: argparse.Namespace, _: Sequence[str]) -> int:
+def _models(given: argparse.Namespace, words: Sequence[str]) -> int:
     configuration, now = read(given), time.time()
     rows = list(configuration.catalogue)
     if given.names:
@@ -83,6 +92,10 @@ def _models(given: argparse.Namespace, _: Sequence[str]) -> int:
             remark(f"switchyard: no model is called {', '.join(unknown)}")
             return 1
         rows = [row for row in found.values() if row is not None]
+    if given.forget:
+        return forget(given, words)
+    if given.learned:
+        return learned(given, words)
     looks = [outlook(configuration, row, now) for row in rows]
     if given.ending:
         looks = sorted([o for o in looks if o.row.shutdown is not None], key=lambda o: o.row.shutdown or 0)
