@@ -124,9 +124,8 @@ class Pipe:
         self._queue.insert(0 if first else len(self._queue), _Call(packed, replies, answer, script))
         if self._line is None:
             self._wake.set()
-        elif not self._under_way and not self._flushing:
-            self._flushing = True
-            loop.call_soon(self._flush)
+        elif not self._under_way:
+            self._flush_soon()
         return answer
 
     async def run(self) -> None:
@@ -146,6 +145,12 @@ class Pipe:
             _fail(self._queue, StoreUnsent)
 
     # A batch
+
+    def _flush_soon(self) -> None:
+        """Not at once: whoever else runs in this tick may have something to send as well."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         """Send what waits, unless a batch is under way: then it goes when that is over."""
@@ -183,7 +188,7 @@ class Pipe:
         if not self._under_way:
             self.breaker.succeeded()
             if self._queue:
-                self._flush()
+                self._flush_soon()
 
     def _answer(self, call: _Call, reply: Any) -> None:
         if isinstance(reply, NoScriptError) and call.script is not None:
