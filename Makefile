@@ -1,5 +1,6 @@
 # Two commands are enough: `make run` and `make test`. Everything lives in .venv, from the hash-locked requirements.
 PYTHON ?= python3
+JOBS   ?= 0
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
@@ -11,8 +12,9 @@ run: setup
 
 setup: $(VENV)/.installed $(VENV)/bin/switchyard
 
+# JOBS=2 runs two files at a time on a machine with nothing else to do; a file keeps what it started to itself.
 test: $(VENV)/.installed-dev
-	$(PY) -m pytest -q $(ARGS)
+	$(PY) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -7,17 +7,10 @@ from proxy.budgets.bill import bill
 from proxy.budgets.usage import Evidence, estimate_input, usage_of
 from proxy.nouns import Candidate, Endpoint, Usage
 from proxy.parse import Request
-from proxy.upstreams.meter import Seen
+from proxy.upstreams.seen import Seen
 
-_INPUT_FIELDS = (
-    "messages",
-    "input",
-    "prompt",
-    "tools",
-    "functions",
-    "response_format",
-    "text",
-    "instructions",
+_INPUT_FIELDS = frozenset(
+    {"messages", "input", "prompt", "tools", "functions", "response_format", "text", "instructions"}
 )
 _GENERATES = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.COMPLETIONS})
 _NOTHING = Seen()

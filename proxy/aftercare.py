@@ -27,6 +27,8 @@ class Aftercare:
 
     def prepared(self, request: Request, candidate: Candidate, now: float) -> Candidate:
         """The candidate with what is remembered of its provider's refusals."""
+        if self._learned.empty:
+            return candidate
         mends = self._learned.mends(_place(request, candidate), now)
         return _mended(request, candidate, mends) if mends else candidate
 

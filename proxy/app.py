@@ -1,7 +1,6 @@
 """Puts the rooms together: from settings to what the data port works with. The only place that knows them all."""
 
 import random
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from proxy.candidates import Yard
 from proxy.expected import Terms
 from proxy.flow import House
 from proxy.foreign import names_served
+from proxy.ids import RandomIds
 from proxy.loops import Loops
 from proxy.measuring.shadow import ShadowCourse, Shadows
 from proxy.measuring.witness import Course, Witness
@@ -34,8 +34,8 @@ from proxy.plan import Planner
 from proxy.roadworks import road_mistakes, roads_of
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
-from proxy.settings import Key as KeySettings
 from proxy.settings import (
+    Flag,
     Mistake,
     Settings,
     SettingsError,
@@ -46,6 +46,7 @@ from proxy.settings import (
     validate,
     with_made_keys,
 )
+from proxy.settings import Key as KeySettings
 from proxy.settings import Provider as ProviderSettings
 from proxy.store.accounts import RunTime
 from proxy.store.ledger import Ledger, LedgerOptions
@@ -75,7 +76,7 @@ class Blueprint:
 
     path: str | None = None
     text: str | None = None
-    flags: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
     redis_url: str = ""
     made_keys: Mapping[str, str] = field(default_factory=dict)
     limits_nano: Mapping[str, int] = field(default_factory=dict)
@@ -195,7 +196,8 @@ class Fixtures:
     watch: ModelWatch
     breakers: Breakers
     health_changed: Callable[[Candidate, State], None]
-    record: Callable[[LedgerRow, bool], None]
+    moved_on: Callable[[Candidate, Candidate, str], None]
+    record: Callable[[LedgerRow, bool, int], None]
     witness: Witness | None = None
     shadows: Shadows | None = None
 
@@ -230,6 +232,7 @@ def build_house(
         breakers=fixtures.breakers,
         pace=fixtures.pace,
         health_changed=fixtures.health_changed,
+        moved_on=fixtures.moved_on,
         record=fixtures.record,
         tasks=fixtures.tasks,
         wall_clock=time.time,
@@ -250,7 +253,7 @@ def build_ledger(redis_url: str) -> Ledger | None:
     """The worker's ledger; None where there is no Redis."""
     if not redis_url:
         return None
-    return Ledger(redis_url, LedgerOptions(), wall_clock=time.time, new_id=lambda: secrets.token_hex(8))
+    return Ledger(redis_url, LedgerOptions(), wall_clock=time.time, new_id=RandomIds(8))
 
 
 def with_book(house: House, fixtures: Fixtures, book: Book) -> House:

@@ -8,11 +8,12 @@ A stop sequence is cut and usage is taken out behind the merger, once for all ch
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.headers import Header
 from proxy.models.fanout import StreamMerger, merge_whole, sum_usage
@@ -20,10 +21,11 @@ from proxy.reshape import Shape
 from proxy.tasks import TaskOwner
 from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
-from proxy.upstreams.meter import Seen
-from proxy.upstreams.providers import Provider
+from proxy.upstreams.providers import Provider, poured
 from proxy.upstreams.refusals import Failed
+from proxy.upstreams.response import Tap
 from proxy.upstreams.retry import Failure
+from proxy.upstreams.seen import Seen
 
 _TOGETHER_S: Final = 1.0
 """How long the other parts may take to fail as well."""
@@ -101,7 +103,7 @@ def _merged_failure(outcomes: Sequence[Outcome | None]) -> Failed:
         if isinstance(outcome, Answered) and outcome.whole.seen.usages
     ]
     seen = _seen_sum(usages) if free + len(usages) == len(outcomes) else None
-    return replace(failures[0], may_be_billed=True, seen=seen)
+    return dataclasses.replace(failures[0], may_be_billed=True, seen=seen)
 
 
 def _seen_sum(usages: Sequence[bytes]) -> Seen:
@@ -142,6 +144,9 @@ class _Together:
             if merged := self._merger.feed(part, self._chat(part, block)):
                 return merged
         return b""
+
+    async def pour(self, tap: Tap) -> bool:
+        return await poured(self, tap)
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """Never asked for: whole answers are merged as such."""

@@ -63,6 +63,9 @@ class Client(Protocol):
     async def write(self, block: bytes) -> None:
         """Send part of the body; waits while the client reads slowly."""
 
+    def push(self, block: bytes) -> bool:
+        """Send part of the body now; False, and nothing is sent, when that means waiting: then `write` it."""
+
     async def end(self) -> None:
         """The answer is complete."""
 
@@ -97,7 +100,8 @@ class House:
     breakers: Breakers
     pace: Pace
     health_changed: Callable[[Candidate, State], None]
-    record: Callable[[LedgerRow, bool], None]
+    moved_on: Callable[[Candidate, Candidate, str], None]
+    record: Callable[[LedgerRow, bool, int], None]
     tasks: TaskOwner
     wall_clock: Callable[[], float]
     clock: Callable[[], float]
@@ -179,6 +183,7 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
         asked += 1
         if not queue or not (better or _advice(outcome, plan).next):
             return outcome
+        house.moved_on(candidate, queue[0], outcome.name)
 
 
 async def _ask(request: Request, candidate: Candidate, trace: Trace, house: House) -> Outcome:
@@ -247,7 +252,7 @@ def _close(trace: Trace, house: House, *, final: bool = True) -> None:
     trace.account()
     row = trace.row(house.clock())
     house.money.settle(trace, row)
-    house.record(row, final)
+    house.record(row, final, trace.seen.events if trace.seen else 0)
 
 
 async def _relay_whole(answer: Answered, trace: Trace, client: Client, house: House) -> None:
@@ -268,12 +273,22 @@ async def _relay_stream(
         if answer.first:
             await client.write(answer.first)
         silent = not _spoke(stream, trace, house, trace.first_byte_s)
-        while not (stream.over or stream.broken) and (block := await response.read_chunk()):
+        held = b""
+
+        def relay(block: bytes) -> bool:
+            """From where it arrived to where it goes. Ends when the stream does, or when the client has to be waited for."""
+            nonlocal held, silent
             relayed = stream.feed(block)
             if silent:
                 silent = not _spoke(stream, trace, house, house.clock())
-            if relayed:
-                await client.write(relayed)
+            if relayed and not client.push(relayed):
+                held = relayed
+            return not (held or stream.ended)
+
+        while not stream.ended and await response.pour(relay):
+            if held:
+                slow, held = held, b""
+                await client.write(slow)
         await _end_stream(stream, request, trace, client)
     except http.UpstreamError as error:
         trace.error = type(error).__name__

@@ -22,11 +22,12 @@ from proxy.store.housekeeping import Housekeeping
 from proxy.store.migrations import give_back, read_states
 from proxy.store.ports import Standing
 from proxy.store.rollups import sums
-from proxy.store.server_check import check_server
+from proxy.store.server_check import check_server, why_away
 from proxy.store.states import BudgetState, budget_states, standings
 
 _LOOK_EVERY_S: Final = 1.0
 _AGAIN_AFTER_S: Final = 5.0
+_WHY_S: Final = 1.0
 
 
 class StoreKeeper:
@@ -95,7 +96,7 @@ class StoreKeeper:
         pipe = self._housekeeping.pipe
         try:
             added = await sums(pipe)
-            states = await budget_states(pipe, self._book, time.time())
+            states = await budget_states(pipe, self._book)
         except StoreAway:
             return None
         return LedgerTotals(
@@ -107,7 +108,7 @@ class StoreKeeper:
         if self._housekeeping is None:
             return []
         try:
-            return await standings(self._housekeeping.pipe, counters, time.time())
+            return await standings(self._housekeeping.pipe, counters)
         except StoreAway:
             return []
 
@@ -159,8 +160,9 @@ class StoreKeeper:
             async with connected(self.url) as pipe:
                 self.warnings += await check_server(pipe)
         except StoreAway:
+            why = await why_away(self.url, timeout_s=_WHY_S)
             self.warnings.append(
-                "Redis does not answer; what is under a budget or a limit is refused until it does"
+                f"Redis does not answer ({why}); what is under a budget or a limit is refused until it does"
             )
 
     async def _follow(self, pipe: Pipe) -> None:

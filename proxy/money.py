@@ -54,7 +54,7 @@ class Money:
             HoldRequest(
                 request_id=trace.call.id,
                 attempt=trace.attempt + 1,
-                endpoint=trace.call.endpoint.value,
+                endpoint=trace.call.endpoint._value_,
                 caller=trace.caller,
                 user_hash=trace.user_hash,
                 asked=plan.asked,

@@ -17,6 +17,7 @@ from proxy.errors import BadRequest, NotFound
 from proxy.parse import NOT_JSON, Fields, splice
 
 _ITEM_LISTS: Final = ("input", "items")
+_NAMING: Final = frozenset({"previous_response_id", "input_file_id", "conversation"})
 _MARKS: Final[Mapping[str, tuple[bytes, ...]]] = {
     "input": (b'"file_id', b'"id"'),
     "items": (b'"file_id', b'"id"'),
@@ -28,6 +29,7 @@ _ESCAPED: Final = re.compile(rb"\\u00[4-7]")
 """A letter written as an escape: such a field is searched in any case, since its keys may be spelled that way."""
 _DATA: Final = frozenset({"metadata", "parameters", "schema", "results", "annotations", "arguments"})
 _MOST_DEEP: Final = 64
+_BACKSLASH: Final = ord("\\")
 
 _WORDING: Final = {
     "file": ("No such File object: {}", "id", None),
@@ -58,19 +60,21 @@ class Named:
 def named_in(fields: Fields) -> tuple[Named, ...]:
     """Every stored object a JSON body names. Raises BadRequest where the body is not JSON after all."""
     found: list[Named] = []
-    _add(found, "previous", fields.get("previous_response_id"))
-    _add(found, "file", fields.get("input_file_id"))
-    conversation = fields.get("conversation")
-    _add(found, "conversation", conversation.get("id") if isinstance(conversation, dict) else conversation)
-    for name in fields:
-        raw = fields.raw(name)
+    if not fields.lacks(_NAMING):
+        _add(found, "previous", fields.get("previous_response_id"))
+        _add(found, "file", fields.get("input_file_id"))
+        conversation = fields.get("conversation")
+        _add(
+            found, "conversation", conversation.get("id") if isinstance(conversation, dict) else conversation
+        )
+    for name, raw in fields.raws.items():
         if name in _DATA or raw[:1] not in b"{[" or not _may_name(name, raw):
             continue
         value = single(raw)
         if name in _ITEM_LISTS:
             found += _references(value)
         found += _below(value, 0)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def single(raw: bytes) -> Any:
@@ -89,9 +93,10 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _may_name(name: str, raw: bytes) -> bool:
-    if any(mark in raw for mark in _MARKS.get(name, _OTHER_MARKS)):
-        return True
-    return b"\\" in raw and _ESCAPED.search(raw) is not None
+    for mark in _MARKS.get(name, _OTHER_MARKS):
+        if raw.find(mark) >= 0:
+            return True
+    return _BACKSLASH in raw and _ESCAPED.search(raw) is not None
 
 
 def _add(found: list[Named], kind: str, value: Any) -> None:

@@ -3,11 +3,11 @@
 Units are in the names: `*_nano` is nano-dollars (1 USD = 10^9, int), `*_s` seconds, `*_ms` milliseconds, `*_tokens` tokens,
 `*_bytes` bytes. Times of day are Unix seconds (`at`); durations come from a monotonic clock and never mix with them.
 
-Most are frozen dataclasses. The two that every request makes and that have many fields are msgspec's frozen structs, which
-are read the same way and are built in a tenth of the time.
+What a configuration is made of are frozen dataclasses. What every request makes anew are msgspec's frozen structs, which are
+read the same way and are built in a tenth of the time (`msgspec.structs.replace` changes a copy).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -72,19 +72,21 @@ class Asks:
     read_timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request as the api room hands it to flow: raw body, nothing parsed. `target` is the path behind the API's root,
-    such as `/chat/completions`; `headers` are lower-case names as the client sent them."""
+    such as `/chat/completions`; `headers` are lower-case names as the client sent them. Neither they nor the body are shown."""
 
     id: str
     endpoint: Endpoint
     target: bytes
-    raw: bytes = field(repr=False)
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    raw: bytes
+    headers: Sequence[tuple[bytes, bytes]]
     asks: Asks
     at: float
     started_s: float
+
+    def __repr__(self) -> str:
+        return f"Call(id={self.id!r}, endpoint={self.endpoint!r}, target={self.target!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     flagged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Money set aside for one attempt, in every scope it counts against or in none. `counters` name the store's keys."""
 
     id: str

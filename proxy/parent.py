@@ -44,7 +44,7 @@ from proxy.migration.roads import state_for
 from proxy.migration.state import percent
 from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
-from proxy.settings import SettingsError, mistake_at, needs_restart
+from proxy.settings import Flag, SettingsError, mistake_at, needs_restart
 from proxy.steering.desk import MigrationDesk
 from proxy.steering.supervisor import Supervisor
 
@@ -62,7 +62,7 @@ class Order:
     """What the command line asked for. `sandbox` None: only where there is no key to work with. `demo`: with traffic."""
 
     config: Path | None
-    flags: Mapping[str, str]
+    flags: Mapping[str, Flag]
     sandbox: bool | None
     demo: bool = False
 
@@ -393,13 +393,20 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _simulated(configuration: Configuration, url: str) -> dict[str, str]:
-    """The flags that turn every provider into the sandbox."""
-    flags = {}
-    for name in configuration.settings.providers:
-        flags[f"providers.{name}.kind"] = "openai"
-        flags[f"providers.{name}.base_url"] = f"{url}/v1"
-        flags[f"providers.{name}.api_key"] = "sk-sandbox"
+def _simulated(configuration: Configuration, url: str) -> dict[str, Flag]:
+    """The flags that turn every provider into the sandbox. It speaks Azure's paths too; an Azure deployment has a name of
+    its owner's there, which no sandbox knows, so it is called after its model. What litellm would speak to is OpenAI here."""
+    flags: dict[str, Flag] = {}
+    for name, provider in configuration.settings.providers.items():
+        at = f"providers.{name}"
+        flags |= {f"{at}.base_url": f"{url}/v1", f"{at}.api_key": "sk-sandbox", f"{at}.proxy": None}
+        if provider.kind == "azure":
+            flags |= {
+                f"{at}.base_url": url,
+                f"{at}.deployments": {model: model for model in provider.deployments},
+            }
+        if provider.kind == "litellm":
+            flags |= {f"{at}.kind": "openai", f"{at}.litellm_provider": None}
     return flags
 
 

@@ -5,8 +5,7 @@ spelling, nulls and unknown fields go up as they came. Only the object around th
 duplicate keys (the last one wins, here and upstream alike: two readings of one body are how access rules are bypassed).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +21,37 @@ NOT_JSON = (
     "correctly. The API expects a JSON payload, but what was sent was not valid JSON.)"
 )
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any = msgspec.json.Decoder()
+_encode = msgspec.json.Encoder().encode
 _DEFAULT_MODELS: Final = {Endpoint.MODERATIONS: "omni-moderation-latest"}
 """Where the API lets `model` be left out: the one it then takes."""
+_STARTS: Final = {
+    name: _encode(name) + b":"
+    for name in (
+        *(
+            "model",
+            "messages",
+            "temperature",
+            "top_p",
+            "max_tokens",
+            "max_completion_tokens",
+            "stream",
+            "stream_options",
+        ),
+        *(
+            "tools",
+            "tool_choice",
+            "response_format",
+            "input",
+            "instructions",
+            "reasoning",
+            "reasoning_effort",
+            "store",
+        ),
+    )
+}
+"""How the fields of most requests begin."""
+_USERS: Final = frozenset({"safety_identifier", "user"})
 _USAGE_ON_REQUEST: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _TYPE_NAMES = {
     str: "a string",
@@ -41,7 +69,8 @@ class Fields(Mapping[str, Any]):
     __slots__ = ("_decoded", "_raw")
 
     def __init__(self, raw: dict[str, msgspec.Raw]) -> None:
-        self._raw = raw
+        # `bytes` of a slice copies it, and a prompt is looked at in several places.
+        self._raw = {name: bytes(value) for name, value in raw.items()}
         self._decoded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -66,26 +95,35 @@ class Fields(Mapping[str, Any]):
 
     def raw(self, name: str) -> bytes:
         """The field's bytes as sent, `b""` when it was not sent."""
-        value = self._raw.get(name)
-        return b"" if value is None else bytes(value)
+        return self._raw.get(name, b"")
 
-    def sent(self, names: Iterable[str]) -> list[bytes]:
-        """The bytes of those of `names` that were sent, in the order of `names`; most of a long list never are."""
-        raw = self._raw
-        return [bytes(raw[name]) for name in names if name in raw]
+    @property
+    def raws(self) -> Mapping[str, bytes]:
+        """Every field's bytes as sent."""
+        return self._raw
+
+    def sent(self, names: frozenset[str]) -> list[bytes]:
+        """The bytes of those of `names` that were sent; most of many never are."""
+        return [raw for name, raw in self._raw.items() if name in names]
+
+    def lacks(self, names: frozenset[str]) -> bool:
+        """Whether none of `names` was sent, whatever its value."""
+        return names.isdisjoint(self._raw)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A parsed body. `asks_usage` is what the client said in `stream_options.include_usage`."""
 
     endpoint: Endpoint
-    fields: Fields = field(repr=False)
+    fields: Fields
     model: str
     stream: bool
     asks_usage: bool
     user: str
     size_bytes: int
+
+    def __repr__(self) -> str:
+        return f"Request(endpoint={self.endpoint!r}, model={self.model!r}, size_bytes={self.size_bytes})"
 
 
 def parse(endpoint: Endpoint, body: bytes) -> Request:
@@ -118,17 +156,13 @@ def fields_of(body: bytes) -> Fields:
 
 def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
     """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
-    parts = []
-    for name in fields:
-        value = edits[name] if name in edits else fields.raw(name)
-        if value:
-            parts.append(msgspec.json.encode(name) + b":" + value)
-    parts += [
-        msgspec.json.encode(name) + b":" + value
-        for name, value in edits.items()
-        if value and name not in fields
-    ]
-    return b"{" + b",".join(parts) + b"}"
+    merged = {**fields.raws, **edits} if edits else fields.raws
+    return b"{" + b",".join([_start(name) + value for name, value in merged.items() if value]) + b"}"
+
+
+def _start(name: str) -> bytes:
+    """The beginning of a field."""
+    return _STARTS.get(name) or _encode(name) + b":"
 
 
 def ask_usage(request: Request) -> dict[str, bytes]:
@@ -146,7 +180,7 @@ def ask_usage(request: Request) -> dict[str, bytes]:
 def decode(value: bytes | msgspec.Raw) -> Any:
     """One JSON value. Raises BadRequest where the slice is not valid JSON (raw slices are only checked when read)."""
     try:
-        return msgspec.json.decode(value)
+        return _any.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest(NOT_JSON) from None
 
@@ -165,11 +199,15 @@ def _decode_object(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _asks_usage(fields: Fields) -> bool:
-    options = fields.get("stream_options")
+    if "stream_options" not in fields.raws:
+        return False
+    options = fields["stream_options"]
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def _user(fields: Fields) -> str:
+    if fields.lacks(_USERS):
+        return ""
     for name in ("safety_identifier", "user"):
         value = fields.get(name)
         if isinstance(value, str) and value:

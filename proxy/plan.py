@@ -177,8 +177,9 @@ class Planner:
         if kept is None:
             return None
         plan, names = kept
-        if any(self._yard.gone(one.provider, one.model) for one in plan.candidates):
-            return None
+        for one in plan.candidates:
+            if self._yard.gone(one.provider, one.model):
+                return None
         _check_allowed(caller, names, plan.asked)
         return plan
 

@@ -5,8 +5,9 @@ stop sequence that no living model takes is cut here, and the upstream call can 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from proxy.models.bridge.answer import Asked, to_chat
 from proxy.models.bridge.memory import Sealed
@@ -14,11 +15,11 @@ from proxy.models.bridge.refusal import to_chat_error
 from proxy.models.bridge.stream import ChatStream
 from proxy.models.emulate import StopCutter, cut_whole
 from proxy.nouns import Endpoint, Usage
-from proxy.upstreams.meter import Seen, StreamMeter, read_whole
+from proxy.upstreams.meter import StreamMeter
+from proxy.upstreams.seen import Seen, read_whole
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, gc=False):
     """How the answer of one attempt has to look. `bridged`: what of the chat request shapes it, None for a plain relay."""
 
     endpoint: Endpoint
@@ -50,8 +51,7 @@ class Shape:
         return Stream(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True, gc=False):
     """A whole answer after reshaping; `seen` is what it said before a stop sequence cut it (that was paid for)."""
 
     status: int
@@ -82,6 +82,11 @@ class Stream:
     def broken(self) -> bool:
         """Whether upstream sent something that is no event of the API."""
         return self._meter.seen.unreadable
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be read of it, for either reason."""
+        return self._meter.seen.unreadable or (self._cutter is not None and self._cutter.done)
 
     @property
     def over(self) -> bool:

@@ -1,10 +1,11 @@
 """A translated request as money sees it: what it can cost at most, and what must be edited so that this holds. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.budgets.bill import bill
 from proxy.budgets.holds import Ask, HoldSize, Rule, hold_size
@@ -14,9 +15,11 @@ from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
 from proxy.parse import Request
 from proxy.routing.policy import expected_output
 
-_TEXT: Final = (
-    *("messages", "input", "prompt", "instructions", "tools", "functions", "response_format", "text"),
-    *("prediction", "tool_choice", "suffix"),
+_TEXT: Final = frozenset(
+    (
+        *("messages", "input", "prompt", "instructions", "tools", "functions", "response_format", "text"),
+        *("prediction", "tool_choice", "suffix"),
+    )
 )
 _CAPS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
     Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),
@@ -24,8 +27,16 @@ _CAPS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
     Endpoint.COMPLETIONS: ("max_tokens",),
 }
 _STORED: Final = ("previous_response_id", "conversation")
+_TELLING: Final = frozenset(
+    (
+        *("tools", "background", "n", "modalities", "audio", "response_format", "text", "service_tier"),
+        *_STORED,
+    )
+)
+"""Fields that a request's cost depends on beside its text and its cap. Most requests have none of them."""
 _IMAGE_TOKENS: Final = 50_000
 """More than any family charges for one image (high detail, largest size, the mini models' multipliers included)."""
+_NO_TOOLS: Final[Mapping[str, int]] = MappingProxyType({})
 _FREE_TOOLS: Final = frozenset({"function", "custom"})
 _PAGES_PER_FILE: Final = 10
 _USUAL_IMAGE_TOKENS: Final = 1_000
@@ -129,6 +140,18 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
     fields = request.fields
     text_bytes = sum(map(len, fields.sent(_TEXT)))
     images, inlined_bytes = _images(request)
+    if fields.lacks(_TELLING):
+        return Ask(
+            text_bytes=text_bytes - inlined_bytes,
+            context_tokens=candidate.context_tokens,
+            max_output=candidate.max_output_tokens,
+            cap=_cap(request, candidate),
+            image_tokens=images * _IMAGE_TOKENS,
+            audio_input_tokens=_audio_tokens(request),
+            reasoning_allowance=candidate.allowance_tokens,
+            tier="default",
+            generates=request.endpoint in _CAPS,
+        )
     n = fields.get("n")
     return Ask(
         text_bytes=text_bytes - inlined_bytes,
@@ -149,14 +172,15 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
 
 
 def _cap(request: Request, candidate: Candidate) -> int | None:
-    """The output cap as it will be sent: the candidate's edit, else the caller's."""
+    """The output cap as it will be sent: the candidate's edit, else the caller's. One that is no count is the provider's to
+    refuse, in its own words; should it be taken, it may mean as much as the model can write."""
     for name in _CAPS.get(request.endpoint, ()):
         edited = candidate.edits.get(name)
         value: Any = msgspec.json.decode(edited) if edited else None
         if value is None and edited is None:
             value = request.fields.get(name)
-        if isinstance(value, int) and value > 0:
-            return value
+        if value is not None:
+            return value if isinstance(value, int) and value > 0 else candidate.max_output_tokens
     return None
 
 
@@ -192,14 +216,15 @@ def _images(request: Request) -> tuple[int, int]:
 def _audio_tokens(request: Request) -> int:
     """Bound on the tokens of spoken input: they are fewer than the bytes of any encoding, and may cost more than text."""
     raw = request.fields.raw("messages") or request.fields.raw("input")
-    return len(raw) if b'"input_audio"' in raw else 0
+    return len(raw) if raw.find(b'"input_audio"') >= 0 else 0
 
 
-def _hosted_tools(request: Request) -> dict[str, int]:
+def _hosted_tools(request: Request) -> Mapping[str, int]:
     """Hosted tools by name with the most calls each may make; 0 where nothing bounds them."""
-    tools = request.fields.get("tools") if b'"type"' in request.fields.raw("tools") else None
+    raw = request.fields.raw("tools")
+    tools = request.fields.get("tools") if raw.find(b'"type"') >= 0 else None
     if not isinstance(tools, list):
-        return {}
+        return _NO_TOOLS
     most = request.fields.get("max_tool_calls")
     calls = most if isinstance(most, int) and most > 0 else 0
     kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)]
@@ -207,7 +232,7 @@ def _hosted_tools(request: Request) -> dict[str, int]:
 
 
 def _costs_without_end(request: Request, hosted: Mapping[str, int]) -> bool:
-    return request.fields.get("background") is True or any(calls == 0 for calls in hosted.values())
+    return 0 in hosted.values() or request.fields.get("background") is True
 
 
 def _tier(request: Request) -> str:

@@ -46,7 +46,7 @@ from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.migration.roads import newest
 from proxy.models.learned import Learned
-from proxy.nouns import Candidate, LedgerRow
+from proxy.nouns import Candidate, LedgerRow, Reason
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
@@ -97,6 +97,7 @@ class Worker:
             watch=ModelWatch(time.monotonic, time.time, self._plan_anew),
             breakers=Breakers(),
             health_changed=self._health_changed,
+            moved_on=self._moved_on,
             record=self._record,
             witness=self.witness,
             shadows=self.shadows,
@@ -168,6 +169,13 @@ class Worker:
             self.recorder.epoch_lost(ledger.lost)
             await asyncio.sleep(_LOOK_EVERY_S)
 
+    async def watch_breakers(self) -> None:
+        """Show in the metrics which breakers wait for their probe. Runs until cancelled."""
+        while True:
+            for provider, model, state in self.fixtures.breakers.unwell(time.perf_counter()):
+                self.recorder.breaker(provider, model, state.value)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
     def poll_minutes(self) -> int:
         """How often providers are asked for their models."""
         return self.configuration.settings.lifecycle.poll_minutes
@@ -203,8 +211,12 @@ class Worker:
             "breaker", level, provider=candidate.provider, model=candidate.model, state=state.value
         )
 
-    def _record(self, row: LedgerRow, final: bool) -> None:
-        self.recorder.observe(row, final=final)
+    def _moved_on(self, before: Candidate, after: Candidate, cause: str) -> None:
+        if after.reason is not Reason.LEARNED:  # that is the same model, asked in other words
+            self.recorder.fallback(before.model, after.model, cause)
+
+    def _record(self, row: LedgerRow, final: bool, events: int) -> None:
+        self.recorder.observe(row, chunks=events, final=final)
         if row.arm:
             self.recorder.arm(row.migration, row.arm, row)
         self.log.request(row)
@@ -255,6 +267,7 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     await worker.server.start(listener)
     control.send(ready=os.getpid())
     background.start(worker.fixtures.watch.run(worker.poll_minutes))
+    background.start(worker.watch_breakers())
     following = background.start(_follow(control, worker))
     # Also when it fails: a worker that no longer hears its parent must not go on with what may have been revoked.
     following.add_done_callback(lambda _: stop.set())

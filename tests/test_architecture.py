@@ -25,6 +25,7 @@ FLOORS = {
     "proxy.tasks": 3,
     "proxy.upstreams": 4,
     "proxy.upstreams.meter": 1,
+    "proxy.upstreams.seen": 1,
     "proxy.upstreams.retry": 1,
     "proxy.upstreams.breaker": 1,
     "proxy.upstreams.refusals": 2,

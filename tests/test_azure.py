@@ -80,7 +80,7 @@ def test_a_deployment_stands_beside_openai():
                 )
             assert azure.calls()
             assert openai.calls()
-            azure.fault({"action": "503"})
+            azure.fault({"action": "503", "retry_after": 0})
             for number in range(12):
                 text = [{"role": "user", "content": f"conversation {number}"}]
                 assert (

@@ -1,6 +1,5 @@
 """Several deployments and candidates: who answers when one fails, and that nobody pays or answers twice."""
 
-import collections
 import json
 
 import pytest
@@ -107,6 +106,20 @@ def test_a_lone_deployment_is_asked_however_often_it_failed(door, upstream):
     assert post(f"{door.url}/chat/completions", body)[0] == 200
 
 
+@pytest.mark.parametrize(("action", "status"), [("401", 503), ("404", 404), (None, 400)])
+def test_a_lone_deployment_is_not_cooled_down_by_refusals(door, upstream, action, status):
+    """A 401 of our key, a 404 and callers' own mistakes, ten of each: the next good request is answered by the same model."""
+    body = {"model": "gpt-4o-mini", "messages": HELLO}
+    wrong = {"temperature": 99} if action is None else {}
+    upstream.fault(*([{"action": action}] if action else []))
+    for _ in range(10):
+        assert post(f"{door.url}/chat/completions", body | wrong)[0] == status
+    upstream.forget()
+    answered, headers, _ = post(f"{door.url}/chat/completions", body)
+    assert (answered, headers["x-switchyard-model"]) == (200, "gpt-4o-mini")
+    assert not [line for line in door.lines if line["event"] == "breaker" and line["state"] == "open"]
+
+
 def test_retries_stay_a_tenth_of_the_traffic(door, upstream):
     """A provider that fails everything sees at most 10 % more calls from us (plus the ten saved at start)."""
     upstream.fault({"action": "500"})
@@ -118,15 +131,13 @@ def test_retries_stay_a_tenth_of_the_traffic(door, upstream):
 
 def test_weights_choose_by_conversation():
     """With 3 : 1 about three of four conversations go to the first, and each one stays where it is."""
-    with sandbox() as a, sandbox() as b:
+    with sandbox("--time-scale", "0") as a, sandbox("--time-scale", "0") as b:
         config = CONFIG.format(a=a.url, b=b.url, weight=3)
         with proxy(None, config, {"OPENAI_API_KEY": PROVIDER_KEY}) as door:
-            seen = collections.Counter()
-            for number in range(80):
-                places = []
-                for _ in range(2):
-                    _, headers, _ = chat(door, f"conversation {number}")
-                    places.append(door.row(headers["x-switchyard-request-id"])["provider"])
-                assert places[0] == places[1]
-                seen[places[0]] += 1
-    assert 45 <= seen["a"] <= 75
+            asked = [
+                [chat(door, f"conversation {number}")[1]["x-switchyard-request-id"] for _ in range(2)]
+                for number in range(80)
+            ]
+            places = [{door.row(id_)["provider"] for id_ in twice} for twice in asked]
+    assert all(len(where) == 1 for where in places)
+    assert 45 <= places.count({"a"}) <= 75

@@ -40,6 +40,10 @@ class Caught:
     async def write(self, block):
         self.body += block
 
+    def push(self, block):
+        self.body += block
+        return True
+
     async def end(self):
         pass
 
@@ -71,7 +75,8 @@ class Day:
             watch=self.watch,
             breakers=Breakers(),
             health_changed=lambda candidate, state: None,
-            record=lambda row, final: None,
+            moved_on=lambda before, after, cause: None,
+            record=lambda row, final, events: None,
         )
         book = build_book(configuration.settings, RunTime())
         self.house = build_house(configuration, fixtures, book, states)

@@ -305,6 +305,14 @@ def test_a_providers_refusal_costs_nothing(money):
     assert billed(money) == (0, 0)
 
 
+@pytest.mark.parametrize("cap", [-5, 0, 1.5, "50", [1]])
+def test_a_cap_that_is_no_count_is_refused_in_the_providers_words(money, cap):
+    """A budget sets a cap where there is none; it does not make a wrong request right. Nothing is billed or held."""
+    reply = asyncio.run(call(money.door, ask(max_tokens=cap)))
+    assert (reply.status, json.loads(reply.body)["error"]["param"]) == (400, "max_tokens")
+    assert billed(money) == (0, 0)
+
+
 def test_nobody_spends_from_anothers_budget():
     """R33: another key's name in `user`, `metadata` or a header, a forged user, a made-up key: 0 nano cross over."""
     other = "sk-other-0123456789"

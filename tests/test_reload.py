@@ -301,3 +301,22 @@ def test_the_sandbox_stands_in_for_providers_that_come_later():
         door.signal(signal.SIGHUP)
         door.wait_for(lambda line: line["event"] == "configuration_taken")
         assert chat(door.port, model="mine").status == 200
+
+
+def test_the_sandbox_stands_in_for_providers_of_every_kind():
+    """Azure by its own paths, whatever its deployments are called, also behind /openai/v1; litellm's and one behind a proxy
+    as OpenAI. Nothing of the addresses in the file is dialled."""
+    elsewhere = (
+        "providers:\n"
+        "  azure: {kind: azure, base_url: 'http://127.0.0.1:9', api_key: k, api_version: 2025-04-01-preview,\n"
+        "          deployments: {gpt-4.1-mini: our fast one}}\n"
+        "  claude: {kind: litellm, litellm_provider: anthropic, api_key: k}\n"
+        "  far: {base_url: 'http://127.0.0.1:9/v1', proxy: 'http://127.0.0.1:9'}\n"
+    )
+    with town.proxy(None, elsewhere, None, "--sandbox") as door:
+        for provider in ("azure", "claude", "far"):
+            answer = chat(door.port, model=f"{provider}/gpt-4.1-mini")
+            assert answer.status == 200, answer.body
+            assert door.row(answer.headers["x-switchyard-request-id"])["provider"] == provider
+        asked = {"model": "azure/gpt-4.1-mini", "input": "hi"}
+        assert ask(door.port, "POST", "/v1/responses", asked).status == 200

@@ -113,9 +113,10 @@ BLOCKS = 250
 
 
 class Firehose(BaseHTTPRequestHandler):
-    """Four megabytes of chunks as fast as they are taken; a whole answer where no stream was asked for."""
+    """Megabytes of chunks as fast as they are taken; a whole answer where no stream was asked for."""
 
     protocol_version = "HTTP/1.1"
+    blocks = BLOCKS
 
     def log_message(self, *_):
         """Silence."""
@@ -135,7 +136,7 @@ class Firehose(BaseHTTPRequestHandler):
         self.send_header("connection", "close")
         self.end_headers()
         with contextlib.suppress(OSError):
-            for _ in range(BLOCKS):
+            for _ in range(self.blocks):
                 self.wfile.write(BLOCK)
         self.close_connection = True
 

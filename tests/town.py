@@ -23,7 +23,7 @@ from pathlib import Path
 from proxy.store.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
-START_S = 30
+START_S = 60
 
 
 @dataclass

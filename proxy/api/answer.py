@@ -5,8 +5,11 @@ app says about `transfer-encoding` is dropped, of `connection` only `close` coun
 """
 
 import http
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+_NUL: Final = 0
+"""Bytes are looked for as numbers: `b"\\0" in head` raises and catches an error before it looks."""
 
 # How the body is delimited.
 UNSTARTED, NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(5)
@@ -57,11 +60,33 @@ def answer_head(
         parts.append(b"connection: close\r\n")
         lines += 1
     parts.append(b"\r\n")
-    head = b"".join(parts)
-    # One check for the whole head instead of one per field: a stray line end would start a field or an answer.
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-        raise RuntimeError("A header of the answer contains a line end or NUL")
+    head = _checked(b"".join(parts), lines)
     return head, framing, length if framing == LENGTH else 0, close
+
+
+def whole_head(
+    status: int, fields: Sequence[tuple[bytes, bytes]], length: int, date_line: bytes, *, close: bool
+) -> bytes:
+    """The head of an answer whose body is here, and whose fields (one at least) are our own: names in lower case, none about framing.
+
+    Raises RuntimeError when a field contains a line end or NUL.
+    """
+    end = b"connection: close\r\n\r\n" if close else b"\r\n"
+    head = b"%b%b%b\r\ncontent-length: %d\r\n%b" % (
+        status_line(status),
+        date_line,
+        b"\r\n".join(map(b": ".join, fields)),  # no step of ours per field
+        length,
+        end,
+    )
+    return _checked(head, len(fields) + 4 + close)
+
+
+def _checked(head: bytes, lines: int) -> bytes:
+    """One check for the whole head instead of one per field: a stray line end would start a field or an answer."""
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or _NUL in head:
+        raise RuntimeError("A header of the answer contains a line end or NUL")
+    return head
 
 
 def _framing(length: int, *, bodyless: bool, old: bool) -> int:

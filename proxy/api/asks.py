@@ -10,8 +10,8 @@ from proxy.nouns import NANO_PER_USD, Asks
 
 def asks_of(headers: Iterable[Header]) -> Asks:
     """What the headers (lower-case names) ask for. Raises BadRequest for an amount that is none."""
-    named = {name: value for name, value in headers if name.startswith(b"x-s")}
-    if not named:
+    named = dict(headers)
+    if _ASKING.isdisjoint(named):
         return _NOTHING_ASKED
     return Asks(
         task=_text(named, b"x-switchyard-task"),
@@ -23,6 +23,15 @@ def asks_of(headers: Iterable[Header]) -> Asks:
 
 
 _NOTHING_ASKED: Final = Asks()
+_ASKING: Final = frozenset(
+    {
+        b"x-switchyard-task",
+        b"x-switchyard-route",
+        b"x-switchyard-session",
+        b"x-switchyard-max-cost-usd",
+        b"x-stainless-read-timeout",
+    }
+)
 
 
 def _text(named: dict[bytes, bytes], name: bytes) -> str:

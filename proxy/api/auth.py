@@ -9,7 +9,7 @@ An unknown key and a malformed one take the same path: hash, look up, compare di
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,9 +69,12 @@ def allow_endpoint(caller: Caller, endpoint: Endpoint) -> None:
         raise NotAllowed(f"This key may not use the {endpoint.value} endpoint.", code="endpoint_not_allowed")
 
 
-def authorization_of(headers: Iterable[Header]) -> bytes:
+def authorization_of(headers: Sequence[Header]) -> bytes:
     """The one Authorization header, `b""` when there is none. Raises InvalidApiKey for two: nobody could say which of
     them was judged and which was sent up."""
+    by_name = dict(headers)
+    if len(by_name) == len(headers):  # no header comes twice
+        return by_name.get(b"authorization", b"")
     found = [value for name, value in headers if name == b"authorization"]
     if len(found) > 1:
         raise InvalidApiKey("There is more than one Authorization header.", code="invalid_api_key")

@@ -13,11 +13,12 @@ the rest of it can no longer be told from a next request.
 import asyncio
 import logging
 import traceback
-from typing import Any, Final, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from proxy.api.answer import CHUNKED, LENGTH, UNSTARTED, UNTIL_CLOSE, answer_head, chunk
+from proxy.api.answer import CHUNKED, LENGTH, UNSTARTED, UNTIL_CLOSE, answer_head, chunk, whole_head
 from proxy.api.door import Callback, Door
 from proxy.errors import ServerError
 
@@ -230,11 +231,33 @@ class Exchange:
             return
         kind = message["type"]
         if kind == "http.response.body" and self._framing:
-            self._send_body(message.get("body", b""), message.get("more_body", False))
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and not self._framing:
             self._send_start(message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"ASGI message {kind!r} out of order")
+
+    def write(self, block: bytes) -> None:
+        """More of a body that has begun, from an app that has made sure that the client keeps up."""
+        transport = self.connection.transport
+        if not (self.client_gone or transport.is_closing()):
+            self._send_body(block, more=True)
+
+    async def send_whole(self, status: int, fields: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """What `send` does for a start and a body with its length, in one step. The fields are our own (`whole_head`)."""
+        connection = self.connection
+        if connection.flow.write_paused and not self.client_gone:
+            await connection.flow.drain()
+        if self.client_gone or connection.transport.is_closing():
+            return
+        if self._framing:
+            raise RuntimeError("an answer that has begun cannot be sent whole")
+        close = not self.keep_alive or self._door.draining or not self.request_complete
+        head = whole_head(status, fields, len(body), self._door.date_line, close=close)
+        self.keep_alive = not close
+        self._framing = LENGTH
+        connection.transport.write(head if self._head_only else head + body)
+        self._end()
 
     def _send_start(self, status: int, fields: Any) -> None:
         head, self._framing, self._remaining_bytes, close = answer_head(
@@ -251,7 +274,7 @@ class Exchange:
         else:
             self.connection.transport.write(head)
 
-    def _send_body(self, body: bytes, more: bool) -> None:
+    def _send_body(self, body: bytes, *, more: bool) -> None:
         if self.complete:
             raise RuntimeError("ASGI message after the end of the answer")
         write = self.connection.transport.write
@@ -267,12 +290,17 @@ class Exchange:
         elif self._framing == UNTIL_CLOSE:
             write(body)
         if not more:
-            self.complete = True
-            self._gone = self._cut = None
-            self._wake()
-            self.connection.exchange_done(self)
+            self._end()
+
+    def _end(self) -> None:
+        self.complete = True
+        self._gone = self._cut = None
+        self._wake()
+        self.connection.exchange_done(self)
 
 
 def exchange_of(scope: dict[str, Any]) -> Exchange | None:
     """The exchange behind an ASGI scope, or None under another server."""
-    return cast("Exchange | None", scope.get("extensions", {}).get(EXTENSION))
+    extensions = scope.get("extensions")
+    exchange: Exchange | None = extensions.get(EXTENSION) if extensions else None
+    return exchange

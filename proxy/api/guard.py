@@ -114,11 +114,11 @@ class Ticket:
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int, ticket: Ticket) -> bytes:
     """The whole body. Raises RateLimited when the key has its share of a busy house, BodyTooLarge (by length, before a byte
     is read, or by count), Overloaded, ClientGone."""
-    ticket.claim(next((value for name, value in scope["headers"] if name == b"authorization"), b""))
+    ticket.claim(dict(scope["headers"]).get(b"authorization", b""))
     exchange = exchange_of(scope)
     if exchange is not None:
         exchange.body_limit_bytes = limit_bytes
-    declared = declared_bytes(scope)
+    declared = exchange.declared_bytes if exchange is not None else declared_bytes(scope)
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)
     first = await receive()

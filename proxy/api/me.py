@@ -26,10 +26,10 @@ class Me:
         self._book = book
         self._pipe = pipe
 
-    async def about(self, caller: Caller, user: str, now: float) -> dict[str, Any]:
+    async def about(self, caller: Caller, user: str) -> dict[str, Any]:
         """The answer's JSON. Raises UpstreamUnavailable while Redis does not answer."""
         limits = self._book.limits_of(caller.key_name)
-        found = await self._standings(self._counters(caller, user), now)
+        found = await self._standings(self._counters(caller, user))
         return {
             "object": "switchyard.me",
             "key": caller.key_name,
@@ -45,11 +45,11 @@ class Me:
         counters = self._book.counters(caller, "", user_hash(caller.key_id, user))
         return [each for each in counters if each.budget is None or each.budget.scope in _SHOWN]
 
-    async def _standings(self, counters: list[Counter], now: float) -> list[Standing]:
+    async def _standings(self, counters: list[Counter]) -> list[Standing]:
         if not counters or self._pipe is None:
             return []
         try:
-            return await standings(self._pipe, counters, now)
+            return await standings(self._pipe, counters)
         except StoreAway:
             raise UpstreamUnavailable(
                 "Budgets cannot be read at the moment. Please try again.", retry_after_s=2

@@ -1,10 +1,13 @@
 """The caller's side of one request as flow writes to it: ASGI messages, one write per block."""
 
 import asyncio
+from typing import Final
 
 from proxy.api.exchange import Exchange
 from proxy.api.guard import Send
 from proxy.headers import Header
+
+_BODYLESS: Final = (204, 304)
 
 
 class Outlet:
@@ -16,7 +19,7 @@ class Outlet:
     def __init__(self, send: Send, exchange: Exchange | None) -> None:
         self._send = send
         self._exchange = exchange
-        self._task = asyncio.current_task()
+        self._task = exchange.task if exchange is not None else asyncio.current_task()
         self.cutting = False
         self.started = False
         if exchange is not None:
@@ -30,11 +33,21 @@ class Outlet:
     async def write(self, block: bytes) -> None:
         await self._send({"type": "http.response.body", "body": block, "more_body": True})
 
+    def push(self, block: bytes) -> bool:
+        exchange = self._exchange
+        if exchange is None or exchange.write_blocked:
+            return False
+        exchange.write(block)
+        return True
+
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
         self.started = True
+        if self._exchange is not None and status not in _BODYLESS:
+            await self._exchange.send_whole(status, headers, body)
+            return
         headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})

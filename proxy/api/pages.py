@@ -4,7 +4,6 @@ FastAPI's own shapes (`{"detail": …}`, 422) and its documentation pages never 
 """
 
 import json
-import secrets
 from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
@@ -17,6 +16,7 @@ from proxy.api.listing import Listing
 from proxy.api.me import Me
 from proxy.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerError
 from proxy.headers import Header
+from proxy.ids import RandomIds
 from proxy.nouns import Caller, Endpoint
 
 Refused = Callable[[ApiError, str, str], None]
@@ -65,7 +65,7 @@ def build_pages(port: Port) -> FastAPI:
 
     @app.get("/v1/switchyard/me")
     async def me(who: known, user: str = "") -> Response:
-        return as_json(await port.me.about(who, user, port.now()))
+        return as_json(await port.me.about(who, user))
 
     add_error_shapes(app, port.turned_away)
     return app
@@ -116,7 +116,10 @@ def _endpoint(request: Request) -> str:
 
 def new_id() -> str:
     """A request id of ours."""
-    return "sy-" + secrets.token_hex(12)
+    return "sy-" + _ids()
+
+
+_ids = RandomIds(12)
 
 
 def own_headers(refusal: ApiError, request_id: str) -> list[Header]:

@@ -8,7 +8,7 @@ Tiers: what the answer says it used decides, not what was asked. `fast` is how a
 no row of its own is billed as the dearest row there is: a bill may be corrected downwards, never discovered too late.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.nouns import PriceRow, Usage
@@ -32,8 +32,13 @@ def bill(
     `tier` is the service tier used, `tool_calls` counts hosted tools by name, `extended_cache` says that cache writes were
     for the long retention. Raises KeyError for a hosted tool without a price: unknown is never zero.
     """
-    fees = sum([price.tool_calls[name] * count for name, count in tool_calls.items()])
-    return fees + max([_tokens_nano(usage, row, extended_cache) for row in rows_of_tier(price, tier)])
+    fees = 0
+    for name, count in tool_calls.items():
+        fees += price.tool_calls[name] * count
+    rows = rows_of_tier(price, tier)
+    if len(rows) == 1:
+        return fees + _tokens_nano(usage, rows[0], extended_cache)
+    return fees + max([_tokens_nano(usage, row, extended_cache) for row in rows])
 
 
 def rows_of_tier(price: PriceRow, tier: str) -> tuple[PriceRow, ...]:
@@ -53,19 +58,23 @@ def long_or_plain(row: PriceRow, input_tokens: int) -> PriceRow:
 
 
 def _tokens_nano(usage: Usage, row: PriceRow, extended_cache: bool) -> int:
+    """Tokens × rate of every kind."""
     rates = long_or_plain(row, usage.input_tokens)
-    return -(-sum(_products(usage, rates, extended_cache)) // _TOKENS_PER_RATE)
-
-
-def _products(usage: Usage, row: PriceRow, extended_cache: bool) -> Iterator[int]:
-    """Tokens × rate of every kind. Parts that overlap (cached audio) leave no plain input, never a negative amount."""
+    # Parts that overlap (cached audio) leave no plain input, never a negative amount.
     parts = (
         usage.cached_tokens + usage.cache_write_tokens + usage.audio_input_tokens + usage.image_input_tokens
     )
-    yield max(0, usage.input_tokens - parts) * row.input
-    yield usage.cached_tokens * row.cached_input
-    yield usage.cache_write_tokens * (row.cache_write_extended if extended_cache else row.cache_write)
-    yield usage.audio_input_tokens * row.audio_input
-    yield usage.image_input_tokens * row.image_input
-    yield max(0, usage.output_tokens - usage.audio_output_tokens) * row.output
-    yield usage.audio_output_tokens * row.audio_output
+    products = (
+        max(0, usage.input_tokens - parts) * rates.input
+        + max(0, usage.output_tokens - usage.audio_output_tokens) * rates.output
+        + usage.audio_output_tokens * rates.audio_output
+    )
+    if parts:
+        write_rate = rates.cache_write_extended if extended_cache else rates.cache_write
+        products += (
+            usage.cached_tokens * rates.cached_input
+            + usage.cache_write_tokens * write_rate
+            + usage.audio_input_tokens * rates.audio_input
+            + usage.image_input_tokens * rates.image_input
+        )
+    return -(-products // _TOKENS_PER_RATE)

@@ -13,9 +13,12 @@ most a quarter of what is left, but always the reasoning allowance when that fit
 the cap. A cap of the caller's own, or an answer that must satisfy a schema, is shortened only by `shrink: always`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from proxy.budgets.bill import long_or_plain, rows_of_tier
 from proxy.nouns import PriceRow
@@ -30,11 +33,11 @@ CAP_ADDED: Final = "max_output:set"
 CAP_LOWERED: Final = "max_output:lowered"
 
 _TOKENS_PER_RATE: Final = 1_000_000
+_NO_CALLS: Final[Mapping[str, int]] = MappingProxyType({})
 _UNCERTAIN_TIERS: Final = frozenset({"auto", "scale"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One translated candidate as money sees it.
 
     `text_bytes` are the bytes of everything that becomes input text, without inlined images; `image_tokens` the images'
@@ -54,12 +57,11 @@ class Ask:
     has_schema: bool = False
     reasoning_allowance: int = 0
     tier: str = ""
-    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    tool_calls: Mapping[str, int] = _NO_CALLS
     generates: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """What budgets and route say about caps. `hard` False: nothing is refused for money, so no cap is touched."""
 
     hard: bool
@@ -67,8 +69,7 @@ class Rule:
     shrink_always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HoldSize:
+class HoldSize(msgspec.Struct, frozen=True, gc=False):
     """What to hold, and what that buys.
 
     `amount_nano` is wanted; between `smallest_nano` and it, the store may grant less. `reasoning_nano` is what pays for the
@@ -91,15 +92,19 @@ class HoldSize:
 def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
     """The hold of one candidate. Raises KeyError for a hosted tool without a price."""
     bound = input_bound(ask)
-    rows = _rows(price, ask.tier, bound)
-    fees = sum([price.tool_calls[name] * count for name, count in ask.tool_calls.items()])
-    fixed = fees + _nano(bound * max([_input_rate(row, ask) for row in rows]))
-    rate = max([max(row.output, row.audio_output if ask.audio_output else 0) for row in rows])
+    input_rate = rate = fees = 0
+    for row in _rows(price, ask.tier, bound):
+        input_rate = max(input_rate, _input_rate(row, ask))
+        rate = max(rate, row.output, row.audio_output if ask.audio_output else 0)
+    for name, count in ask.tool_calls.items():
+        fees += price.tool_calls[name] * count
+    fixed = fees + _nano(bound * input_rate)
     cap, smallest_cap, shown = _caps(ask, rule)
+    amount_nano = _with_output(fixed, cap, ask.n, rate)
     return HoldSize(
-        amount_nano=_with_output(fixed, cap, ask.n, rate),
+        amount_nano=amount_nano,
         cap_to_set=shown,
-        smallest_nano=_with_output(fixed, smallest_cap, ask.n, rate),
+        smallest_nano=amount_nano if smallest_cap == cap else _with_output(fixed, smallest_cap, ask.n, rate),
         changes=(CAP_ADDED,) if shown is not None else (),
         reasoning_nano=_with_output(fixed, min(cap, ask.reasoning_allowance), ask.n, rate)
         if ask.reasoning_allowance
@@ -148,27 +153,22 @@ def _caps(ask: Ask, rule: Rule) -> tuple[int, int, int | None]:
     return cap, min(cap, least), cap if rule.hard else None
 
 
-def _rows(price: PriceRow, tier: str, bound: int) -> list[PriceRow]:
+def _rows(price: PriceRow, tier: str, bound: int) -> tuple[PriceRow, ...]:
     """Every row that may price this request: the tier asked for, the plain row it may fall back to, their long rows."""
     asked = (price, *price.tiers.values()) if tier in _UNCERTAIN_TIERS else rows_of_tier(price, tier)
-    # Mostly that is one row: each is looked at once.
-    rows = [*asked] if asked[0] is price else [*asked, price]
-    return rows + [long for row in rows if (long := long_or_plain(row, bound)) is not row]
+    if len(asked) == 1 and asked[0] is price and price.long is None:  # as nearly always
+        return asked
+    rows = asked if asked[0] is price else (*asked, price)
+    return (*rows, *[long for row in rows if (long := long_or_plain(row, bound)) is not row])
 
 
 def _input_rate(row: PriceRow, ask: Ask) -> int:
-    return max(_input_rates(row, ask))
-
-
-def _input_rates(row: PriceRow, ask: Ask) -> Iterable[int]:
-    yield row.input
-    yield row.cached_input
-    yield row.cache_write
-    yield row.cache_write_extended
+    rate = max(row.input, row.cached_input, row.cache_write, row.cache_write_extended)
     if ask.image_tokens or ask.whole_window:
-        yield row.image_input
+        rate = max(rate, row.image_input)
     if ask.audio_input_tokens or ask.whole_window:
-        yield row.audio_input
+        rate = max(rate, row.audio_input)
+    return rate
 
 
 def _with_output(fixed_nano: int, cap: int, n: int, rate: int) -> int:

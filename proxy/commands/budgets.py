@@ -91,7 +91,7 @@ def _named(verb: argparse.ArgumentParser, *, of: bool = False) -> None:
 
 
 async def _show(given: argparse.Namespace, place: Place) -> None:
-    states = await budget_states(place.pipe, place.book, place.now)
+    states = await budget_states(place.pipe, place.book)
     if given.json:
         say(as_json([_as_json(state) for state in states]))
         return
@@ -184,9 +184,7 @@ async def _reset(given: argparse.Namespace, place: Place) -> None:
 
 async def _one(given: argparse.Namespace, place: Place) -> BudgetState:
     _known(given.name, place)
-    states = [
-        s for s in await budget_states(place.pipe, place.book, place.now) if s.budget.name == given.name
-    ]
+    states = [s for s in await budget_states(place.pipe, place.book) if s.budget.name == given.name]
     found = [state for state in states if not given.of or _object(state) == given.of]
     if len(found) == 1:
         return found[0]

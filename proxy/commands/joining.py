@@ -21,9 +21,11 @@ from proxy.store.accounts import Accounts, RunTime
 from proxy.store.client import Pipe, StoreAway, connected
 from proxy.store.embedded import DIRECTORY, EmbeddedServer
 from proxy.store.operator import Operator, Unknown
+from proxy.store.server_check import why_away
 
 Command = Callable[[argparse.Namespace, Sequence[str]], int]
 _TIMEOUT_S: Final = 5.0
+_WHY_S: Final = 1.0
 
 
 class Refused(Exception):
@@ -69,7 +71,9 @@ async def _join(
     url, shown = _url(configuration.settings)
     now = time.time()
     async with connected(url, timeout_s=_TIMEOUT_S) as pipe:
-        run_time = await _run_time(pipe, shown)
+        run_time = await _run_time(pipe)
+        if run_time is None:
+            raise Refused(f"{shown} does not answer: {await why_away(url, timeout_s=_WHY_S)}")
         merged, refused = with_run_time(configuration, run_time)
         for why in refused:
             remark(f"warning: {why}")
@@ -103,13 +107,12 @@ def _url(settings: Settings) -> tuple[str, str]:
     return EmbeddedServer().url, f"the embedded store under {DIRECTORY.absolute()}"
 
 
-async def _run_time(pipe: Pipe, shown: str) -> RunTime:
+async def _run_time(pipe: Pipe) -> RunTime | None:
+    """What was made at run time; None when Redis does not answer."""
     found: list[RunTime] = []
     accounts = Accounts(pipe, found.append)
     await accounts.poll()
-    if not found:
-        raise Refused(f"{shown} does not answer")
-    return found[0]
+    return found[0] if found else None
 
 
 def who_types() -> str:

@@ -95,7 +95,7 @@ class Overview:
         # They are entered when their bill is known, a little out of the order in which they came.
         entered = await latest_rows(view.pipe, NEWEST)
         rows = sorted([entry.row for entry in entered], key=lambda row: -row.at)
-        states = await budget_states(view.pipe, view.book, now)
+        states = await budget_states(view.pipe, view.book)
         return {
             "as_of": now,
             **_document(view, hours, rows, now),

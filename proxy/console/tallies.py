@@ -17,6 +17,7 @@ DECISIONS: Final = 60
 _SHOWN: Final = 7
 _POINTS: Final = 40
 _MEASURES: Final = ("requests", "errors", "cost")
+_REFUSED: Final = "refused"
 
 Hours = Mapping[int, Sequence[SpendLine]]
 """Hour (Unix seconds / 3600) to what was used in it, by key, team, model and task."""
@@ -113,10 +114,10 @@ def decisions(rows: Iterable[LedgerRow]) -> list[dict[str, Any]]:
             "team": row.team,
             "endpoint": row.endpoint,
             "asked": row.asked,
-            "served": row.served,
+            "served": "" if row.finish == _REFUSED else row.served,
             "task": row.task,
             "reason": row.reason,
-            "why": WHY.get(row.reason, "") if row.served else "It was refused before a model was chosen.",
+            "why": _why(row),
             "changes": list(row.changes[:8]),
             "cost": row.cost_nano,
             "estimated": row.estimated,
@@ -128,6 +129,13 @@ def decisions(rows: Iterable[LedgerRow]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _why(row: LedgerRow) -> str:
+    if row.finish != _REFUSED and row.served:
+        return WHY.get(row.reason, "")
+    meant = f"it was sent to {row.served}" if row.served else "a model was chosen"
+    return f"It was refused before {meant}."
 
 
 def _zeros(count: int) -> dict[str, list[int]]:

@@ -49,6 +49,12 @@ class Listened:
         self._keep(block)
         await self._client.write(block)
 
+    def push(self, block: bytes) -> bool:
+        sent = self._client.push(block)
+        if sent:
+            self._keep(block)
+        return sent
+
     async def end(self) -> None:
         await self._client.end()
 

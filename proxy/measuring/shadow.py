@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from proxy.errors import ApiError
 from proxy.fanout import attempt_parts
 from proxy.flow import House
@@ -130,10 +132,12 @@ class Shadows:
             return
         self._homes[arm.migration] = ways[0].provider
         name = f"shadow/{arm.migration}"
-        call = replace(
+        call = structs.replace(
             trace.call, id=f"{trace.call.id}.shadow", headers=_HEADERS, at=now, started_s=house.clock()
         )
-        copy = Trace(call, Caller(name, name), replace(request, user=""), replace(plan, candidates=ways[:1]))
+        copy = Trace(
+            call, Caller(name, name), structs.replace(request, user=""), replace(plan, candidates=ways[:1])
+        )
         candidate = house.aftercare.prepared(request, _private(ways[0], request), now)
         task = plan.task or self._verdicts.of(request.fields).task
         found = Observation(arm.migration, arm.version, "shadow", "", task, request.stream)

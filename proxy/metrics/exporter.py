@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from proxy.metrics import exposition, table
 from proxy.metrics.cells import CellsReader, Key
 from proxy.metrics.exposition import Samples, number, usd
-from proxy.metrics.labels import Vocabulary, known
+from proxy.metrics.labels import NONE, Vocabulary, known
 from proxy.metrics.table import Metric
 from proxy.metrics.totals import LedgerSource, LedgerTotals, Standing, StandingSource
 
@@ -106,7 +106,11 @@ class Exporter:
         cost: dict[tuple[str, ...], int] = {}
         for (model, task, route), nano in sorted(totals.cost_nano.items()):
             names = self._vocabulary
-            key = (known(model, names.models), known(task, names.tasks), known(route, names.routes))
+            key = (
+                known(model, names.models) or NONE,
+                known(task, names.tasks) or NONE,
+                known(route, names.routes) or NONE,
+            )
             cost[key] = cost.get(key, 0) + nano
         key_cost: dict[tuple[str, ...], int] = {}
         for owner, nano in sorted(totals.key_cost_nano.items()):

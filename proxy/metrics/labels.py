@@ -15,6 +15,8 @@ from typing import Final
 from proxy.nouns import Endpoint, Reason
 
 OTHER: Final = "other"
+NONE: Final = "none"
+"""Of a model, task or route: there was none, as with the task of a call that named its model."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -41,7 +43,7 @@ ERRORS: Final = REFUSALS | _words(
 )
 GUARDS: Final = _words("error_rate slow_first_token cost_ratio")
 CHANGED: Final = _words(
-    "cap endpoint model effort reasoning reasoning_effort max_tokens max_completion_tokens max_output_tokens "
+    "cap max_output endpoint model effort reasoning reasoning_effort max_tokens max_completion_tokens max_output_tokens "
     "temperature top_p n stop seed logprobs top_logprobs logit_bias presence_penalty frequency_penalty prediction tools tool_choice functions "
     "function_call parallel_tool_calls response_format system developer messages images audio modalities verbosity "
     "service_tier store metadata user safety_identifier stream_options bridge responses previous_response_id "

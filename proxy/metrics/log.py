@@ -31,6 +31,7 @@ MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
 MOST_LINE_BYTES: Final = 4000
 MOST_CHARS: Final = 256
 _MOST_ITEMS: Final = 16
+_DEL: Final = 0x7F
 _LONG: Final = 1500
 _PIPE_BYTES: Final = 4096
 _FILE_BYTES: Final = 65536
@@ -64,7 +65,7 @@ class Log:
                 line = line[:-1] + b"," + self._encode(extras)[1:]
         except UnicodeEncodeError:  # a lone surrogate in a name
             line = b""
-        if not line or len(line) > _LONG or not line.isascii() or b"\x7f" in line:
+        if not line or len(line) > _LONG or not line.isascii() or _DEL in line:
             line = _careful({**_fields(row), **(extras or {})})
         self._append(_REQUEST + line[1:] + b"\n")
 

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from proxy.metrics import labels, table
 from proxy.metrics.cells import DEFAULT_BYTES, Cells
-from proxy.metrics.labels import Snapshots, Vocabulary, known
+from proxy.metrics.labels import NONE, Snapshots, Vocabulary, known
 from proxy.metrics.table import CHUNK_SECONDS, OVERHEAD_SECONDS, SECONDS, TOKENS, Metric
 from proxy.nouns import LedgerRow
 
@@ -144,7 +144,7 @@ class Recorder:
             counters.append(self._at(table.REFUSALS, labels.refusal_label(row.error)))
         if final and called:
             changed = sorted({labels.change_label(change, names) for change in row.changes[:_MOST_CHANGES]})
-            counters.append(self._at(table.DECISIONS, model, task, reason))
+            counters.append(self._at(table.DECISIONS, model or NONE, task or NONE, reason))
             counters.extend(self._at(table.CHANGES, change) for change in changed)
         places = _Places(
             called=called,
@@ -198,7 +198,7 @@ class Recorder:
         """The next candidate is tried because the one before did `cause` (a kind of error)."""
         models = self._vocabulary.models
         self._add(
-            table.FALLBACKS, known(from_model, models), known(to_model, models), known(cause, labels.ERRORS)
+            table.FALLBACKS, known(from_model, models), known(to_model, models), labels.error_label(cause)
         )
 
     def breaker(self, provider: str, model: str, state: Literal["closed", "half_open", "open"]) -> None:

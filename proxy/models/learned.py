@@ -12,7 +12,7 @@ another effort. An entry expires, because providers change their minds, and can 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -50,8 +50,7 @@ class _Body(msgspec.Struct, gc=False):
 _body = msgspec.json.Decoder(_Body)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a refusal holds. `effort` is the one in force ("none" for models without), `tools` whether tools were sent."""
 
     provider: str
@@ -119,6 +118,11 @@ class Learned:
 
     def __init__(self) -> None:
         self._lessons: dict[Place, dict[str, Lesson]] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is remembered at all, as nearly always."""
+        return not self._lessons
 
     def remember(self, place: Place, mend: Mend, now: float) -> None:
         """Keep a mend for a day. When full, nothing new is learned until something expires."""

@@ -55,7 +55,7 @@ async def pass_through(passage: Passage, caller: Caller, client: Client, rooms: 
     finally:
         row = trace.row(rooms.clock())
         rooms.money.settle(trace, row)
-        rooms.record(row, True)
+        rooms.record(row, True, 0)
 
 
 async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Rooms) -> Candidate:

@@ -14,7 +14,7 @@ from proxy.sandbox.faults import Sight
 from proxy.sandbox.line import Receive, Send
 from proxy.sandbox.refusals import Refusal, bad
 
-_AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
+_AZURE = re.compile(r"/openai/(?:deployments/([^/]+)|v1)(/.+)")
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
@@ -52,9 +52,12 @@ def read_request(scope: MutableMapping[str, Any], raw: bytes) -> Request:
     return request
 
 
-def _from_azure(request: Request, deployment: str, rest: str) -> None:
-    """Azure names the model in the path: a deployment is called after its model here, `my-` and the like stripped."""
+def _from_azure(request: Request, deployment: str | None, rest: str) -> None:
+    """Azure names the model in the path: a deployment is called after its model here, `my-` and the like stripped. Under
+    its /openai/v1 bodies name it as ever."""
     request.path = "/v1" + rest
+    if deployment is None:
+        return
     try:
         body = msgspec.json.decode(request.raw)
     except msgspec.DecodeError:

@@ -29,6 +29,7 @@ from proxy.settings.runtime import misfits, read_key, with_made_keys
 from proxy.settings.schema import schema
 from proxy.settings.server import Lifecycle, Redis, Server, is_loopback
 from proxy.settings.shipped import shipped_file
+from proxy.settings.source import Flag
 from proxy.settings.values import EFFORTS, Target
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Budget",
     "CallRules",
     "Deployment",
+    "Flag",
     "Guard",
     "Key",
     "Lifecycle",

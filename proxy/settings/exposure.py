@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from proxy.settings.mistakes import Finding
 from proxy.settings.root import Settings
 from proxy.settings.server import is_loopback
+from proxy.settings.store_url import fault_of
 
 SHORTEST_ADMIN_KEY = 32
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised, not bound
@@ -51,8 +52,8 @@ def _admin_port(settings: Settings) -> Iterator[Finding]:
 
 def _redis(settings: Settings) -> Iterator[Finding]:
     url = settings.redis.url
-    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        yield Finding(("redis", "url"), "expected a URL that starts with redis://, rediss:// or unix://")
+    if url is not None and (why := fault_of(url.get_secret_value())):
+        yield Finding(("redis", "url"), why)
     kept = [
         what
         for what, there in (("budgets", settings.has_budgets()), ("migrations", settings.migrations))

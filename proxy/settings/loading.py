@@ -20,7 +20,7 @@ from proxy.settings.references import references
 from proxy.settings.root import Settings
 from proxy.settings.salvage import salvage
 from proxy.settings.shipped import shipped_file
-from proxy.settings.source import Source, read_source
+from proxy.settings.source import Flag, Source, read_source
 
 REDIS_VARIABLE = "REDIS_URL"
 ROUTE_VARIABLE = "SWITCHYARD_ROUTE"
@@ -33,7 +33,7 @@ def load(
     text: str | None = None,
     *,
     env: Mapping[str, str],
-    flags: Mapping[str, str] | None = None,
+    flags: Mapping[str, Flag] | None = None,
     known_models: Collection[str] | None = None,
     retired: Mapping[str, str | None] | None = None,
 ) -> Settings:
@@ -113,7 +113,7 @@ def _read_file(path: Path, env: Mapping[str, str]) -> Source:
     return read_source(text, str(path), env)
 
 
-def _add_flags(source: Source, flags: Mapping[str, str]) -> None:
+def _add_flags(source: Source, flags: Mapping[str, Flag]) -> None:
     for key, value in flags.items():
         source.put(tuple(key.split(".")), value, Place("command line"))
 

@@ -63,7 +63,8 @@ class Migration(Record):
     )
     guard: Guard = Field(default_factory=Guard, description="When to roll back.")
     shadow: Shadow | None = Field(
-        default=None, description="Copy calls to the new model without answering from it, from before the start on."
+        default=None,
+        description="Copy calls to the new model without answering from it, from before the start on.",
     )
     pins: Mapping[Name, Literal["from", "to"]] = Field(
         default_factory=dict, description="Keys held on one arm."

@@ -68,7 +68,8 @@ class Redis(Record):
 
     url: Secret | None = Field(
         default=None,
-        description="redis://, rediss:// or unix:// URL of Redis or Valkey 7+. None: an embedded Valkey under ./.switchyard.",
+        description="redis://, rediss:// or unix:// URL of Redis or Valkey 7+; rediss:// takes ?ssl_ca_certs=FILE. None: an "
+        "embedded Valkey under ./.switchyard.",
     )
     embedded: Literal["single-node"] | None = Field(
         default=None,

@@ -23,6 +23,8 @@ _NAMED = re.compile(r'"[^"]*"')
 
 Plain = Any
 """None, str, list[Plain] or dict[str, Plain]."""
+Flag = str | dict[str, str] | None
+"""What a command line says of one key; None takes away what the file says."""
 
 
 @dataclass(slots=True)
@@ -82,15 +84,15 @@ class Source:
         self.places |= {path: place for path, place in other.places.items() if path[:1] == (section,)}
         self.from_env |= {path for path in other.from_env if path[:1] == (section,)}
 
-    def put(self, path: Path, text: str, place: Place) -> None:
-        """Write one scalar as if it stood in the file (a flag, an environment variable)."""
+    def put(self, path: Path, value: Flag, place: Place) -> None:
+        """Write one value as if it stood in the file (a flag, an environment variable)."""
         at = self.data
         for depth, part in enumerate(path[:-1], start=1):
             if not isinstance(at.get(str(part)), dict):
                 at[str(part)] = {}
             at = at[str(part)]
             self.places.setdefault(path[:depth], place)
-        at[str(path[-1])] = text
+        at[str(path[-1])] = value
         self.places[path] = place
 
 

@@ -1,4 +1,4 @@
-"""One pipeline for all calls of an event-loop tick, over one connection of the `redis` package.
+"""One pipeline for all calls of an event-loop tick, over one connection to Redis.
 
 Calls are queued and sent together; while their answers are awaited the next batch gathers, so that the busier the process,
 the fewer its writes. Answers belong to calls by their order alone, hence the one rule: whenever a batch does not end
@@ -10,22 +10,24 @@ Redis does not know yet, which it says without having run anything.
 A batch that is not answered within `timeout_s`, connecting included, fails together with what queued behind it. A deadline
 that passed only because this process was too busy to look is prolonged by one look. After the breaker opens (see
 `outage`), calls fail at once and only a PING goes out now and then, until one is answered.
+
+What can wait for company has a `rider`: it is asked before every batch whether something of its own should go first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hiredis import pack_command
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from proxy.store.line import Line
 from proxy.store.outage import Breaker
 from proxy.store.scripts import Script
 
@@ -47,19 +49,26 @@ class StoreRefused(StoreAway):
     """Redis answered, with a refusal: out of memory, read-only since a failover, no permission. Nothing was done."""
 
 
-@dataclass(slots=True, eq=False)
 class _Call:
-    """`packed` is one or more commands, whose last answer counts (a transaction's EXEC). `script` is what to load when
-    Redis does not know it; cleared once it was loaded."""
+    """`packed` is one or more commands, whose last answer counts (a transaction's EXEC); `replies` are still to come.
+    `script` is what to load when Redis does not know it; cleared once it was loaded."""
 
-    packed: bytes
-    replies: int
-    answer: asyncio.Future[Any]
-    script: Script | None = field(default=None, repr=False)
+    __slots__ = ("answer", "packed", "replies", "script")
+
+    def __init__(
+        self, packed: bytes, replies: int, answer: asyncio.Future[Any], script: Script | None = None
+    ) -> None:
+        self.packed = packed
+        self.replies = replies
+        self.answer = answer
+        self.script = script
 
 
 class Pipe:
-    """Calls in, futures out; `run` must be running for them to be answered."""
+    """Calls in, futures out; `run` must be running for them to be answered.
+
+    `_queue` waits for `_under_way`, which is one batch, to be answered in full.
+    """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._pool = ConnectionPool.from_url(
@@ -68,12 +77,19 @@ class Pipe:
             socket_timeout=None,
             socket_connect_timeout=timeout_s,
             health_check_interval=0,
+            driver_info=None,  # nothing is asked of a server but what an ACL for our scripts allows
             protocol=2,
         )
         self._timeout_s = timeout_s
         self._queue: list[_Call] = []
+        self._under_way: deque[_Call] = deque()
+        self._line: Line | None = None
+        self._flushing = False
         self._wake = asyncio.Event()
-        self._connection: AbstractConnection | None = None
+        self._due_s = 0.0
+        self._prolonged = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self.rider: Callable[[], None] | None = None
         self.breaker = Breaker()
 
     @property
@@ -83,29 +99,38 @@ class Pipe:
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
         """One command. The future raises StoreAway."""
-        return self._put((words,), None)
+        return self._put(_packed((words,)), 1, None)
 
     def script(self, script: Script, keys: Sequence[str], args: Iterable[Word]) -> asyncio.Future[Any]:
         """One script, by its hash."""
-        return self._put((("EVALSHA", script.sha, len(keys), *keys, *args),), script)
+        return self._put(_packed((("EVALSHA", script.sha, len(keys), *keys, *args),)), 1, script)
+
+    def packed(self, packed: bytes, script: Script, *, first: bool = False) -> asyncio.Future[Any]:
+        """One script whose call was packed by whoever knows most of its words beforehand. `first`: before all that waits."""
+        return self._put(packed, 1, script, first=first)
 
     def transaction(self, commands: Sequence[tuple[Word, ...]]) -> asyncio.Future[Any]:
         """Commands that nothing comes between; the future has the list of their answers."""
-        return self._put((("MULTI",), *commands, ("EXEC",)), None)
+        return self._put(_packed((("MULTI",), *commands, ("EXEC",))), len(commands) + 2, None)
 
-    def _put(self, commands: Sequence[tuple[Word, ...]], script: Script | None) -> asyncio.Future[Any]:
+    def _put(
+        self, packed: bytes, replies: int, script: Script | None, *, first: bool = False
+    ) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
         if self.breaker.is_open:
             answer.set_exception(StoreUnsent("Redis has not been answering"))
             return answer
-        # Packed here, so that words that cannot be sent fail their caller and not the pipe.
-        self._queue.append(_Call(_packed(commands), len(commands), answer, script))
-        self._wake.set()
+        self._queue.insert(0 if first else len(self._queue), _Call(packed, replies, answer, script))
+        if self._line is None:
+            self._wake.set()
+        elif not self._under_way and not self._flushing:
+            self._flushing = True
+            loop.call_soon(self._flush)
         return answer
 
     async def run(self) -> None:
-        """Send and receive until cancelled."""
+        """Connect, and connect again, until cancelled. Calls are sent and answered by callbacks meanwhile."""
         try:
             while True:
                 if self.breaker.is_open:
@@ -113,60 +138,58 @@ class Pipe:
                     continue
                 await self._wake.wait()
                 self._wake.clear()
-                while self._queue and not self.breaker.is_open:
-                    batch, self._queue = self._queue[:_MOST_AT_ONCE], self._queue[_MOST_AT_ONCE:]
-                    await self._exchange(batch)
+                if self._queue and self._line is None:
+                    await self._connect()
         finally:
+            self._drop()
+            _fail(self._under_way, StoreAway)
             _fail(self._queue, StoreUnsent)
-            await self._drop()
 
-    async def _exchange(self, batch: list[_Call]) -> None:
-        """Send a batch and hand out its answers. Every future of it is done afterwards, whatever happens."""
-        unanswered = list(reversed(batch))
-        fault: type[StoreAway] = StoreUnsent
-        loop = asyncio.get_running_loop()
-        limit = asyncio.timeout(None)
-        alarm = loop.call_later(self._timeout_s, _too_late, limit, loop.time() + self._timeout_s)
+    # A batch
+
+    def _flush(self) -> None:
+        """Send what waits, unless a batch is under way: then it goes when that is over."""
+        self._flushing = False
+        line = self._line
+        if line is None or self._under_way:
+            return
+        if self.rider is not None:
+            self._flushing = True  # what it puts here is sent here
+            try:
+                self.rider()
+            finally:
+                self._flushing = False
+        batch = self._queue[:_MOST_AT_ONCE]
+        if not batch:
+            return
+        del self._queue[:_MOST_AT_ONCE]
+        self._under_way.extend(batch)
+        self._expect(asyncio.get_running_loop().time() + self._timeout_s)
         try:
-            async with limit:
-                try:
-                    connection = await self._connected()
-                    fault = StoreAway
-                    await connection.send_packed_command(
-                        b"".join([call.packed for call in batch]), check_health=False
-                    )
-                    while unanswered:
-                        for _ in range(unanswered[-1].replies):
-                            reply = await self._read(connection)
-                        self._answer(unanswered.pop(), reply)
-                finally:
-                    # Inside: a limit that has ended takes no more alarms.
-                    alarm.cancel()
+            line.send(batch[0].packed if len(batch) == 1 else b"".join([call.packed for call in batch]))
+        except RuntimeError:  # uvloop says so of a transport that was reset and has not told anybody yet
+            self._break(timed_out=False)
+
+    def _heard(self, reply: Any) -> None:
+        if not self._under_way:  # an answer to nothing: whose are those after it?
+            self._break(timed_out=False)
+            return
+        call = self._under_way[0]
+        call.replies -= 1
+        if call.replies:
+            return
+        self._under_way.popleft()
+        self._answer(call, reply)
+        if not self._under_way:
             self.breaker.succeeded()
-        except (RedisError, OSError, EOFError) as error:
-            await self._drop()
-            self.breaker.failed()
-            _fail(unanswered, fault)
-            if self.breaker.is_open or isinstance(error, TimeoutError | RedisTimeoutError):
-                _fail(self._queue, StoreUnsent)
-        except asyncio.CancelledError:
-            await self._drop()
-            _fail(unanswered, fault)
-            raise
-
-    @staticmethod
-    async def _read(connection: AbstractConnection) -> Any:
-        try:
-            return await connection.read_response(disable_decoding=True)
-        except ResponseError as refusal:
-            return refusal
+            if self._queue:
+                self._flush()
 
     def _answer(self, call: _Call, reply: Any) -> None:
         if isinstance(reply, NoScriptError) and call.script is not None:
-            script, call.script = call.script, None
+            script, call.script, call.replies = call.script, None, 1
             load = _Call(_packed((("SCRIPT", "LOAD", script.text),)), 1, _nobody())
             self._queue[:0] = [load, call]
-            self._wake.set()
         elif call.answer.done():
             return
         elif isinstance(reply, Exception):
@@ -174,27 +197,89 @@ class Pipe:
         else:
             call.answer.set_result(reply)
 
-    async def _connected(self) -> AbstractConnection:
-        if self._connection is None:
-            connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-            try:
-                await connection.connect()
-            except BaseException:
-                await connection.disconnect(nowait=True)
-                raise
-            self._connection = connection
-        return self._connection
+    # Its end, if it is not answered
 
-    async def _drop(self) -> None:
-        """Forget the connection and what may still arrive on it. Does not wait for anything."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+    def _expect(self, due_s: float) -> None:
+        """Set the deadline of the batch. One timer is armed for many batches: it looks when the batch under way is due."""
+        self._due_s, self._prolonged = due_s, False
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_at(due_s, self._look)
+
+    def _look(self) -> None:
+        self._alarm = None
+        if not self._under_way:
+            return
+        loop = asyncio.get_running_loop()
+        late_s = loop.time() - self._due_s
+        if late_s > _ONE_LOOK_S and not self._prolonged:
+            # This alarm itself was late: the answer may be here, unread.
+            self._due_s, self._prolonged, late_s = loop.time() + _ONE_LOOK_S, True, -_ONE_LOOK_S
+        if late_s < 0:
+            self._alarm = loop.call_at(self._due_s, self._look)
+        else:
+            self._break(timed_out=True)
+
+    def _cut(self) -> None:
+        """The connection ended by itself. Between two batches that is nobody's failure."""
+        self._line = None
+        if self._under_way:
+            self._break(timed_out=False)
+        else:
+            self._wake.set()  # a call may have counted on it
+
+    def _break(self, *, timed_out: bool) -> None:
+        self._drop()
+        self._failed(self._under_way, StoreAway, timed_out=timed_out)
+
+    def _failed(self, calls: "deque[_Call]", fault: type[StoreAway], *, timed_out: bool) -> None:
+        """A batch was not answered, nor what waited behind it for as long."""
+        self.breaker.failed()
+        _fail(calls, fault)
+        if self.breaker.is_open or timed_out:
+            _fail(self._queue, StoreUnsent)
+        self._wake.set()
+
+    def _drop(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.drop()
+
+    # Connecting
+
+    async def _connect(self) -> None:
+        """Connect for the first batch that waits, and send it."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + self._timeout_s
+        limit = asyncio.timeout(None)
+        alarm = loop.call_at(due_s, _too_late, limit, due_s)
+        try:
+            async with limit:
+                try:
+                    self._line = await Line.opened(self._pool, self._heard, self._cut)
+                finally:
+                    # Inside: a limit that has ended takes no more alarms.
+                    alarm.cancel()
+        except (RedisError, OSError, EOFError, RuntimeError) as error:
+            batch = deque(self._queue[:_MOST_AT_ONCE])
+            del self._queue[:_MOST_AT_ONCE]
+            timed_out = isinstance(error, TimeoutError | RedisTimeoutError)
+            self._failed(batch, StoreUnsent, timed_out=timed_out)
+        else:
+            self._flush()
+            if self._under_way:
+                self._due_s = due_s
 
     async def _probe(self) -> None:
         """Ask whether Redis is back; the breaker closes when it answers."""
         await asyncio.sleep(PROBE_EVERY_S)
-        await self._exchange([_Call(_packed((("PING",),)), 1, _nobody())])
+        ping = _Call(_packed((("PING",),)), 1, _nobody())
+        self._queue.append(ping)
+        if self._line is None:
+            await self._connect()
+        else:
+            self._flush()
+        with suppress(StoreAway):
+            await ping.answer
 
 
 def _packed(commands: Sequence[tuple[Word, ...]]) -> bytes:
@@ -214,7 +299,7 @@ def _nobody() -> asyncio.Future[Any]:
     return answer
 
 
-def _fail(calls: list[_Call], fault: type[StoreAway]) -> None:
+def _fail(calls: "list[_Call] | deque[_Call]", fault: type[StoreAway]) -> None:
     while calls:
         call = calls.pop()
         if not call.answer.done():

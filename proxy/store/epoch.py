@@ -8,7 +8,7 @@ entered again by the processes that remember it; ids make sure that nothing coun
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from proxy.store import keys
@@ -42,7 +42,7 @@ class Epoch:
         """Redis answered with this seq."""
         self.seq = max(self.seq, seq)
 
-    def entered(self, bills: list[Settlement]) -> None:
+    def entered(self, bills: Sequence[Settlement]) -> None:
         """Remember bills that Redis has taken, until a snapshot has them too."""
         self._entered.extend([(self.seq, bill) for bill in bills if bill.counters])
 

@@ -54,6 +54,7 @@ class Housekeeping:
     async def tick(self, *, snapshot: bool = True) -> None:
         """One round."""
         try:
+            before = self._epoch.name
             await self._look_after_epoch()
             if self._epoch.lost:
                 return
@@ -63,7 +64,8 @@ class Housekeeping:
                 while await roll_up(self.pipe):
                     pass
             await self._enter_orphans()
-            if snapshot:
+            if snapshot or self._epoch.name != before:
+                # A snapshot of the epoch before would not do, should this data be lost as well.
                 await self._snapshot()
         except StoreAway:
             self.is_leader = False

@@ -41,6 +41,7 @@ from proxy.budgets.windows import Window
 LETTERS: Final = {"money": "m", "user": "m", "requests": "r", "tokens": "t", "concurrent": "c"}
 IDS_KEPT_S: Final = 50 * 3600
 _PREFIX: Final = "{switchyard}:"
+_PARTS: Final = tuple([f"{part:02x}" for part in range(256)])
 
 META: Final = _PREFIX + "meta"
 OPEN: Final = _PREFIX + "open"
@@ -64,7 +65,7 @@ def hold(hold_id: str) -> str:
 
 def done(hold_id: str) -> str:
     """The hash in which a hold's end is kept: by the hour its id begins with, in 256 small parts that Redis packs tightly."""
-    return f"{_PREFIX}d:{hold_id.partition('-')[0]}:{crc32(hold_id.encode()) & 0xFF:02x}"
+    return f"{_PREFIX}d:{hold_id.partition('-')[0]}:{_PARTS[crc32(hold_id.encode()) & 0xFF]}"
 
 
 def counter(what: Counter, window: Window) -> str:

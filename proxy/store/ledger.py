@@ -70,7 +70,7 @@ class Ledger:
         self._hot = Pipe(url, timeout_s=options.hold_timeout_s)
         self._bulk = Pipe(url, timeout_s=_BULK_TIMEOUT_S)
         self._epoch = Epoch(known_epoch(options.directory), new_id)
-        self._writer = Writer(self._bulk, self._epoch, Journal(options.directory, new_id()))
+        self._writer = Writer(self._hot, self._bulk, self._epoch, Journal(options.directory, new_id()))
         self._allowances = Allowances()
         self._places = Places()
         self._skew_s = 0.0
@@ -102,13 +102,15 @@ class Ledger:
         """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold."""
         if hold is None:
             hold = Hold(self._id_at(row.at), 0, (), 0.0)
-        self._allowances.give_back(self._open.close(hold), hold.amount_nano - cost_nano)
+        if unseen := self._open.close(hold):
+            self._allowances.give_back(unseen, hold.amount_nano - cost_nano)
         tokens = row.usage.input_tokens + row.usage.output_tokens
         self._writer.put(Settlement(hold.id, cost_nano, tokens, hold.counters, row))
 
     def release(self, hold: Hold) -> None:
         """Give a hold back whose request was not sent, or certainly not billed. Its ledger row is settled apart (None)."""
-        self._allowances.give_back(self._open.close(hold), hold.amount_nano)
+        if unseen := self._open.close(hold):
+            self._allowances.give_back(unseen, hold.amount_nano)
         if hold.counters:
             self._open.releases[hold.id] = hold.counters
 
@@ -125,10 +127,18 @@ class Ledger:
                 await self._epoch.look(self._bulk)
 
     async def run(self) -> None:
-        """Everything that goes on in the background. Runs until cancelled; call `close` before that."""
-        await asyncio.gather(
-            self._hot.run(), self._bulk.run(), self._writer.run(), self._maintain(), self._keep_renewing()
+        """Everything that goes on in the background. Runs until cancelled; call `close` before that. When one part fails all
+        of it ends, and with it the process: bills that nobody enters any more go to the journal."""
+        parts = (
+            self._hot.run(),
+            self._bulk.run(),
+            self._writer.run(),
+            self._maintain(),
+            self._keep_renewing(),
         )
+        async with asyncio.TaskGroup() as tasks:
+            for part in parts:
+                tasks.create_task(part)
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until no hold is open; returns how many still are when the time is over."""
@@ -171,13 +181,14 @@ class Ledger:
 
     async def _take(self, request: HoldRequest, hold_id: str) -> Grant:
         """One round trip; another only where a window turned, or the first reply told what time Redis has."""
+        options = self._options
         while True:
             attempt = Taking(request, hold_id, self._places.at(request.counters, self._now_s()))
-            words = attempt.words(
-                self._epoch.name, self._epoch.seq, self._options.lease_s, self._options.most_new_users
+            packed = attempt.packed(
+                self._now_s(), self._epoch.name, self._epoch.seq, options.lease_s, options.most_new_users
             )
             try:
-                reply = await self._hot.script(HOLD, attempt.keys(self._now_s()), words)
+                reply = await self._hot.packed(packed, HOLD)
             except (StoreUnsent, StoreRefused):
                 raise
             except (StoreAway, asyncio.CancelledError):
@@ -191,8 +202,9 @@ class Ledger:
     def _answered(self, attempt: Taking, reply: list[Any]) -> Grant:
         if reply[0] == b"ok":
             self._epoch.saw(reply[1])
-            standings = attempt.place.standings(reply[5:])
-            self._standings.learn(standings, self._now_s())
+            standings = attempt.place.standings(reply, 5)
+            if attempt.place.softens:
+                self._standings.learn(standings, self._now_s())
             counters = attempt.counters_used(bool(reply[4]))
             hold = Hold(attempt.hold_id, reply[3], counters, reply[2] / 1000 + self._options.lease_s)
             self._open.add(hold, taken=attempt)
@@ -275,8 +287,8 @@ class Ledger:
         """What was granted is not refused now; a window that is over needs no hold, its late bill still enters it."""
         options = self._options
         for taken in self._open.taken():
-            words = taken.words(self._epoch.name, 0, options.lease_s, options.most_new_users)
-            await self._bulk.script(HOLD, taken.keys(self._now_s()), words)
+            packed = taken.packed(self._now_s(), self._epoch.name, 0, options.lease_s, options.most_new_users)
+            await self._bulk.packed(packed, HOLD)
 
     async def _send_releases(self) -> None:
         waiting = list(self._open.releases.items())

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from proxy.budgets.scopes import Counter
 from proxy.nouns import Hold
@@ -13,8 +14,7 @@ from proxy.store.taking import Taking
 _MOST_STANDINGS: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(msgspec.Struct, frozen=True, gc=False):
     """`unseen`: the budgets on whose allowance it was granted while Redis was away. `taken`: how Redis was asked for it,
     None when Redis does not know it."""
 

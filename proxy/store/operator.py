@@ -4,7 +4,7 @@ Keys and limits are seen by every worker within two seconds (see `accounts`); wh
 once, because it is in the counters themselves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -112,10 +112,12 @@ class Operator:
         await self._audit("budgets settle", hold_id, str(cost_nano))
 
     async def rebuild(self, snapshot: Snapshot | None, new_epoch: str) -> bool:
-        """Count on this data again: raised to the snapshot, or as it is when there is none."""
+        """Count on this data again: raised to the snapshot, or as it is when there is none. Every process follows, whatever
+        it counted in last: the snapshot may be older than another rebuild, and an operator's word is the last one."""
         if snapshot is None:
             seq = int(await self._pipe.call("HGET", keys.META, "seq") or 0)
-            snapshot = Snapshot(ANY_EPOCH, seq, self._at, {})
+            snapshot = Snapshot("", seq, self._at, {})
+        snapshot = replace(snapshot, epoch=f"{ANY_EPOCH} {snapshot.epoch}".strip())
         done = await rebuild(self._pipe, snapshot, new_epoch)
         await self._audit("budgets rebuild", new_epoch, f"{len(snapshot.counters)} counters")
         return done

@@ -1,6 +1,8 @@
 """What the ledger is asked and what it answers."""
 
-from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Counter
@@ -8,8 +10,7 @@ from proxy.errors import Headers
 from proxy.nouns import Caller, Hold, LedgerRow
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRequest:
+class HoldRequest(msgspec.Struct, frozen=True, gc=False):
     """One attempt that is about to be sent.
 
     `counters` come from `Book.counters`, `size` from `hold_size`, `tokens` is the
@@ -32,8 +33,13 @@ class HoldRequest:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+_RATES: Final = {
+    kind: tuple([f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset")])
+    for kind in ("requests", "tokens")
+}
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """One counter as Redis last told it. `limit` includes what an operator added, `spent` excludes what was forgiven."""
 
     counter: Counter
@@ -48,8 +54,7 @@ class Standing:
         return max(0, self.limit - self.spent - self.held)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """A hold that was given. `size` is the request's size as granted: `size.cap_to_set` must be sent. `standings` are the
     counters after it, empty while Redis is away or when nothing is counted."""
 
@@ -60,27 +65,30 @@ class Grant:
     @property
     def remaining_nano(self) -> int | None:
         """The least that is left to the key and the user (`x-switchyard-budget-remaining-usd`); None without budgets."""
-        own = [
-            s.left for s in self.standings if s.counter.budget and s.counter.budget.scope in ("key", "user")
-        ]
-        return min(own) if own else None
+        least: int | None = None
+        for each in self.standings:
+            budget = each.counter.budget
+            if budget is not None and budget.scope in ("key", "user"):
+                left = each.left
+                least = left if least is None or left < least else least
+        return least
 
     def rate_headers(self, now: float) -> Headers:
         """`x-ratelimit-*` of the key's own limits, in OpenAI's spelling; empty without limits."""
         found: list[tuple[bytes, bytes]] = []
         for each in self.standings:
-            if each.counter.kind in ("requests", "tokens"):
-                kind = each.counter.kind.encode()
-                found += [
-                    (b"x-ratelimit-limit-" + kind, b"%d" % each.limit),
-                    (b"x-ratelimit-remaining-" + kind, b"%d" % each.left),
-                    (b"x-ratelimit-reset-" + kind, b"%ds" % max(0, -(-(each.resets_at - now) // 1))),
-                ]
+            names = _RATES.get(each.counter.kind)
+            if names is not None:
+                limit, remaining, reset = names
+                found += (
+                    (limit, b"%d" % each.limit),
+                    (remaining, b"%d" % each.left),
+                    (reset, b"%ds" % max(0, -(-(each.resets_at - now) // 1))),
+                )
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """A bill on its way: `id` makes it count once, `counters` name where it counts."""
 
     id: str

@@ -1,4 +1,7 @@
-"""How budgets stand: read straight from the counters, for commands, `me`, the page and the exporter."""
+"""How budgets stand: read straight from the counters, for commands, `me`, the page and the exporter.
+
+Which window is the present one is for Redis' clock to say, as it is for holds: that of a proxy may be wrong.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -33,8 +36,9 @@ class BudgetState:
         return max(0, self.limit_nano - self.spent_nano - self.held_nano)
 
 
-async def budget_states(pipe: Pipe, book: Book, now_s: float) -> list[BudgetState]:
+async def budget_states(pipe: Pipe, book: Book) -> list[BudgetState]:
     """Every budget in its present window; one per (key, user) that has used a budget of scope user. Raises StoreAway."""
+    now_s = await _now_s(pipe)
     live = [name.decode() for name in await pipe.call("ZRANGEBYSCORE", keys.LIVE, f"({int(now_s)}", "+inf")]
     wanted: list[tuple[Budget, str, Window]] = []
     for each in book.budgets:
@@ -46,9 +50,16 @@ async def budget_states(pipe: Pipe, book: Book, now_s: float) -> list[BudgetStat
     return await asyncio.gather(*[_state(pipe, *each) for each in wanted])
 
 
-async def standings(pipe: Pipe, counters: Iterable[Counter], now_s: float) -> list[Standing]:
+async def standings(pipe: Pipe, counters: Iterable[Counter]) -> list[Standing]:
     """Counters as they are now, the caller's own among them (`me`). Raises StoreAway."""
+    now_s = await _now_s(pipe)
     return await asyncio.gather(*[_standing(pipe, counter, now_s) for counter in counters])
+
+
+async def _now_s(pipe: Pipe) -> float:
+    """Redis' time; as in hold_v1, never before the latest it has shown."""
+    time, latest_ms = await asyncio.gather(pipe.call("TIME"), pipe.call("HGET", keys.META, "clock"))
+    return max(int(time[0]) + int(time[1]) / 1e6, int(latest_ms or 0) / 1000)
 
 
 async def _standing(pipe: Pipe, counter: Counter, now_s: float) -> Standing:

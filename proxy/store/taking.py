@@ -1,20 +1,28 @@
-"""Calls of `hold_v1` as words, and its answers as grants or refusals. Pure: the ledger sends and waits."""
+"""Calls of `hold_v1` as bytes, and its answers as grants or refusals. Pure: the ledger sends and waits.
 
-from dataclasses import dataclass, replace
+Most words of a call are the same for every request with the same counters: they are packed once, with their `Place`.
+"""
+
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Counter
 from proxy.budgets.windows import Window, Windows
 from proxy.errors import ApiError
-from proxy.store import keys, refusals
-from proxy.store.client import Word
+from proxy.store import keys, refusals, resp
 from proxy.store.ports import HoldRequest, Standing
+from proxy.store.scripts import HOLD
 
 _DAY_S: Final = 86_400
+_OWN_KEYS: Final = 6
+_OWN_WORDS: Final = 11
+"""KEYS and ARGV of hold_v1 before those of the counters."""
 _KIND_WORDS: Final = {"money": "m", "user": "u", "requests": "r", "tokens": "t", "concurrent": "c"}
 _SEPARATOR: Final = "\x1f"
-_NO_LIMIT: Final = 2**53 - 1
+_NO_LIMIT: Final = str(2**53 - 1)
 _MOST_PLACES: Final = 4096
 LABEL_FIELDS: Final = (
     "request_id",
@@ -32,27 +40,30 @@ LABEL_FIELDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where requests with the same counters count at present: the windows, the keys that follow, and both as words.
-    Good from `start` to `end`, while none of the windows turns."""
+    Good from `start` to `end`, while none of the windows turns. `softens`: what is told of a counter may be asked later.
+
+    Packed are the beginning of a call and the words about the counters."""
 
     counters: tuple[Counter, ...]
     windows: tuple[Window, ...]
+    ends: tuple[int, ...]
     names: tuple[str, ...]
     shared: tuple[str, ...]
-    words: tuple[Word, ...]
+    words: tuple[str, ...]
     start: int
     end: int
+    softens: bool
+    packed_head: bytes
+    packed_words: bytes
 
-    def standings(self, numbers: list[int]) -> tuple[Standing, ...]:
-        """What a grant told about the counters; nothing when it repeated an earlier answer."""
-        if not numbers:
+    def standings(self, reply: list[Any], at: int) -> tuple[Standing, ...]:
+        """What a grant told about the counters from `reply[at]` on; nothing when it repeated an earlier answer."""
+        if len(reply) <= at:
             return ()
-        pairs = zip(self.counters, self.windows, strict=True)
-        return tuple(
-            [_standing(counter, window, numbers[3 * i :]) for i, (counter, window) in enumerate(pairs)]
-        )
+        spent, held, limit = reply[at::3], reply[at + 1 :: 3], reply[at + 2 :: 3]
+        return tuple(map(Standing, self.counters, spent, held, limit, self.ends))
 
 
 class Places:
@@ -76,69 +87,57 @@ class Places:
     def _made(self, counters: tuple[Counter, ...], now_s: float) -> Place:
         windows = tuple([self._windows.at(counter.per, counter.zone, now_s) for counter in counters])
         pairs = list(zip(counters, windows, strict=True))
-        words: list[Word] = [len(counters)]
+        told: list[Any] = [len(counters)]
         for counter, window in pairs:
-            words += (_KIND_WORDS[counter.kind], counter.limit, window.start, window.end)
+            told += (_KIND_WORDS[counter.kind], counter.limit, window.start, window.end)
+        words = tuple(map(str, told))
+        names = tuple([keys.counter(counter, window) for counter, window in pairs])
+        shared = tuple(
+            [keys.shared_bucket(counter, window) for counter, window in pairs if counter.kind == "user"]
+        )
+        count = _OWN_KEYS + len(names) + len(shared)
+        head = b"*%d\r\n" % (3 + count + _OWN_WORDS + len(words))
         return Place(
             counters,
             windows,
-            tuple([keys.counter(counter, window) for counter, window in pairs]),
-            tuple(
-                [keys.shared_bucket(counter, window) for counter, window in pairs if counter.kind == "user"]
-            ),
-            tuple(words),
+            tuple([window.end for window in windows]),
+            names,
+            shared,
+            words,
             max([window.start for window in windows]),
             min([window.end for window in windows]),
+            softens=any(counter.budget is not None and counter.budget.downgrade for counter in counters),
+            packed_head=head + resp.words(("EVALSHA", HOLD.sha, str(count), keys.META, keys.OPEN)),
+            packed_words=resp.words(words),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
+class Taking(msgspec.Struct, frozen=True, gc=False):
     """One attempt to take a hold."""
 
     request: HoldRequest
     hold_id: str
     place: Place
 
-    def keys(self, now_s: float) -> list[str]:
-        """KEYS of hold_v1."""
+    def packed(self, now_s: float, epoch: str, seq: int, lease_s: float, most_new_users: int) -> bytes:
+        """The call of hold_v1; KEYS and ARGV are in its order."""
+        hold_id, place, request, size = self.hold_id, self.place, self.request, self.request.size
         day = int(now_s // _DAY_S) * _DAY_S
-        return [
-            keys.META,
-            keys.OPEN,
-            keys.hold(self.hold_id),
-            keys.done(self.hold_id),
-            keys.LIVE,
-            keys.users(self.request.caller.key_name, day),
-            *self.place.names,
-            *self.place.shared,
-        ]
-
-    def words(self, epoch: str, seq: int, lease_s: float, most_new_users: int) -> list[Word]:
-        """ARGV of hold_v1."""
-        request, size = self.request, self.request.size
-        return [
-            self.hold_id,
-            epoch,
-            seq,
-            int(lease_s * 1000),
-            size.amount_nano,
-            size.smallest_nano,
-            size.reasoning_nano,
-            request.tokens,
-            most_new_users,
-            request.user_hash,
-            label(request),
-            *self.place.words,
-        ]
+        own = resp.words((keys.hold(hold_id), keys.done(hold_id)))
+        users = resp.names((keys.LIVE, keys.users(request.caller.key_name, day)))
+        counted = resp.names(place.names + place.shared)
+        words = (
+            hold_id, epoch, str(seq), str(int(lease_s * 1000)), str(size.amount_nano), str(size.smallest_nano),
+            str(size.reasoning_nano), str(request.tokens), str(most_new_users), request.user_hash, label(request),
+        )  # fmt: skip
+        return b"".join((place.packed_head, own, users, counted, resp.words(words), place.packed_words))
 
     def granted(self, amount_nano: int) -> "Taking":
         """The same attempt for exactly what it was granted, and not to be refused."""
         size = HoldSize(amount_nano, None, amount_nano)
-        words = [_NO_LIMIT if i % 4 == 2 else word for i, word in enumerate(self.place.words)]
-        return replace(
-            self, request=replace(self.request, size=size), place=replace(self.place, words=tuple(words))
-        )
+        words = tuple([_NO_LIMIT if i % 4 == 2 else word for i, word in enumerate(self.place.words)])
+        place = replace(self.place, words=words, packed_words=resp.words(words))
+        return replace(self, request=replace(self.request, size=size), place=place)
 
     def counters_used(self, in_shared_bucket: bool) -> tuple[str, ...]:
         """The keys the hold is in."""
@@ -151,7 +150,8 @@ class Taking:
     def refusal(self, reply: list[Any], now_s: float) -> tuple[Standing, ApiError]:
         """The counter that refused, and what the caller is told."""
         index = reply[3] - 1
-        standing = _standing(self.place.counters[index], self.place.windows[index], reply[5:])
+        counter, window = self.place.counters[index], self.place.windows[index]
+        standing = Standing(counter, reply[5], reply[6], reply[7], window.end)
         if reply[4] == b"final":
             return standing, refusals.final(standing, self.request)
         return standing, refusals.wait(standing, self.request, now_s)
@@ -180,7 +180,3 @@ def label(request: HoldRequest) -> str:
 def read_label(text: str) -> dict[str, str]:
     """The fields of a label by name."""
     return dict(zip(LABEL_FIELDS, text.split(_SEPARATOR), strict=False))
-
-
-def _standing(counter: Counter, window: Window, numbers: list[int]) -> Standing:
-    return Standing(counter, numbers[0], numbers[1], numbers[2], window.end)

@@ -1,17 +1,20 @@
-"""The worker that enters bills: taken over synchronously, entered in batches, journalled when Redis cannot be told.
+"""Enters bills: taken over synchronously, entered in batches, journalled when Redis cannot be told.
 
-`put` never waits and never fails, because it is called where nothing may be awaited (a stream's `finally`). Whether a batch
-whose answer did not come was entered is unknown; it goes to the journal and is entered again by id, which is harmless.
+`put` never waits and never fails, because it is called where nothing may be awaited (a stream's `finally`). A bill is in no
+hurry: it rides with the next holds (`Pipe.rider`), in front of them, so that what it gives back is free for them; without
+any, it goes alone after `GATHER_S`. One batch is under way at a time. Whether one whose answer did not come was entered is
+unknown; it goes to the journal and is entered again by id, which is harmless.
 """
 
 import asyncio
 from collections import deque
-from contextlib import suppress
-from typing import Final
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 
-from proxy.store import keys
+from proxy.store import keys, resp
 from proxy.store.client import Pipe, StoreAway
 from proxy.store.epoch import Epoch
 from proxy.store.journal import Journal
@@ -19,20 +22,29 @@ from proxy.store.ports import Settlement
 from proxy.store.scripts import SETTLE
 
 BATCH: Final = 64
+GATHER_S: Final = 0.002
 _DISK_RETRY_S: Final = 1.0
+_KEYS: Final = (keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED)
+_EVALSHA: Final = resp.words(("EVALSHA", SETTLE.sha))
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Writer:
-    """Owns the queue of bills between `put` and Redis or the journal."""
+    """Owns the queue of bills between `put` and Redis or the journal. `hot` is the pipe of the holds; `bulk` is more
+    patient, and takes what was journalled."""
 
-    def __init__(self, pipe: Pipe, epoch: Epoch, journal: Journal) -> None:
-        self._pipe = pipe
+    def __init__(self, hot: Pipe, bulk: Pipe, epoch: Epoch, journal: Journal) -> None:
+        self._hot = hot
+        self._bulk = bulk
         self._epoch = epoch
         self._journal = journal
         self._queue: deque[Settlement] = deque()
-        self._wake = asyncio.Event()
+        self._under_way: list[Settlement] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._stuck = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        hot.rider = self._send
 
     @property
     def journalled(self) -> int:
@@ -46,43 +58,68 @@ class Writer:
 
     def put(self, bill: Settlement) -> None:
         """Take over a bill."""
-        self._queue.append(bill)
-        self._empty.clear()
-        self._wake.set()
+        queue = self._queue
+        if not queue:
+            self._empty.clear()
+        queue.append(bill)
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
 
     async def run(self) -> None:
-        """Enter what is put, until cancelled; what is left then goes to the journal."""
+        """Journal what Redis cannot be told, until cancelled; what is left then goes to the journal too."""
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._queue:
-                    await self._enter_some()
-                self._empty.set()
+                await self._stuck.wait()
+                await self._to_disk(self._under_way)
+                self._stuck.clear()
+                self._done()
         finally:
+            self._under_way = []
             if self._queue:
                 self._journal.append(list(self._queue))
                 self._queue.clear()
             self._journal.close()
+            self._empty.set()
 
     async def flush(self) -> None:
         """Wait until everything put so far is in Redis or in the journal."""
+        self._send()
         await self._empty.wait()
 
-    async def _enter_some(self) -> None:
-        bills = [self._queue[i] for i in range(min(BATCH, len(self._queue)))]
-        if not await self._entered_or_none(bills):
-            await self._to_disk(bills)
-        # Only now: if this task is cancelled on the way, the bills are still in the queue.
-        for _ in bills:
-            self._queue.popleft()
+    def _gathered(self) -> None:
+        self._alarm = None
+        self._send()
 
-    async def _entered_or_none(self, bills: list[Settlement]) -> bool:
-        if self._epoch.lost or self._pipe.away:
-            return False
-        with suppress(StoreAway):
-            return await enter(self._pipe, self._epoch, bills)
-        return False
+    def _send(self) -> None:
+        """Put waiting bills on the pipe, before all that waits there. While they are under way they stay in the queue: if
+        `run` is cancelled meanwhile, they go to the journal with the others."""
+        if self._under_way or not self._queue:
+            return
+        self._under_way = bills = list(islice(self._queue, BATCH))
+        # The holds' pipe gives up sooner: the other one may still be answered.
+        pipe = self._bulk if self._hot.away else self._hot
+        if self._epoch.lost or pipe.away:
+            self._stuck.set()
+            return
+        answer = _sent(pipe, self._epoch, bills, first=True)
+        answer.add_done_callback(self._answered)
+
+    def _answered(self, answer: asyncio.Future[Any]) -> None:
+        bills = self._under_way
+        if answer.exception() is None and _is_entered(self._epoch, bills, answer.result()):
+            self._done()
+        elif bills:
+            self._stuck.set()
+
+    def _done(self) -> None:
+        """The bills under way are in Redis or in the journal: on to the next."""
+        for _ in self._under_way:
+            self._queue.popleft()
+        self._under_way = []
+        if not self._queue:
+            self._empty.set()
+        elif self._alarm is None:  # its time is over for all that are left
+            self._send()
 
     async def _to_disk(self, bills: list[Settlement]) -> None:
         while True:
@@ -98,21 +135,42 @@ class Writer:
         """Enter this process's journal. Returns whether it is empty now."""
         bills = await asyncio.to_thread(self._journal.read)
         for start in range(0, len(bills), BATCH):
-            if not await self._entered_or_none(bills[start : start + BATCH]):
+            if self._epoch.lost or self._bulk.away:
+                return False
+            try:
+                if not await enter(self._bulk, self._epoch, bills[start : start + BATCH]):
+                    return False
+            except StoreAway:
                 return False
         self._journal.clear(len(bills))
         return self._journal.pending == 0
 
 
-async def enter(pipe: Pipe, epoch: Epoch, bills: list[Settlement]) -> bool:
+async def enter(pipe: Pipe, epoch: Epoch, bills: Sequence[Settlement]) -> bool:
     """Enter bills in Redis, each once; False when the data is not ours. Raises StoreAway."""
-    names = [keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED]
-    arguments: list[bytes | str | int] = [epoch.name, epoch.seq, keys.IDS_KEPT_S]
+    return _is_entered(epoch, bills, await _sent(pipe, epoch, bills))
+
+
+def _sent(
+    pipe: Pipe, epoch: Epoch, bills: Sequence[Settlement], *, first: bool = False
+) -> asyncio.Future[Any]:
+    names: list[bytes] = []
+    arguments = [resp.words((epoch.name, str(epoch.seq), str(keys.IDS_KEPT_S)))]
+    count = len(_KEYS)
     for bill in bills:
-        names += (keys.done(bill.id), keys.hold(bill.id), *bill.counters)
-        row = msgspec.json.encode(bill.row)
-        arguments += (bill.id, bill.cost_nano, bill.tokens, len(bill.counters), row)
-    reply = await pipe.script(SETTLE, names, arguments)
+        bill_id, counters = bill.id, bill.counters
+        count += 2 + len(counters)
+        names += (resp.words((keys.done(bill_id), keys.hold(bill_id))), resp.names(counters))
+        arguments += (
+            resp.words((bill_id, str(bill.cost_nano), str(bill.tokens), str(len(counters)))),
+            resp.word(_encode(bill.row)),
+        )
+    head = b"*%d\r\n" % (3 + count + 3 + 5 * len(bills))
+    call = (head, _EVALSHA, resp.words((str(count), *_KEYS)), *names, *arguments)
+    return pipe.packed(b"".join(call), SETTLE, first=first)
+
+
+def _is_entered(epoch: Epoch, bills: Sequence[Settlement], reply: list[Any]) -> bool:
     if reply[0] != b"ok":
         epoch.lost = True
         return False

@@ -4,7 +4,7 @@ A whole answer is committed to when it has been read and understood; a stream wh
 Until then a failure is nobody's but ours, and the retry table says what may follow.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from proxy.headers import Header
 from proxy.nouns import Call, Endpoint
@@ -19,8 +19,7 @@ MAX_PREAMBLE_BYTES = 64 * 1024
 """A preamble longer than this is none: whatever it is, it is sent on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """What is sent for one candidate, and how its answer has to look. `target` is the path behind the API's root."""
 
     call: Call
@@ -29,16 +28,14 @@ class Question:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """A whole answer, read and understood."""
 
     headers: list[Header]
     whole: Whole
 
 
-@dataclass(frozen=True, slots=True)
-class Streaming:
+class Streaming(msgspec.Struct, frozen=True):
     """A stream that goes on being read. `first` is what was read to look at its first event, ready to be sent on."""
 
     response: Incoming
@@ -109,9 +106,10 @@ async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
 
 
 def _is_stream(response: Incoming) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream") for name, value in response.headers
-    )
+    for name, value in response.headers:
+        if name == b"content-type" and value.startswith(b"text/event-stream"):
+            return True
+    return False
 
 
 def transport_failure(error: http.UpstreamError) -> Failed:

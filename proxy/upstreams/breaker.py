@@ -88,6 +88,8 @@ class Breakers:
 
     def note(self, candidate: Candidate, failure: Failure | None, now_s: float) -> State | None:
         """Take in how an attempt ended (None: well). The new state when it changed. One that never left us says nothing."""
+        if failure is None and not self._breakers:
+            return None
         if failure is Failure.BUSY:
             return None
         key = (candidate.provider, candidate.model)
@@ -101,6 +103,15 @@ class Breakers:
         else:
             self._breakers[key] = after
         return after.state if after.state is not before.state else None
+
+    def unwell(self, now_s: float) -> list[tuple[str, str, State]]:
+        """Provider, model and state of those that are not closed. One whose pause is over waits for its probe, so it is
+        half open to whoever watches: where nobody asks, it would stand there as open for ever."""
+        return [
+            (*key, State.HALF_OPEN if now_s - each.since_s >= OPEN_S else each.state)
+            for key, each in self._breakers.items()
+            if each.state is not State.CLOSED
+        ]
 
     def _may_come_first(self, candidate: Candidate, now_s: float, *, first: bool) -> bool:
         key = (candidate.provider, candidate.model)

@@ -22,7 +22,7 @@ from proxy.upstreams.http_errors import (
     UpstreamError,
     WriteFailed,
 )
-from proxy.upstreams.response import Phase, Response
+from proxy.upstreams.response import HEAD, SENDING, Phase, Response
 from proxy.upstreams.stale import IDEMPOTENT, never_received
 
 HIGH_BYTES: Final = 64 * 1024
@@ -115,8 +115,8 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is not None:
             exchange.sent_s = time.monotonic()
-            if exchange.phase is Phase.SENDING:
-                exchange.phase = Phase.HEAD
+            if exchange.phase is SENDING:
+                exchange.phase = HEAD
                 self.expect(self._first_byte_s)
 
     def usable(self, now_s: float) -> bool:
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
             return
         phase = self.exchange.phase
         unsent_bytes = self.transport.get_write_buffer_size()
-        if phase is Phase.SENDING and unsent_bytes < self._unsent_bytes:
+        if phase is SENDING and unsent_bytes < self._unsent_bytes:
             self._unsent_bytes = unsent_bytes
             self.expect(self._patience_s)
             return

@@ -15,7 +15,7 @@ import httptools
 
 from proxy.upstreams.decoding import Decoder
 from proxy.upstreams.http_errors import BadResponse, UpstreamError, UpstreamProtocolError
-from proxy.upstreams.response import Phase, Response
+from proxy.upstreams.response import BODY, Response
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The most a response may send without sending body: head, interim answers, chunk extensions, trailers."""
@@ -128,7 +128,7 @@ class Framing:
     def on_message_complete(self) -> None:
         if self._interim:
             self._interim = False
-        elif self._exchange is not None and self._exchange.phase is Phase.BODY:
+        elif self._exchange is not None and self._exchange.phase is BODY:
             self._exchange.complete = True
 
     def _read(self, headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -32,7 +32,8 @@ from proxy.upstreams.litellm_answers import (
     whole_body,
 )
 from proxy.upstreams.litellm_fields import CHAT, EMBEDDINGS, Refused, arguments
-from proxy.upstreams.providers import patient
+from proxy.upstreams.providers import patient, poured
+from proxy.upstreams.response import Tap
 
 _QUIET: Final = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -189,6 +190,9 @@ class _Answer:
         except self._owner.errors() as error:
             return self._broken(error, self._owner)
         return chunk_event(chunk.model_dump())
+
+    async def pour(self, tap: Tap) -> bool:
+        return await poured(self, tap)
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLarge."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from proxy.headers import Header, upward
 from proxy.nouns import Call
 from proxy.upstreams.http import HttpPool, Response, Timeouts
+from proxy.upstreams.response import Tap
 
 _MOST_LIST_BYTES = 8 * 1024 * 1024
 _SECRET_HEADERS = frozenset({b"authorization", b"api-key"})
@@ -28,11 +29,22 @@ class Incoming(Protocol):
     async def read_chunk(self) -> bytes:
         """What arrived since the last call, b"" at the end."""
 
+    async def pour(self, tap: Tap) -> bool:
+        """Hand every piece to `tap` until it is shut (True) or the body has ended (False)."""
+
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLarge past the limit."""
 
     def close(self) -> None:
         """Done with it, whatever is still to come. Never waits; may be called again."""
+
+
+async def poured(response: Incoming, tap: Tap) -> bool:
+    """`Incoming.pour` for answers that are read piece by piece."""
+    while block := await response.read_chunk():
+        if not tap(block):
+            return True
+    return False
 
 
 class Provider(Protocol):

@@ -11,8 +11,8 @@ import msgspec
 from proxy.errors import envelope
 from proxy.headers import Header
 from proxy.nouns import Endpoint
-from proxy.upstreams.meter import Seen
 from proxy.upstreams.retry import Failure
+from proxy.upstreams.seen import Seen
 
 SHUTTING_DOWN = "The proxy is shutting down and had to cut this answer."
 BROKEN_OFF = "The provider's answer broke off."

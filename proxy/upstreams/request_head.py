@@ -6,6 +6,7 @@ and `content-length` is taken only for a streamed body, whose length only the ca
 
 import re
 from collections.abc import Sequence
+from operator import add
 from typing import Final
 
 from proxy.upstreams.origin import Origin
@@ -33,14 +34,15 @@ _METHODS: Final = frozenset({b"POST", b"GET", b"DELETE"})
 _OURS: Final = b""
 _ACCEPT_ENCODING: Final = b"\r\naccept-encoding: "
 _IDENTITY: Final = b"\r\naccept-encoding: identity"
-_MAX_NAMES: Final = 100  # names come from short allow-lists; more would be somebody playing
+_MAX_LISTS: Final = 500  # names come from short allow-lists; more would be somebody playing
+_MAX_LIST_BYTES: Final = 1000
 _BARE: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})
 
 
 class RequestHeads:
-    """Builds heads for one origin. What never changes is prepared once, and a header name is judged once."""
+    """Builds heads for one origin. What never changes is prepared once, and a list of header names is judged once."""
 
-    __slots__ = ("_after_target", "_before_target", "_names")
+    __slots__ = ("_after_target", "_before_target", "_starts")
 
     def __init__(self, origin: Origin) -> None:
         before, after = origin.base_path, b" HTTP/1.1\r\nhost: " + origin.authority
@@ -50,7 +52,7 @@ class RequestHeads:
                 after += b"\r\nproxy-authorization: " + origin.proxy.authorization
         self._before_target = before
         self._after_target = after
-        self._names: dict[bytes, bytes] = {}
+        self._starts: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
 
     def build(self, method: bytes, target: bytes, headers: Sequence[Header], length: int) -> bytes:
         """The head with its blank line. `length` is the body's, or `CHUNKED`.
@@ -59,31 +61,32 @@ class RequestHeads:
         """
         if not (method in _METHODS or _TOKEN(method)) or not _TARGET(target):
             raise ValueError("the method or target has characters that are not allowed there")
-        names = self._names
-        encoding = _IDENTITY
-        parts = [method, b" ", self._before_target, target, self._after_target]
-        values = []
-        for name, value in headers:
-            start = names.get(name)
-            if start is None:
-                start = self._judge(name)
-            if start is _ACCEPT_ENCODING:
-                encoding = b""
-            elif start is _OURS:
-                continue
-            parts += (start, value)
-            values.append(value)
+        names, values = tuple([name for name, _ in headers]), [value for _, value in headers]
+        starts = self._starts.get(names)
+        if starts is None:
+            starts = self._judged(names)
         # One scan over all values at once, at C speed: whatever could end a line is refused.
         if _BREAK(b" ".join(values)):
             raise ValueError("a header value has a CR, LF or NUL")
-        parts.append(encoding)
+        if _OURS in starts:
+            kept = [(start, value) for start, value in zip(starts, values, strict=True) if start is not _OURS]
+            starts, values = tuple([start for start, _ in kept]), [value for _, value in kept]
+        encoding = b"" if _ACCEPT_ENCODING in starts else _IDENTITY
         if length == CHUNKED:
-            parts.append(b"\r\ntransfer-encoding: chunked\r\n\r\n")
+            framing = b"\r\ntransfer-encoding: chunked\r\n\r\n"
         elif length or method not in _BARE:
-            parts.append(b"\r\ncontent-length: %d\r\n\r\n" % length)
+            framing = b"\r\ncontent-length: %d\r\n\r\n" % length
         else:
-            parts.append(b"\r\n\r\n")
-        return b"".join(parts)
+            framing = b"\r\n\r\n"
+        before = (method, b" ", self._before_target, target, self._after_target)
+        return b"".join((*before, *map(add, starts, values), encoding, framing))
+
+    def _judged(self, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The lines' beginnings for these header names. Callers send the same few lists of them again and again."""
+        starts = tuple([self._judge(name) for name in names])
+        if len(self._starts) < _MAX_LISTS and sum(map(len, names)) <= _MAX_LIST_BYTES:
+            self._starts[names] = starts
+        return starts
 
     def _judge(self, name: bytes) -> bytes:
         """The line's beginning for a header name: refused, dropped (`_OURS`) or as it is spelt."""
@@ -96,8 +99,6 @@ class RequestHeads:
             start = _ACCEPT_ENCODING
         else:
             start = b"\r\n" + name + b": "
-        if len(self._names) < _MAX_NAMES:
-            self._names[name] = start
         return start
 
 

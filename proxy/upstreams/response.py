@@ -10,6 +10,7 @@ A fault is kept as (class, message, sent) and raised afresh each time: a stored 
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 
@@ -18,6 +19,8 @@ from proxy.upstreams.http_errors import BodyTooLarge, ConnectionCut, UpstreamErr
 
 PIECE_BYTES: Final = 32 * 1024
 Fault = tuple[type[UpstreamError], str, bool | None]
+Tap = Callable[[bytes], bool]
+"""Takes a piece of a body; whether it takes the next one, too."""
 
 
 class Phase(Enum):
@@ -26,6 +29,12 @@ class Phase(Enum):
     SENDING = "sending"
     HEAD = "head"
     BODY = "body"
+
+
+# Looking a member up in its class takes as long as a small function: done once for the places every call passes.
+SENDING: Final = Phase.SENDING
+HEAD: Final = Phase.HEAD
+BODY: Final = Phase.BODY
 
 
 class Line(Protocol):
@@ -62,6 +71,7 @@ class Response:
         "sent_s",
         "stale",
         "status",
+        "tap",
         "waiter",
     )
 
@@ -73,7 +83,7 @@ class Response:
         self.connect_done_s = started_s
         self.sent_s = 0.0
         self.first_byte_s = 0.0
-        self.phase = Phase.SENDING
+        self.phase: Phase = SENDING
         self.complete = False
         self.fault: Fault | None = None
         self.stale = False
@@ -84,6 +94,7 @@ class Response:
         self.waiter: asyncio.Future[None] | None = None
         self.interrupt: asyncio.Timeout | None = None
         self.idle_s = idle_s
+        self.tap: Tap | None = None
 
     async def read_chunk(self) -> bytes:
         """What arrived since the last call, up to `PIECE_BYTES`, b"" at the end. Waits at most `idle_s` for the first byte of it.
@@ -98,8 +109,35 @@ class Response:
             await self.wait(self.idle_s)
         return self._take()
 
+    async def pour(self, tap: Tap) -> bool:
+        """Hand every piece to `tap` as `read_chunk` would return it, but from where it arrives: nobody is woken for it. Until
+        the tap is shut (True) or the body has ended (False). Raises what `read_chunk` raises, and what the tap raises."""
+        if self.decoder is not None:
+            while block := await self._read_decoded(self.decoder):
+                if not tap(block):
+                    return True
+            return False
+        while True:
+            while self.parts:
+                if not tap(self._take()):
+                    return True
+            if self.complete:
+                return False
+            self.tap = tap
+            try:
+                await self.wait(self.idle_s)
+                if self.tap is None:
+                    return True
+            finally:
+                self.tap = None
+
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole (decoded) body. Raises BodyTooLarge past `limit_bytes`, and what `read_chunk` raises."""
+        if self.complete and self.decoder is None:  # it came with its head, as most do
+            body = b"".join(self.parts)
+            if len(body) <= limit_bytes:
+                self.parts, self.buffered_bytes = [], 0
+                return body
         pieces: list[bytes] = []
         total = 0
         while piece := await self.read_chunk():
@@ -146,17 +184,33 @@ class Response:
         self.status = status
         self.headers = headers
         self.first_byte_s = now_s
-        self.phase = Phase.BODY
+        self.phase = BODY
 
     def wake(self) -> None:
         """News for the reader; a sender that is held up by its own body source is called away from it."""
         waiter, interrupt = self.waiter, self.interrupt
         if waiter is not None:
-            if not waiter.done():
+            if not (waiter.done() or (self.tap is not None and self._poured(self.tap, waiter))):
                 waiter.set_result(None)
         elif interrupt is not None and self.early:
             self.interrupt = None
             interrupt.reschedule(0.0)
+
+    def _poured(self, tap: Tap, waiter: asyncio.Future[None]) -> bool:
+        """Hand over what arrived; whether its reader may sleep on."""
+        if self.complete or not self.parts or self.connection is None:
+            return False
+        try:
+            is_open = tap(self._take())
+        except Exception as error:  # noqa: BLE001 - it belongs to the reader, not to the connection that called us
+            waiter.set_exception(error)
+            return True
+        if not is_open:
+            self.tap = None
+        elif not self.parts and self.connection is not None:
+            self.connection.expect(self.idle_s)
+            return True
+        return False
 
     @property
     def early(self) -> bool:

@@ -40,6 +40,7 @@ class Target:
     model: str = MODEL
     path: str = "/v1/chat/completions"
     key: str = KEY
+    admin_port: int = 0
     cold_start_s: float = 0.0
     helpers: tuple[subprocess.Popen[bytes], ...] = ()
 
@@ -233,7 +234,7 @@ def _switchyard(name: str, settings: str, site: Site, model: str = MODEL, **env:
     command = [sys.executable, "-m", "proxy.cli", "serve", "--port", str(port), "--admin-port", str(admin)]
     command += ["--config", str(file)] if settings else []
     env = {"OPENAI_BASE_URL": site.base_url, "OPENAI_API_KEY": "sk-up", **env}
-    return Target(name, port, _run(command, folder, **env), model=model)
+    return Target(name, port, _run(command, folder, **env), model=model, admin_port=admin)
 
 
 def _digest() -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.budgets.bill import bill
 from proxy.budgets.holds import (
@@ -101,9 +102,9 @@ def test_no_answer_within_the_bounds_costs_more_than_its_hold(
 
 def test_the_bound_on_input_is_bytes_and_images_within_the_window():
     """Never more than the model can read; stored context counts as the whole window."""
-    assert input_bound(replace(ASK, image_tokens=2000)) == 3000
-    assert input_bound(replace(ASK, text_bytes=10**9)) == 128_000
-    assert input_bound(replace(ASK, whole_window=True)) == 128_000
+    assert input_bound(structs.replace(ASK, image_tokens=2000)) == 3000
+    assert input_bound(structs.replace(ASK, text_bytes=10**9)) == 128_000
+    assert input_bound(structs.replace(ASK, whole_window=True)) == 128_000
 
 
 def test_without_a_hard_budget_no_cap_is_touched():
@@ -122,7 +123,7 @@ def test_a_request_without_a_cap_gets_the_default_one():
 
 def test_a_reasoning_model_gets_at_least_its_allowance():
     """A default below what the family needs to think would pay for thoughts and no answer."""
-    size = hold_size(replace(ASK, reasoning_allowance=25_000), PLAIN, HARD)
+    size = hold_size(structs.replace(ASK, reasoning_allowance=25_000), PLAIN, HARD)
     assert size.cap_to_set == 25_000
     assert size.reasoning_nano == size.amount_nano
     assert size.smallest_nano == 1000 * 400 + LEAST_REASONED_OUTPUT * 1600
@@ -130,12 +131,12 @@ def test_a_reasoning_model_gets_at_least_its_allowance():
 
 def test_a_cap_never_exceeds_what_the_model_writes():
     """The default, the allowance and the caller's own cap end at the model's maximum."""
-    small = replace(ASK, max_output=100)
+    small = structs.replace(ASK, max_output=100)
     assert hold_size(small, PLAIN, HARD).cap_to_set == 100
-    assert hold_size(replace(small, cap=5000), PLAIN, HARD).output_tokens == 100
+    assert hold_size(structs.replace(small, cap=5000), PLAIN, HARD).output_tokens == 100
 
 
-@pytest.mark.parametrize("ask", [replace(ASK, cap=500), replace(ASK, has_schema=True)])
+@pytest.mark.parametrize("ask", [structs.replace(ASK, cap=500), structs.replace(ASK, has_schema=True)])
 def test_a_cap_of_the_callers_or_a_schema_is_not_shortened(ask):
     """Half a JSON document is worth nothing: the smallest permitted hold is the whole one."""
     size = hold_size(ask, PLAIN, HARD)
@@ -144,7 +145,7 @@ def test_a_cap_of_the_callers_or_a_schema_is_not_shortened(ask):
 
 def test_shrink_always_shortens_even_a_cap_of_the_callers():
     """Only where the budget says so."""
-    size = hold_size(replace(ASK, cap=500), PLAIN, Rule(hard=True, shrink_always=True))
+    size = hold_size(structs.replace(ASK, cap=500), PLAIN, Rule(hard=True, shrink_always=True))
     assert size.smallest_nano < size.amount_nano
     assert size.cap_to_set is None
     assert granted(size, size.smallest_nano).cap_to_set == LEAST_OUTPUT
@@ -154,7 +155,7 @@ def test_shrink_always_shortens_even_a_cap_of_the_callers():
 @given(st.integers(0, 10**7), st.integers(1, 4))
 def test_a_smaller_grant_lowers_the_cap_to_what_it_pays_for(amount, n):
     """The cap that comes out costs at most the money that was granted: the answer shrinks with the hold."""
-    size = hold_size(replace(ASK, n=n), PLAIN, HARD)
+    size = hold_size(structs.replace(ASK, n=n), PLAIN, HARD)
     fitted = granted(size, max(size.smallest_nano, min(amount, size.amount_nano)))
     most = Usage(input_tokens=size.input_tokens, output_tokens=fitted.cap_to_set * n)
     assert bill(most, PLAIN, "") <= fitted.amount_nano
@@ -164,7 +165,7 @@ def test_a_smaller_grant_lowers_the_cap_to_what_it_pays_for(amount, n):
 
 def test_an_embedding_holds_its_input_only():
     """Nothing is generated, nothing can be shortened."""
-    size = hold_size(replace(ASK, generates=False), PLAIN, HARD)
+    size = hold_size(structs.replace(ASK, generates=False), PLAIN, HARD)
     assert (size.amount_nano, size.smallest_nano, size.cap_to_set) == (400_000, 400_000, None)
     assert granted(size, size.amount_nano) is size
 
@@ -172,7 +173,7 @@ def test_an_embedding_holds_its_input_only():
 def test_hosted_tools_are_held_for_by_the_call():
     """Ten searches at a cent each are held as ten cents; a tool without a price is refused."""
     price = replace(PLAIN, tool_calls={"web_search": 10_000_000})
-    ask = replace(ASK, tool_calls={"web_search": 10})
+    ask = structs.replace(ASK, tool_calls={"web_search": 10})
     assert hold_size(ask, price, HARD).amount_nano - hold_size(ASK, price, HARD).amount_nano == 100_000_000
     with pytest.raises(KeyError):
         hold_size(ask, PLAIN, HARD)

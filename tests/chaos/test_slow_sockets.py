@@ -5,6 +5,7 @@ import contextlib
 import time
 
 import pytest
+from money_kit import SECRET, ask, call, config, running
 
 from proxy.api.door import DoorLimits
 from tests.api.door_kit import Recorder, open_port, read_all, read_answer, run
@@ -85,6 +86,55 @@ def test_five_hundred_slow_sockets_are_closed_within_fifteen_seconds_and_hinder_
             assert max(closed) <= 15
 
     run(main())
+
+
+class Door:
+    """A running proxy's data port, for `sluggish`."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def connect(self):
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+def test_five_hundred_slow_sockets_of_a_running_proxy_hinder_no_call() -> None:
+    """R20: silent, half a head, half a body and dripping ones, all on one worker with a budget: each closed within 15 s, every
+    call of others answered and billed meanwhile."""
+    head = (
+        HEAD.replace(b"/v1/x", b"/v1/chat/completions")
+        + b"Authorization: Bearer "
+        + SECRET.encode()
+        + b"\r\n"
+    )
+    kinds = [(opening.replace(HEAD, head), drip) for opening, drip in OPENINGS.values()]
+
+    async def timed(place) -> float:
+        began = time.perf_counter()
+        reply = await call(place.door, ask(5))
+        assert reply.status == 200
+        return time.perf_counter() - began
+
+    async def main(place) -> None:
+        before = sorted([await timed(place) for _ in range(200)])
+        async with asyncio.TaskGroup() as tasks:
+            slow = [
+                tasks.create_task(sluggish(Door(place.door.port), *kinds[n % len(kinds)])) for n in range(500)
+            ]
+            during = []
+            while not all(one.done() for one in slow):
+                during.append(await timed(place))
+        closed = [one.result() for one in slow]
+        print(
+            f"\nR20: 500 slow sockets closed after {min(closed):.1f} to {max(closed):.1f} s; {len(during)} calls meanwhile, all "
+            f"answered, p50 {before[100] * 1000:.1f} -> {sorted(during)[len(during) // 2] * 1000:.1f} ms, "
+            f"p99 {p99_ms(before):.1f} -> {p99_ms(sorted(during)):.1f} ms"
+        )
+        assert max(closed) <= 15
+
+    with running(config("100", workers=1)) as place:
+        asyncio.run(main(place))
+        place.agree()
 
 
 def test_a_client_that_reads_a_kilobyte_a_second_is_served_not_cut() -> None:

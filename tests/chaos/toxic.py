@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 
 
 class Toxic:
@@ -39,7 +40,7 @@ class Toxic:
 
     async def __aexit__(self, *_):
         self._server.close()
-        self.reset_all()
+        self._reset_now()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -50,7 +51,10 @@ class Toxic:
         return f"redis://127.0.0.1:{self.port}"
 
     def reset_all(self):
-        """RST instead of FIN on every connection."""
+        """RST instead of FIN on every connection, from whatever thread."""
+        self._server.get_loop().call_soon_threadsafe(self._reset_now)
+
+    def _reset_now(self):
         for writer in list(self._writers):
             _reset(writer)
 
@@ -100,6 +104,29 @@ class Toxic:
                 writer.write(piece)
                 await writer.drain()
         raise ConnectionResetError
+
+
+@contextlib.contextmanager
+def toxic(upstream):
+    """A toxic proxy in a thread of its own, for programs that are waited for here. Its faults may be set from this thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run(work):
+        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+
+    link = Toxic(upstream)
+    try:
+        run(link.__aenter__())
+        try:
+            yield link
+        finally:
+            run(link.__aexit__())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def _slices(block, size):

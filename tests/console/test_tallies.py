@@ -60,3 +60,9 @@ def test_a_refusal_says_that_no_model_was_chosen():
     """Its reason is empty; the page does not make one up."""
     shown = tallies.decisions([row(served="", provider="", reason="", status=401, finish="refused")])[0]
     assert shown["why"] == "It was refused before a model was chosen."
+
+
+def test_a_request_refused_for_money_was_served_by_nobody():
+    """The model it was meant for is in the sentence, not where the model that answered stands."""
+    shown = tallies.decisions([row(reason="task", status=429, finish="refused")])[0]
+    assert shown["served"] == "" and shown["why"] == "It was refused before it was sent to gpt-4.1-mini."

@@ -32,11 +32,12 @@ class Panel:
 
 
 def panels() -> list[Panel]:
-    """Every query of every dashboard, annotations included."""
+    """Every query of every dashboard."""
     return [
         Panel(path.stem, panel["title"], target["expr"])
         for path in sorted(DASHBOARDS.glob("*.json"))
         for panel in json.loads(path.read_text())["panels"]
+        if panel["type"] != "row"
         for target in panel["targets"]
     ]
 

@@ -116,6 +116,8 @@ def test_queries_name_metrics_and_labels_that_exist():
         "le",
         "alertname",
         "alertstate",
+        "severity",
+        "about",
     }
     for query in [panel.expr for panel in panels()] + [rule["expr"] for rule in alerts()]:
         for name in re.findall(r"\b(?:switchyard|gen_ai_client)_[a-z_]+", query):

@@ -153,7 +153,7 @@ def test_money_and_tokens_are_the_ledgers_to_the_last_nano_dollar(tmp_path):
     assert (
         'switchyard_cost_usd_total{model="o4-mini",task="math",route="auto"} 12345678901.234567891\n' in text
     )
-    assert 'switchyard_cost_usd_total{model="gpt-6-luna",task="",route=""} 0.000000001\n' in text
+    assert 'switchyard_cost_usd_total{model="gpt-6-luna",task="none",route="none"} 0.000000001\n' in text
     assert 'switchyard_key_cost_usd_total{team="search",key="search-web"} 1.000000001\n' in text
     assert 'switchyard_tokens_total{kind="input"} 100000000000000001\n' in text
     budget = '{budget="company",scope="global",window="month"}'

@@ -6,11 +6,12 @@ import random
 import time
 
 import pytest
+import uvloop
 
 from proxy.store.client import Pipe, StoreAway, StoreRefused, StoreUnsent, connected, meanwhile
 from proxy.store.outage import FAILURES_TO_OPEN
 from proxy.store.scripts import RENEW
-from tests.chaos.toxic import Toxic
+from tests.chaos.toxic import Toxic, toxic
 
 
 def socket_of(server):
@@ -189,6 +190,29 @@ def test_broken_connections_are_replaced(server, url, fault):
                 assert await pipe.call("ECHO", "found") == b"found"
 
     asyncio.run(scenario())
+
+
+def test_resets_on_the_loop_of_the_workers_end_no_pipe(server, url):
+    """R13: under uvloop a transport that was reset raises RuntimeError from a write. Each of 300 calls beside a reset ends in
+    time, answered or not, and the last one is answered."""
+
+    async def scenario(link):
+        pipe = Pipe(link.url, timeout_s=2.0)
+        async with meanwhile(pipe.run()):
+            for number in range(300):
+                link.reset_all()
+                await asyncio.sleep(
+                    number % 6 / 1000
+                )  # so that the reset arrives before, at and after the write
+                with contextlib.suppress(StoreAway):
+                    async with asyncio.timeout(5):
+                        assert await pipe.call("ECHO", str(number)) == b"%d" % number
+            while pipe.away:
+                await asyncio.sleep(0.02)
+            await warmed(pipe)
+
+    with toxic(socket_of(server)) as link:
+        uvloop.run(scenario(link))
 
 
 def test_nothing_hangs_when_the_pipe_is_stopped(url):

@@ -1,11 +1,12 @@
 """Money rules 2-5 and 10 against a real server: nothing is overspent, nothing leaks, nothing is counted twice."""
 
 import asyncio
+import dataclasses
 import random
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.budgets.scopes import Budget, Counter
 from proxy.budgets.windows import window
@@ -422,7 +423,7 @@ def test_every_script_stays_in_one_slot_and_dead_windows_leave(url, directory):
     async def scenario():
         async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
             for number in range(200):
-                caller = replace(CALLER, key_name=f"k{number}")
+                caller = dataclasses.replace(CALLER, key_name=f"k{number}")
                 budget = Budget("per-user", "user", 100, "minute")
                 counters = [
                     money(DOLLAR, f"b{number}", per="day"),

@@ -41,7 +41,7 @@ def test_budgets_show_what_is_spent_held_left_and_when_they_reset(url, directory
             await spend_some(ledger, 40)
             await spend_some(ledger, 30, "u2")
             held = await ledger.hold(request(BOOK.counters(CALLER, "m", ""), 5))
-            states = {state.counter_id: state for state in await budget_states(pipe, BOOK, time.time())}
+            states = {state.counter_id: state for state in await budget_states(pipe, BOOK)}
             assert set(states) == {
                 "b:company",
                 "b:search.month:search",
@@ -57,7 +57,7 @@ def test_budgets_show_what_is_spent_held_left_and_when_they_reset(url, directory
             )
             assert company.window.end > time.time()
             assert states["b:per-user:web:u2"].spent_nano == 30
-            mine = await standings(pipe, BOOK.counters(CALLER, "m", "u1"), time.time())
+            mine = await standings(pipe, BOOK.counters(CALLER, "m", "u1"))
             assert [(each.counter.id, each.spent, each.left) for each in mine] == [
                 ("b:per-user:web:u1", 40, 60),
                 ("b:search.month:search", 70, 425),
@@ -76,7 +76,7 @@ def test_a_raised_budget_lets_more_through_at_once_and_a_reset_one_starts_anew(u
             operator = Operator(pipe, "ann", 1.0)
 
             async def user():
-                states = await budget_states(pipe, BOOK, time.time())
+                states = await budget_states(pipe, BOOK)
                 return next(state for state in states if state.counter_id == "b:per-user:web:u1")
 
             await spend_some(ledger, 90)
@@ -99,7 +99,7 @@ def test_an_adjusted_budget_nobody_used_yet_still_ends_with_its_window(url, dire
 
     async def scenario():
         async with connected(url) as pipe:
-            state = (await budget_states(pipe, BOOK, time.time()))[0]
+            state = (await budget_states(pipe, BOOK))[0]
             await Operator(pipe, "ann", 1.0).raise_limit(state, 5)
             assert 0 < await pipe.call("TTL", state.key) <= 34 * 86_400
             assert await pipe.call("ZSCORE", keys.LIVE, state.key) is not None

@@ -5,9 +5,9 @@ import itertools
 import shutil
 import subprocess
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.budgets.scopes import Budget, Counter
 from proxy.store import keys

@@ -14,9 +14,11 @@ import pytest
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files in PEM: the authority to trust, and a server context that holds a certificate signed by it."""
+    """Files in PEM: the authority to trust, a certificate signed by it and its key; and a server context that holds them."""
 
     authority: str
+    certificate: str
+    key: str
     server: ssl.SSLContext
 
 
@@ -41,10 +43,10 @@ def _made() -> Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(at / "server.pem", at / "server.key")
         context.set_alpn_protocols(["h2", "http/1.1"])
-        kept = Path(tempfile.mkdtemp(prefix="switchyard-test-ca-")) / "ca.pem"
-        atexit.register(shutil.rmtree, kept.parent, ignore_errors=True)
-        kept.write_bytes((at / "ca.pem").read_bytes())
-    return Certificates(str(kept), context)
+        kept = Path(tempfile.mkdtemp(prefix="switchyard-test-ca-"))
+        atexit.register(shutil.rmtree, kept, ignore_errors=True)
+        files = [shutil.copy(at / name, kept) for name in ("ca.pem", "server.pem", "server.key")]
+    return Certificates(*map(str, files), context)
 
 
 def _openssl(folder: Path, *arguments: str) -> None:

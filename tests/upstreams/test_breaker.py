@@ -32,6 +32,17 @@ def test_four_failures_leave_it_closed_and_the_fifth_opens_it():
     assert failed(succeeded(breaker, 0), 0).failures == 1
 
 
+def test_watchers_see_an_open_one_as_half_open_once_its_pause_is_over():
+    """Whether or not anybody asks; after the next failure it is open again, and after a success it is not there."""
+    breakers = ill()
+    assert breakers.unwell(OPEN_S - 0.1) == [("first", "m", State.OPEN)]
+    assert breakers.unwell(OPEN_S) == [("first", "m", State.HALF_OPEN)]
+    breakers.note(FIRST, Failure.OVERLOADED, OPEN_S + 1)
+    assert breakers.unwell(OPEN_S + 2) == [("first", "m", State.OPEN)]
+    breakers.note(FIRST, None, OPEN_S + 3)
+    assert breakers.unwell(OPEN_S + 3) == []
+
+
 def test_after_the_pause_one_request_probes():
     """Of two requests after 30 s the first may come first, the second may not until the probe has said something."""
     breaker, may = asked(broken(), OPEN_S - 0.1)

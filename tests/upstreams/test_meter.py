@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mangling import DONE, HEAD, PLAIN, RESPONSE, USAGE, asked, chunk, event, mangled, named, unasked
 
 from proxy.nouns import Endpoint
-from proxy.upstreams.meter import MAX_EVENT_BYTES, StreamMeter, read_whole
+from proxy.upstreams.meter import MAX_EVENT_BYTES, StreamMeter
+from proxy.upstreams.seen import read_whole
 
 
 def run(stream, cuts=(), *, strip=True, endpoint=Endpoint.CHAT):
@@ -327,6 +328,23 @@ def test_only_what_we_asked_for_is_taken_out(drawn):
     assert json.loads(meter.seen.usages[-1]) == USAGE
     assert meter.seen.malformed == 0
     assert run(stream, cuts, strip=False)[1] == stream
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b'data: {"a":[{"x":1}\n\ndata: {"y":2}]}\n\n',
+        b'data: {"a":{"x":1}\n\ndata: {"y":2}}{"z":3}\n\n',
+        b'data: {"x":1}{"y":2}\n\ndata: {"z":3}\n\n',
+        b'data: {"x":1\n\ndata: }{"z":3}\n\n',
+        b'data: {"x":{"y":\n\ndata: {"z":3}}}\n\n',
+    ],
+)
+def test_events_that_are_json_only_together_are_not_taken_for_json(stream):
+    """Many chunks are read in one stroke; what is no object by itself is still found, and goes no further."""
+    meter, out = run(b'data: {"choices":[]}\n\n' + stream, strip=False)
+    assert meter.seen.unreadable
+    assert all(map(is_json, payloads(out)))
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.chaos)])

@@ -2,6 +2,8 @@
 // Fetches /admin/overview and shows it. Everything that comes from there enters the page as text nodes, never as markup.
 
 const EVERY_MS = 5000;
+// Per cent of a budget, as the alerts have them: a hard one refuses what does not fit, so it ends just below its limit.
+const NEAR = 80, OVER = 98;
 const KEY = "switchyard-admin-key";
 const $ = (id) => document.getElementById(id);
 let split = "model";
@@ -87,7 +89,7 @@ function showTiles(data) {
   const tiles = [
     ["Requests", count(totals.requests)],
     ["Cost", dollars(totals.cost)],
-    ["Errors", totals.requests ? `${(100 * totals.errors / totals.requests).toFixed(1)} %` : "–"],
+    ["Refused or failed", totals.requests ? `${(100 * totals.errors / totals.requests).toFixed(1)} %` : "–"],
     ["First byte now, median", ms(all.first_p50_ms)],
     ["Added by us, median", ms(all.overhead_p50_ms)],
     ["Tokens in / out", `${short(totals.input)} / ${short(totals.output)}`],
@@ -121,29 +123,31 @@ function showTraffic(data) {
 
 function showLatency(data) {
   const { points, models, since, count: seen } = data.latencies;
+  const empty = data.totals.requests ? "None of the newest requests was answered." : "No answers yet.";
   $("latency-caption").textContent = seen ? `Latency of the newest ${count(seen)} answers, since ${clock(since)}` : "Latency";
   const lines = [["first byte, median", "first_p50_ms"], ["first byte, 95 %", "first_p95_ms"], ["whole answer, median", "p50_ms"],
     ["whole answer, 95 %", "p95_ms"]];
   plots.draw("chart-latency", points.map((point) => [new Date(point.at * 1000), ...lines.map(([, field]) => point[field])]),
-    lines.map(([name]) => name), (value) => ms(value), { empty: "No answers yet." });
+    lines.map(([name]) => name), (value) => (value ? ms(value) : "0"), { empty });
   put("table-latency", models.length
     ? table("Medians, and what 95 % stay under", ["Model", ">Answers", ">First byte", ">95 %", ">Whole", ">95 %", ">Added by us"],
       models.map((each) => [cell("name", each.name), count(each.requests), ms(each.first_p50_ms), ms(each.first_p95_ms), ms(each.p50_ms),
         ms(each.p95_ms), ms(each.overhead_p50_ms)]))
-    : nothing("No answers yet."));
+    : nothing(empty));
 }
+
+const share = (budget, nano) => Math.max(0, Math.min(100, budget.limit ? 100 * nano / budget.limit : 100));
 
 function bar(budget) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const share = (nano) => Math.max(0, Math.min(100, budget.limit ? 100 * nano / budget.limit : 100));
-  const used = share(budget.spent);
-  const full = budget.left <= 0 ? "over" : used >= 80 ? "near" : "spent";
+  const used = share(budget, budget.spent), held = share(budget, budget.held);
+  const full = used >= OVER ? "over" : used >= NEAR ? "near" : "spent";
   svg.setAttribute("class", "bar");
   svg.setAttribute("viewBox", "0 0 100 10");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `${Math.round(used)} % spent, ${Math.round(share(budget.held))} % held`);
-  for (const [name, from, width] of [[full, 0, used], ["held", used, Math.min(100 - used, share(budget.held))]]) {
+  svg.setAttribute("aria-label", `${Math.round(used)} % spent, ${Math.round(held)} % held`);
+  for (const [name, from, width] of [[full, 0, used], ["held", used, Math.min(100 - used, held)]]) {
     const part = document.createElementNS("http://www.w3.org/2000/svg", "rect");
     part.setAttribute("class", name);
     part.setAttribute("x", from);
@@ -158,12 +162,13 @@ function showBudgets(data) {
   if (!data.budgets.length) { put("budget-list", nothing("No budgets are configured. Without one, nothing limits what is spent.")); return; }
   put("budget-list", ...data.budgets.map((each) => {
     const made = make("div", null, "budget");
+    const used = share(each, each.spent);
     const head = make("p");
     const title = make("b", each.name);
     const whose = each.of ? `${each.scope} ${each.of}` : each.scope;
     const reset = each.resets_at === null ? "never resets" : `resets ${until(each.resets_at, data.now)}, ${moment(each.resets_at)}`;
     head.append(title, make("span", `${whose} · ${each.per === "total" ? "in all" : `per ${each.per}`} · ${reset}`, "of"));
-    const left = make("b", `${dollars(each.left)} left`, each.left <= 0 ? "bad" : each.spent >= 0.8 * each.limit ? "warn" : "good");
+    const left = make("b", `${dollars(each.left)} left`, used >= OVER ? "bad" : used >= NEAR ? "warn" : "good");
     const foot = make("p", null, "of");
     foot.append(make("span", `${dollars(each.spent)} spent · ${dollars(each.held)} held${each.unsettled ? ` · ${dollars(each.unsettled)} unsettled` : ""} of ${dollars(each.limit)}`), left);
     made.append(head, bar(each), foot);
