@@ -50,10 +50,10 @@ class Listened:
         await self._client.write(block)
 
     def push(self, block: bytes) -> bool:
-        if not self._client.push(block):
-            return False
-        self._keep(block)
-        return True
+        sent = self._client.push(block)
+        if sent:
+            self._keep(block)
+        return sent
 
     async def end(self) -> None:
         await self._client.end()
