@@ -266,7 +266,13 @@ def test_images(client, upstream, model):
     ]
     answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": parts}])
     assert answer.choices[0].message.content
-    assert upstream.calls()[-1]["body"]["messages"][0]["content"] == parts
+    body = upstream.calls()[-1]["body"]
+    if "input" in body:
+        parts = [
+            {"type": "input_text", "text": "What is this?"},
+            {"type": "input_image", "image_url": PIXEL, "detail": "low"},
+        ]
+    assert (body.get("messages") or body["input"])[0]["content"] == parts
 
 
 @pytest.mark.parametrize("size", [30_000, 100_000, 1_000_000])
