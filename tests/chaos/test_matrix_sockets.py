@@ -1,6 +1,7 @@
 """The matrix of tests/models/matrix.py over sockets: every ordered pair of models × every request shape, through a running
 proxy, against the strict simulated API. What arrived there is compared with what was sent. Figures are printed (`-s`)."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -38,6 +39,9 @@ class Door:
         self._connection.connect()
         # Head and body are two writes; without this each cell waits 40 ms for an acknowledgement.
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self):
+        self._connection.close()
 
     def ask(self, source, target, name):
         """(status, headers, body) of one cell. The key that names the cell reaches the provider's log."""
@@ -154,9 +158,9 @@ def served(port, source):
     names = [name for name, shape in SHAPES.items() if matrix.valid(shape, source)]
 
     def lane(number):
-        door = Door(port)
         cells = [(target, name) for target in matrix.NAMES[number::CLIENTS] for name in names]
-        return {cell: door.ask(source, *cell) for cell in cells}
+        with contextlib.closing(Door(port)) as door:
+            return {cell: door.ask(source, *cell) for cell in cells}
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         return {cell: answer for part in pool.map(lane, range(CLIENTS)) for cell, answer in part.items()}

@@ -276,3 +276,11 @@ def test_the_commands_of_learned_parameters_say_what_they_lack(door, tmp_path):
     assert (status, "no proxy runs" in err) == (1, True)
     status, _, err = run(door, "models", "--forget", "gpt-nonsense")
     assert (status, err) == (1, "switchyard: no model is called gpt-nonsense\n")
+
+
+def test_a_fine_tuned_model_shares_its_bases_dates_but_nobody_stands_in_for_it(door):
+    """Its price is its own, and a silent successor would not be it."""
+    name = "ft:gpt-4.1-mini:acme::abc"
+    (shown,) = told(door, "models", name)
+    assert (shown["model"], shown["shutdown"], shown["successor"]) == (name, "2027-01-14", None)
+    assert shown["context"] == told(door, "models", "gpt-4.1-mini")[0]["context"]
