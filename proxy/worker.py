@@ -1,4 +1,4 @@
-"""One worker: a process that serves the data port. Started by the parent as `python -m proxy.worker`.
+"""One worker: a process that serves the data port. Forked by the parent, or started by it as `python -m proxy.worker`.
 
 It is given the listening socket and one end of the control wire, runs the configuration the parent has checked, and ends
 by draining: on SIGTERM, or when the parent is gone.
@@ -41,6 +41,7 @@ from proxy.app import (
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
 from proxy.flow import House
+from proxy.forks import equipment
 from proxy.measuring.shadow import Shadows
 from proxy.measuring.witness import Witness
 from proxy.metrics.log import Level, Log
@@ -325,11 +326,23 @@ def main() -> int:
     options.add_argument("--wire", type=int, required=True)
     options.add_argument("--metrics", type=Path, required=True)
     given = options.parse_args()
+    return _live(socket.socket(fileno=given.listener), socket.socket(fileno=given.wire), given.metrics)
+
+
+def forked(wire: socket.socket) -> int:
+    """The same for a process that was forked."""
+    equipped = equipment(wire)
+    if equipped is None:
+        return 1
+    listener, metrics = equipped
+    return _live(listener, wire, Path(metrics))
+
+
+def _live(listener: socket.socket, wire: socket.socket, metrics: Path) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    listener, wire = socket.socket(fileno=given.listener), socket.socket(fileno=given.wire)
     try:
-        return uvloop.run(work(listener, wire, given.metrics))
+        return uvloop.run(work(listener, wire, metrics))
     except _UNUSABLE as error:
         sys.stderr.write(f"switchyard worker: {error}\n")
         return 1

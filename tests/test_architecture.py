@@ -60,6 +60,7 @@ FLOORS = {
     "proxy.sandbox": 8,
     "proxy.app": 9,
     "proxy.banner": 10,
+    "proxy.forks": 9,
     "proxy.control": 10,
     "proxy.steering": 10,
     "proxy.commands": 11,
