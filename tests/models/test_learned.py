@@ -1,7 +1,6 @@
 """A refusal teaches what may be mended, where, and for how long."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -119,7 +118,7 @@ def test_what_was_told_replaces_what_was_known():
     """A copy without a lesson has forgotten it; expired ones, and those of single callers, are not others' business."""
     told = []
     memory = Learned(told.append)
-    own = replace(PLACE, owner="k1")
+    own = PLACE._replace(owner="k1")
     memory.remember(PLACE, Mend("temperature"), 0.0)
     memory.remember(own, Mend("seed"), 0.0)
     assert [lesson.place for lesson in told] == [PLACE]
@@ -143,7 +142,7 @@ def test_what_a_caller_makes_up_teaches_nothing():
     }.items():  # fmt: skip
         assert mend_for(400, refusal(name, "unsupported_value"), {name: wrong}) is None, name
     memory = Learned()
-    memory.remember(replace(PLACE, effort="made up"), Mend("seed"), 0.0)
+    memory.remember(PLACE._replace(effort="made up"), Mend("seed"), 0.0)
     assert not list(memory.lessons(0.0))
 
 
