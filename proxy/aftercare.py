@@ -10,7 +10,7 @@ from proxy.models.draft import REMOVE
 from proxy.models.learned import Learned, Mend, Place, apply, mend_for
 from proxy.nouns import Caller, Candidate, Plan, Reason
 from proxy.parse import Request, decode
-from proxy.plan import Planner
+from proxy.planning.plan import Planner
 from proxy.trace import Trace
 from proxy.upstreams.refusals import Failed
 from proxy.upstreams.retry import Failure

@@ -12,9 +12,6 @@ from proxy.aftercare import Aftercare
 from proxy.api.auth import Key, KeyRing
 from proxy.api.listing import Listed, Listing
 from proxy.budgets.scopes import Book, Budget, Limits, budget
-from proxy.candidates import Yard
-from proxy.expected import Terms
-from proxy.foreign import names_served
 from proxy.house import House
 from proxy.ids import RandomIds
 from proxy.loops import Loops
@@ -30,8 +27,11 @@ from proxy.models.lifecycle import Published
 from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
 from proxy.nouns import Caller, Candidate, LedgerRow
-from proxy.plan import Planner
-from proxy.roadworks import road_mistakes, roads_of
+from proxy.planning.candidates import Yard
+from proxy.planning.expected import Terms
+from proxy.planning.foreign import names_served
+from proxy.planning.plan import Planner
+from proxy.planning.roadworks import road_mistakes, roads_of
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
 from proxy.settings import (

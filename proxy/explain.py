@@ -14,16 +14,16 @@ import msgspec
 from proxy.api.asks import asks_of
 from proxy.app import NO_STATES, Configuration, build_book, caller_named
 from proxy.budgets.scopes import Counter
-from proxy.candidates import Target, Yard
-from proxy.choice import Look
 from proxy.errors import ApiError, BadRequest
-from proxy.explanation import Count, Explanation, Heir, Option, Refusal, Task
 from proxy.headers import Header
 from proxy.migration.roads import States
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import NOT_JSON, Request, parse
-from proxy.plan import Considered, Planner
-from proxy.roadworks import roads_of
+from proxy.planning.candidates import Target, Yard
+from proxy.planning.choice import Look
+from proxy.planning.explanation import Count, Explanation, Heir, Option, Refusal, Task
+from proxy.planning.plan import Considered, Planner
+from proxy.planning.roadworks import roads_of
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts

@@ -20,7 +20,7 @@ from proxy.fanout import attempt_parts
 from proxy.house import Client, House
 from proxy.nouns import Call, Caller, Candidate, Plan
 from proxy.parse import Request, parse
-from proxy.plan import NOWHERE_BEGUN
+from proxy.planning.plan import NOWHERE_BEGUN
 from proxy.question import question_for
 from proxy.relay import break_off, pass_on, refuse, relay_stream, relay_whole
 from proxy.trace import Trace

@@ -10,7 +10,7 @@ from proxy.loops import Loops
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
 from proxy.nouns import Candidate, LedgerRow
-from proxy.plan import Planner
+from proxy.planning.plan import Planner
 from proxy.routing.pace import Pace
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants

@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
-from proxy.candidates import traveller_of
 from proxy.migration.assignment import Side
 from proxy.migration.roads import LOOP_S, Road, Roads
 from proxy.nouns import Caller
 from proxy.parse import Request
-from proxy.plan import NOWHERE_BEGUN, Begun
+from proxy.planning.candidates import traveller_of
+from proxy.planning.plan import NOWHERE_BEGUN, Begun
 from proxy.routing.stickiness import asking_of, talk_of
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway

@@ -11,7 +11,7 @@ from proxy.account import input_estimate
 from proxy.budgets.scopes import Book, Counter
 from proxy.nouns import Candidate, LedgerRow, Plan
 from proxy.parse import Request
-from proxy.plan import Planner
+from proxy.planning.plan import Planner
 from proxy.sizing import bounded, edits_for
 from proxy.store.ledger import Ledger
 from proxy.store.ports import HoldRequest

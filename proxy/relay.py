@@ -3,11 +3,11 @@
 A stream that breaks shows it; it never ends as if it were whole. Nothing here asks a provider again.
 """
 
-from proxy.choice import way
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
 from proxy.house import Client, House
 from proxy.parse import Request
+from proxy.planning.choice import way
 from proxy.reshape import Stream
 from proxy.trace import Trace, usd
 from proxy.upstreams import http

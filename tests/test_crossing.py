@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from proxy.app import Blueprint, read_configuration
-from proxy.candidates import Yard
 from proxy.errors import BadRequest
 from proxy.migration.state import Event, moved
 from proxy.nouns import Asks, Caller, Endpoint, Reason
 from proxy.parse import parse
-from proxy.plan import Planner
-from proxy.roadworks import roads_of
+from proxy.planning.candidates import Yard
+from proxy.planning.plan import Planner
+from proxy.planning.roadworks import roads_of
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from proxy.candidates import traveller_of
 from proxy.loops import Loops
 from proxy.migration.roads import LOOP_S, Road
 from proxy.migration.state import Event, State, moved, percent
 from proxy.nouns import Arm, Asks, Call, Caller, Candidate, Endpoint, Reason
 from proxy.parse import parse
+from proxy.planning.candidates import traveller_of
 from proxy.store.client import connected
 from proxy.tasks import TaskOwner
 from proxy.trace import Trace

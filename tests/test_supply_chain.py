@@ -70,7 +70,7 @@ def test_the_compromised_versions_are_excluded():
         assert not re.search(r"^litellm==1\.82\.[78]\b", (ROOT / name).read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("module", ["proxy.worker", "proxy.cli"])
+@pytest.mark.parametrize("module", ["proxy.process.worker", "proxy.cli"])
 def test_importing_opens_no_socket_and_starts_nothing(module):
     """Watched by the interpreter itself: no name looked up, no connection, no process."""
     done = subprocess.run(

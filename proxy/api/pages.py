@@ -119,7 +119,7 @@ def new_id() -> str:
     return "sy-" + _ids()
 
 
-_ids = RandomIds(12)
+_ids = RandomIds(12)  # draws nothing before the first request, when workers have long been forked
 
 
 def own_headers(refusal: ApiError, request_id: str) -> list[Header]:

@@ -13,7 +13,7 @@ from proxy.commands.joining import configured as read
 from proxy.commands.output import as_json, remark, say
 from proxy.errors import ApiError
 from proxy.explain import Explainer, Question, question_of
-from proxy.explanation import Count, Explanation, Option
+from proxy.planning.explanation import Count, Explanation, Option
 from proxy.settings import Settings
 from proxy.store.ports import Standing
 

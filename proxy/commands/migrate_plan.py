@@ -10,13 +10,13 @@ from proxy.app import build_terms
 from proxy.commands.amounts import day, dollars, exact, moment, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table
-from proxy.expected import cost_ratio
 from proxy.migration.judge import READY_CALLS
 from proxy.migration.timetable import Timetable, fewest_calls_a_day, timetable
 from proxy.models.lifecycle import days_left
 from proxy.models.probe import Probed, probes
 from proxy.models.rowreader import split_effort
 from proxy.models.rows import ModelRow
+from proxy.planning.expected import cost_ratio
 from proxy.settings.migrations import SHIPPED_STAGES
 from proxy.store.rollups import ROWS_KEPT, SpendLine, latest_rows, spend
 

@@ -9,7 +9,6 @@ from proxy.commands.amounts import when
 from proxy.commands.joining import Place, joined
 from proxy.commands.output import say
 from proxy.commands.page import Block, Grid, Heading, Items, Words, as_html, as_markdown
-from proxy.judging import last_measured, standing
 from proxy.migration.comparison import Column, Seen, columns, cost_against
 from proxy.migration.guards import GuardVerdict, Judgement, Measure
 from proxy.migration.observation import Baseline
@@ -18,6 +17,7 @@ from proxy.models.probe import probes
 from proxy.nouns import LedgerRow
 from proxy.settings import Migration
 from proxy.steering.helm import Helm
+from proxy.steering.judging import last_measured, standing
 from proxy.store.observations import read_baseline, seen, shares
 from proxy.store.operator import AuditLine
 from proxy.store.rollups import ROWS_KEPT, latest_rows

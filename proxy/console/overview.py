@@ -15,13 +15,13 @@ from typing import Any, Final
 from proxy.budgets.scopes import Book
 from proxy.console import standing, tallies
 from proxy.console.tallies import DECISIONS, NEWEST
-from proxy.judging import last_measured
-from proxy.judging import standing as judged
 from proxy.migration.comparison import columns
 from proxy.migration.roads import state_for
 from proxy.models.catalogue import Catalogue
 from proxy.nouns import LedgerRow
 from proxy.settings import Settings, models_named
+from proxy.steering.judging import last_measured
+from proxy.steering.judging import standing as judged
 from proxy.store.client import Pipe, StoreAway
 from proxy.store.migrations import read_states
 from proxy.store.observations import seen, shares

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from proxy.errors import ApiError
-from proxy.expected import Terms, cost_ratio
 from proxy.house import Client, House
 from proxy.measuring.copies import Listened, Shelf
 from proxy.migration.comparison import Seen
@@ -32,6 +31,7 @@ from proxy.migration.said import Reader
 from proxy.migration.validity import fault_of, wanted_by
 from proxy.nouns import Endpoint
 from proxy.parse import Request
+from proxy.planning.expected import Terms, cost_ratio
 from proxy.routing.verdicts import Verdicts
 from proxy.store.client import Pipe, StoreAway, StoreUnsent
 from proxy.store.observations import enter, freeze, read_baseline, seen, shares

@@ -9,7 +9,7 @@ from proxy.money import Money
 from proxy.nouns import Call, LedgerRow
 from proxy.passthrough.incoming import Sent
 from proxy.passthrough.surface import Match
-from proxy.plan import Planner
+from proxy.planning.plan import Planner
 from proxy.tenants import Tenants
 from proxy.upstreams.providers import Provider
 

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from proxy.app import Blueprint, read_configuration
-from proxy.judging import standing
 from proxy.migration.guards import Measure
 from proxy.migration.state import State, Status
+from proxy.steering.judging import standing
 from proxy.store.client import connected
 from tests.chaos.road_kit import AS_JSON, NEW, OLD, config, road
 

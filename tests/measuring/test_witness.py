@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from proxy.expected import Terms
 from proxy.measuring.copies import MOST_BYTES, MOST_HELD_BYTES, Listened, Shelf
 from proxy.measuring.witness import BASELINE_CALLS, LOOKED_AT_PER_S, Course, Witness
 from proxy.migration.guards import Measure
 from proxy.nouns import Arm, Asks, Call, Caller, Candidate, Endpoint, Plan, PriceRow, Reason, Usage
 from proxy.parse import parse
+from proxy.planning.expected import Terms
 from proxy.reshape import Whole
 from proxy.routing.classifier import Classifier
 from proxy.routing.verdicts import Verdicts

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from proxy.app import Blueprint, read_configuration
-from proxy.candidates import Yard
 from proxy.errors import BadRequest, ContextLengthExceeded
 from proxy.nouns import Asks, Caller, Endpoint
 from proxy.parse import parse
-from proxy.plan import Planner
+from proxy.planning.candidates import Yard
+from proxy.planning.plan import Planner
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts

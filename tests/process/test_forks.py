@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
 import asyncio, socket, sys
-from proxy.forks import equipment, fork
+from proxy.process.forks import equipment, fork
 
 def work(wire):
     equipped = equipment(wire)

@@ -6,12 +6,12 @@ should find out about the bill at midnight.
 
 from collections.abc import Iterator, Mapping
 
-from proxy.candidates import Yard
 from proxy.migration.roads import Road, States, state_for
 from proxy.models.catalogue import Catalogue
 from proxy.models.prices import ratio
 from proxy.models.rows import ModelRow
 from proxy.models.succession import MAX_RATIO
+from proxy.planning.candidates import Yard
 from proxy.settings import Migration, Settings
 
 

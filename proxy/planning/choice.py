@@ -7,9 +7,9 @@ latency. When nobody is left and some are out for logprobs alone, they are asked
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from proxy.candidates import Crossing, Errand, Found, Target, Yard
 from proxy.models.rows import KNOWN_EFFORTS
 from proxy.nouns import Candidate
+from proxy.planning.candidates import Crossing, Errand, Found, Target, Yard
 from proxy.routing.pace import Pace, Way
 from proxy.routing.policy import Ranking, Runner, Wishes, rank
 from proxy.sizing import expected_nano, most_nano

@@ -4,10 +4,10 @@ import asyncio
 import math
 
 from proxy.app import Blueprint, read_configuration
-from proxy.judging import bounds_of, last_measured, stage_of, standing
 from proxy.migration.guards import Measure
 from proxy.migration.observation import Baseline, Observation, Sums
 from proxy.migration.state import State, Status
+from proxy.steering.judging import bounds_of, last_measured, stage_of, standing
 from proxy.store.client import connected
 from proxy.store.observations import Measured, enter
 from tests.store.conftest import server, url

@@ -11,8 +11,8 @@ import msgspec
 from town import proxy, sandbox
 
 from proxy.app import Blueprint, read_configuration
-from proxy.lastdays import LastDays
 from proxy.metrics.log import Log
+from proxy.process.lastdays import LastDays
 from proxy.store.client import connected
 from proxy.store.embedded import EmbeddedServer
 from tests.store.kit import make_ledger, money, request, row, running

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.candidates import Errand, Target
-from proxy.choice import Choice, Chooser
 from proxy.errors import BadRequest
 from proxy.nouns import Asks, Candidate, Reason
 from proxy.parse import Request
+from proxy.planning.candidates import Errand, Target
+from proxy.planning.choice import Choice, Chooser
 from proxy.routing.classifier import Verdict
 from proxy.routing.policy import Wishes, lane
 from proxy.routing.stickiness import CACHED_FROM_TOKENS, Costs, Talk, decide, talk_of

@@ -1,6 +1,6 @@
 """The memo of one minute forgets when the minute is over, when it is full, and when the clock is set back."""
 
-from proxy.minute import Minute
+from proxy.planning.minute import Minute
 
 
 def test_what_was_kept_is_found_until_the_minute_is_over():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.expected import Terms, cost_ratio
 from proxy.nouns import PriceRow
+from proxy.planning.expected import Terms, cost_ratio
 from proxy.routing.policy import expected_output
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.app import Blueprint
-from proxy.forks import Fork
+from proxy.process.forks import Fork
 
-_PACKAGE_HOME: Final = str(Path(__file__).resolve().parents[1])
+_PACKAGE_HOME: Final = str(Path(__file__).resolve().parents[2])
 """Where a worker finds this package, whatever directory the command was started in."""
 _MOST_LINE_BYTES: Final = 64 * 1024 * 1024
 
@@ -78,7 +78,7 @@ class WorkerProcess:
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "proxy.worker"),
+                    *(sys.executable, "-P", "-m", "proxy.process.worker"),
                     *("--listener", str(listener.fileno())),
                     *("--wire", str(theirs.fileno())),
                     *("--metrics", str(metrics)),

@@ -14,16 +14,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from proxy.candidates import Errand, Target, Yard, traveller_of
-from proxy.choice import Choice, Chooser, Look
 from proxy.errors import ApiError, BadRequest, ContextLengthExceeded, NotAllowed, NotFound
-from proxy.lanes import Lane, Lanes
 from proxy.migration.assignment import Side
 from proxy.migration.roads import Roads, Traveller
-from proxy.minute import Minute
 from proxy.models.rowreader import split_effort
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import Request
+from proxy.planning.candidates import Errand, Target, Yard, traveller_of
+from proxy.planning.choice import Choice, Chooser, Look
+from proxy.planning.lanes import Lane, Lanes
+from proxy.planning.minute import Minute
 from proxy.routing.pace import Pace
 from proxy.routing.policy import Wishes, usd
 from proxy.routing.verdicts import Verdicts

@@ -12,9 +12,6 @@ from typing import Final
 
 import msgspec
 
-from proxy.candidates.ends import Ends, Headers
-from proxy.candidates.places import Place, allowed_in, by_weight, default_in, places_in
-from proxy.candidates.records import Crossing, Errand, Found, Target
 from proxy.migration.roads import Road, Roads
 from proxy.models.catalogue import Catalogue
 from proxy.models.draft import Wire
@@ -25,6 +22,9 @@ from proxy.models.succession import Succession
 from proxy.models.translate import UNCHANGED, OnLoss, Translation, translate
 from proxy.nouns import Arm, Candidate, Endpoint, Reason
 from proxy.parse import Request
+from proxy.planning.candidates.ends import Ends, Headers
+from proxy.planning.candidates.places import Place, allowed_in, by_weight, default_in, places_in
+from proxy.planning.candidates.records import Crossing, Errand, Found, Target
 from proxy.settings import Settings
 
 NO_ROADS: Final[Roads] = MappingProxyType({})

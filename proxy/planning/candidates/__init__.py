@@ -7,9 +7,9 @@ travellers  whose request it is, for migrations
 yard        what becomes of a target: lifecycle, migrations, translation, hard limits
 """
 
-from proxy.candidates.places import Place
-from proxy.candidates.records import Crossing, Errand, Found, Target
-from proxy.candidates.travellers import traveller_of
-from proxy.candidates.yard import Yard
+from proxy.planning.candidates.places import Place
+from proxy.planning.candidates.records import Crossing, Errand, Found, Target
+from proxy.planning.candidates.travellers import traveller_of
+from proxy.planning.candidates.yard import Yard
 
 __all__ = ["Crossing", "Errand", "Found", "Place", "Target", "Yard", "traveller_of"]

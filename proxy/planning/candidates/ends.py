@@ -3,12 +3,12 @@ each time."""
 
 from collections.abc import Callable, Iterator, Mapping
 
-from proxy.candidates.places import Place
-from proxy.minute import Minute
 from proxy.models.catalogue import Catalogue
 from proxy.models.lifecycle import Published, is_retired, shutdown_of, sunset_headers
 from proxy.models.rows import ModelRow
 from proxy.models.succession import Succession, successors_of
+from proxy.planning.candidates.places import Place
+from proxy.planning.minute import Minute
 from proxy.settings import Settings
 
 Headers = tuple[tuple[bytes, bytes], ...]

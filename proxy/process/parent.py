@@ -28,25 +28,25 @@ from proxy.app import (
     build_vocabulary,
     read_configuration,
 )
-from proxy.banner import banner
 from proxy.console.overview import Overview, View
 from proxy.console.pages import build_page
-from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
-from proxy.forks import Fork
-from proxy.judging import judge_by_measures
-from proxy.keeper import StoreKeeper
-from proxy.lastdays import LastDays
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
 from proxy.metrics.totals import Standing
 from proxy.migration.roads import state_for
 from proxy.migration.state import percent
+from proxy.process.banner import banner
+from proxy.process.control import WorkerProcess, start_demo
+from proxy.process.forks import Fork
+from proxy.process.keeper import StoreKeeper
+from proxy.process.lastdays import LastDays
 from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.server import serve as serve_sandbox
 from proxy.settings import Flag, SettingsError, mistake_at, needs_restart
 from proxy.steering.desk import MigrationDesk
+from proxy.steering.judging import judge_by_measures
 from proxy.steering.supervisor import Supervisor
 
 KILL_AFTER_S: Final = 4.5

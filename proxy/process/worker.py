@@ -1,4 +1,4 @@
-"""One worker: a process that serves the data port. Forked by the parent, or started by it as `python -m proxy.worker`.
+"""One worker: a process that serves the data port. Forked by the parent, or started by it as `python -m proxy.process.worker`.
 
 It is given the listening socket and one end of the control wire, runs the configuration the parent has checked, and ends
 by draining: on SIGTERM, or when the parent is gone.
@@ -38,9 +38,7 @@ from proxy.app import (
     with_book,
     with_run_time,
 )
-from proxy.control import Control, unpack
 from proxy.errors import ApiError
-from proxy.forks import equipment
 from proxy.house import House
 from proxy.measuring.shadow import Shadows
 from proxy.measuring.witness import Witness
@@ -50,6 +48,8 @@ from proxy.migration.roads import newest
 from proxy.models.learned import Learned, Lesson, packed, unpacked
 from proxy.models.lifecycle import Published
 from proxy.nouns import Candidate, LedgerRow, Reason
+from proxy.process.control import Control, unpack
+from proxy.process.forks import equipment
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
