@@ -34,7 +34,7 @@ chaos: $(VENV)/.installed-dev
 
 # The real clients have an environment of their own, so that their pins never bind ours (tests/clients/README.md).
 clients:
-	$(MAKE) -C tests/clients test
+	$(MAKE) -C tests/clients
 
 # Exact versions with hashes, for every platform; no index address is written down. Needs `uv`.
 lock:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from proxy.errors import ApiError
 from proxy.models.draft import REMOVE
 from proxy.models.learned import Learned, Mend, Place, apply, mend_for
-from proxy.nouns import Candidate, Plan, Reason
+from proxy.nouns import Caller, Candidate, Plan, Reason
 from proxy.parse import Request, decode
 from proxy.plan import Planner
 from proxy.trace import Trace
@@ -25,11 +25,11 @@ class Aftercare:
         self._learned = learned
         self._watch = watch
 
-    def prepared(self, request: Request, candidate: Candidate, now: float) -> Candidate:
+    def prepared(self, request: Request, candidate: Candidate, caller: Caller, now: float) -> Candidate:
         """The candidate with what is remembered of its provider's refusals."""
         if self._learned.empty:
             return candidate
-        mends = self._learned.mends(_place(request, candidate), now)
+        mends = self._learned.mends(_place(request, candidate, caller), now)
         return _mended(request, candidate, mends) if mends else candidate
 
     async def candidates(
@@ -42,7 +42,7 @@ class Aftercare:
         if mend is None or candidate.reason is Reason.LEARNED:
             return ()
         mended = _mended(request, candidate, (mend,))
-        self._learned.remember(_place(request, candidate), mend, trace.call.at)
+        self._learned.remember(_place(request, candidate, trace.caller), mend, trace.call.at)
         return (replace(mended, reason=Reason.LEARNED),)
 
     async def _successors(
@@ -60,7 +60,7 @@ class Aftercare:
         return tuple([one for one in again.candidates if (one.model, one.provider) not in tried])
 
 
-def _place(request: Request, candidate: Candidate) -> Place:
+def _place(request: Request, candidate: Candidate, caller: Caller) -> Place:
     effort = candidate.effort or "default"
     return Place(
         candidate.provider,
@@ -68,6 +68,8 @@ def _place(request: Request, candidate: Candidate) -> Place:
         request.endpoint.value,
         effort,
         b"{" in request.fields.raw("tools"),
+        # A refusal of a caller's own key may be about the key.
+        caller.key_id if caller.credential else "",
     )
 
 

@@ -26,7 +26,7 @@ from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
 from proxy.models.families import FAMILIES
 from proxy.models.learned import Learned
-from proxy.models.lifecycle import DAY_S
+from proxy.models.lifecycle import Published
 from proxy.models.rowfile import CatalogueError
 from proxy.money import Money
 from proxy.nouns import Caller, Candidate, LedgerRow
@@ -130,7 +130,7 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
 
 def _check_roads(settings: Settings, catalogue: Catalogue) -> None:
     """Raises SettingsError for migrations that the catalogue says cannot be."""
-    yard = _plain_yard(settings, catalogue)
+    yard = _plain_yard(settings, catalogue, {})
     mistakes = [
         mistake_at(settings, path, message)
         for path, message in road_mistakes(settings, catalogue, yard, time.time())
@@ -328,22 +328,21 @@ def build_listing(settings: Settings, catalogue: Catalogue) -> Listing:
     return Listing(names)
 
 
-def build_days_left(configuration: Configuration, now: float) -> dict[tuple[str, str], float]:
-    """Days until a model with a known end stops, by (provider, model); negative after it has."""
-    yard = _plain_yard(configuration.settings, configuration.catalogue)
-    return {(provider, model): (ends - now) / DAY_S for provider, model, ends in yard.shutdowns()}
+def build_yard(configuration: Configuration, published: Published) -> Yard:
+    """The models and where they are served, for questions that are not a request's."""
+    return _plain_yard(configuration.settings, configuration.catalogue, published)
 
 
 def last_days(configuration: Configuration) -> dict[str, float]:
     """The first second that the model a migration leaves is served by nobody, where that is known, by its name there."""
-    yard = _plain_yard(configuration.settings, configuration.catalogue)
+    yard = build_yard(configuration, {})
     ends = {each.source: yard.last_day(each.source) for each in configuration.settings.migrations}
     return {name: end for name, end in ends.items() if end is not None}
 
 
-def _plain_yard(settings: Settings, catalogue: Catalogue) -> Yard:
-    """What the files say of models, without what providers publish and without migrations."""
-    return Yard(settings, catalogue, {}, lambda _, __: False)
+def _plain_yard(settings: Settings, catalogue: Catalogue, published: Published) -> Yard:
+    """Without migrations, and with nothing found missing."""
+    return Yard(settings, catalogue, published, lambda _, __: False)
 
 
 def build_vocabulary(settings: Settings, catalogue: Catalogue) -> Vocabulary:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import uvloop
 
-from proxy import __version__
+from proxy import __version__, worker
 from proxy.app import Blueprint, read_configuration
 from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
+from proxy.forks import fork
 from proxy.metrics.log import Log
 from proxy.parent import Order, Parent
 from proxy.sandbox import server as sandbox_server
@@ -99,9 +100,11 @@ def _serve(given: argparse.Namespace, _: Sequence[str]) -> int:
         # Its keys are known to everybody: only ever in front of the simulated OpenAI, and on this machine.
         flags["server.host"] = "127.0.0.1"
         order = Order(shipped_file("demo.yaml"), flags, sandbox=True, demo=True)
+    parent = Parent(order, os.environ)
+    forks = fork(parent.workers, worker.forked)  # before the log, whose thread no fork would have
     log = Log(sys.stdout.fileno(), time.time)
     try:
-        return uvloop.run(Parent(order, os.environ, log).run())
+        return uvloop.run(parent.run(forks, log))
     finally:
         log.close()
 

@@ -3,6 +3,7 @@
     parent → worker   {"run": blueprint}       take up this configuration
     worker → parent   {"ready": pid}           accepting requests
                       {"running": ok, "why"}   the answer to every `run` but the first
+                      {"dates": […]}           what providers publish of their models' ends, when it changed
 
 One JSON object a line over a socket pair. Either side reads the end of the line as the other's death: a worker whose
 parent is gone drains and ends.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.app import Blueprint
+from proxy.forks import Fork
 
 _PACKAGE_HOME: Final = str(Path(__file__).resolve().parents[1])
 """Where a worker finds this package, whatever directory the command was started in."""
@@ -60,7 +62,7 @@ class Control:
 class WorkerProcess:
     """A worker as the parent sees it: a process and the control wire to it. It waits for its first `run`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, control: Control) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Fork, control: Control) -> None:
         self._process = process
         self._control = control
         self.is_ready = False
@@ -88,6 +90,12 @@ class WorkerProcess:
                 ours.close()
                 raise
         return cls(process, await Control.over(ours))
+
+    @classmethod
+    async def adopt(cls, fork: Fork, listener: socket.socket, metrics: Path) -> "WorkerProcess":
+        """A process that was forked before there was anything to give it. One that is gone shows it as any other does."""
+        fork.equip(listener, str(metrics))
+        return cls(fork, await Control.over(fork.wire))
 
     @property
     def pid(self) -> int:

@@ -168,7 +168,7 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
     queue = deque(house.breakers.in_order(admitted, house.clock()))
     asked = 0
     while True:
-        candidate = house.aftercare.prepared(request, queue.popleft(), trace.call.at)
+        candidate = house.aftercare.prepared(request, queue.popleft(), trace.caller, trace.call.at)
         if trace.sent:  # before the next candidate's name and price are the trace's
             _close(trace, house, final=False)
         trace.considering(candidate, fallback=asked > 0)

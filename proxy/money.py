@@ -72,7 +72,10 @@ class Money:
         if not budgets:
             return _NO_EDITS
         size = trace.grant.size
-        trace.changes = (*candidate.changes, *[f"{change} {size.cap_to_set}" for change in size.changes])
+        if size.changes:
+            trace.changes = (*candidate.changes, *[f"{change} {size.cap_to_set}" for change in size.changes])
+        else:
+            trace.changes = candidate.changes
         return edits_for(request, candidate, size)
 
     def settle(self, trace: Trace, row: LedgerRow) -> None:

@@ -1,6 +1,6 @@
 """The parent: a small process that owns the ports, the workers and the admin port, and never touches a request.
 
-start    check the configuration → bind the ports → workers → banner
+start    check the configuration → fork the workers → bind the ports → equip the workers → banner
 SIGHUP   or an edited file: check it; valid → every worker takes it up, invalid → the running one is kept
 SIGTERM  or SIGINT: not ready any more → workers drain for `server.drain_seconds` → the data port is closed; whoever is
          not gone a few seconds later is killed
@@ -25,7 +25,6 @@ from proxy.app import (
     Blueprint,
     Configuration,
     Pools,
-    build_days_left,
     build_vocabulary,
     read_configuration,
 )
@@ -34,8 +33,10 @@ from proxy.console.overview import Overview, View
 from proxy.console.pages import build_page
 from proxy.control import WorkerProcess, start_demo
 from proxy.explain import Explainer
+from proxy.forks import Fork
 from proxy.judging import judge_by_measures
 from proxy.keeper import StoreKeeper
+from proxy.lastdays import LastDays
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import open_recorder
@@ -68,27 +69,34 @@ class Order:
 
 
 class Parent:
-    """One replica. `run` returns the exit status."""
+    """One replica. `run` returns the exit status. Making one checks the configuration and raises SettingsError."""
 
-    def __init__(self, order: Order, env: Mapping[str, str], log: Log) -> None:
+    def __init__(self, order: Order, env: Mapping[str, str]) -> None:
         self._order = order
         self._env = env
-        self._log = log
         self._stopping = asyncio.Event()
+        self._forks: list[Fork] = []
         self._workers: dict[int, WorkerProcess] = {}
         self._sandbox_url = ""
         self._store = StoreKeeper()
         self._desk = MigrationDesk(self._store, time.time)
         self._announced = False
         self._failed = False
+        self._tried = self._read_text()
+        self._blueprint, self._configuration = self._checked(self._tried)
 
-    async def run(self) -> int:
-        """Serve until told to stop. Raises SettingsError and OSError before anything is served."""
+    @property
+    def workers(self) -> int:
+        """How many are wanted."""
+        return self._configuration.settings.server.workers
+
+    async def run(self, forks: list[Fork], log: Log) -> int:
+        """Serve until told to stop, with these as the first workers. Raises SettingsError and OSError before anything is served."""
+        self._forks, self._log = forks, log
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        self._tried = self._read_text()
-        self._blueprint, self._configuration = await self._first_configuration()
+        await self._simulate()
         server = self._configuration.settings.server
         try:
             self._blueprint = replace(self._blueprint, redis_url=await self._store.start(self._configuration))
@@ -108,6 +116,7 @@ class Parent:
         self._admin_at = admin.getsockname()[1]
         vocabulary = build_vocabulary(self._configuration.settings, self._configuration.catalogue)
         self._recorder = open_recorder(metrics, vocabulary)
+        self._last_days = LastDays(self._configuration, self._log, time.time)
         self._recorder.reloaded(ok=True)
         self._exporter = Exporter(
             metrics,
@@ -131,6 +140,7 @@ class Parent:
                 *([tasks.create_task(self._demonstrate())] if self._order.demo else []),
                 tasks.create_task(self._store.run(self._recorder, self._log)),
                 tasks.create_task(supervisor.run()),
+                tasks.create_task(self._last_days.run(self._store.pipe, lambda: self._store.is_leader)),
             ]
             await self._stopping.wait()
             await self._stop_workers(keepers)
@@ -142,12 +152,12 @@ class Parent:
 
     # Configuration
 
-    async def _first_configuration(self) -> tuple[Blueprint, Configuration]:
-        blueprint, configuration = self._checked(self._tried)
-        if self._order.sandbox or (self._order.sandbox is None and _keyless(self._order, configuration)):
+    async def _simulate(self) -> None:
+        """Put the sandbox in the providers' place if that was ordered, or where there is nothing else to work with."""
+        keyless = self._order.sandbox is None and _keyless(self._order, self._configuration)
+        if self._order.sandbox or keyless:
             self._sandbox_url = await self._start_sandbox()
-            blueprint, configuration = self._checked(self._tried)
-        return blueprint, configuration
+            self._blueprint, self._configuration = self._checked(self._tried)
 
     def _read_text(self) -> str | None:
         """The file as it is now, so that parent and workers run the same text; None is left to `read_configuration`."""
@@ -221,6 +231,7 @@ class Parent:
         fixed = needs_restart(self._configuration.settings, configuration.settings)
         self._blueprint, self._configuration = blueprint, configuration
         self._store.take_up(configuration)
+        self._last_days.take_up(configuration)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)
         self._exporter.learn(vocabulary)
         self._recorder.learn(vocabulary)
@@ -252,7 +263,10 @@ class Parent:
         while not self._stopping.is_set():
             began_s = time.monotonic()
             try:
-                worker = await WorkerProcess.start(self._listener, self._metrics)
+                if self._forks:
+                    worker = await WorkerProcess.adopt(self._forks.pop(), self._listener, self._metrics)
+                else:
+                    worker = await WorkerProcess.start(self._listener, self._metrics)
             except OSError as error:
                 why = f"could not be started: {error.strerror}"
             else:
@@ -280,6 +294,8 @@ class Parent:
         async for word in worker.words():
             if "ready" in word:
                 self._announce()
+            elif "dates" in word:
+                self._last_days.heard(word["dates"])
             elif not word["running"]:
                 self._refuse_reload(f"worker {worker.pid}: {word['why']}")
         status = await worker.ended()
@@ -365,7 +381,7 @@ class Parent:
 
     def _standing(self) -> Standing:
         return Standing(
-            days_left=build_days_left(self._configuration, time.time()),
+            days_left=self._last_days.days_left(),
             stages={
                 each.name: percent(state_for(each, self._store.states))
                 for each in self._configuration.settings.migrations

@@ -1,4 +1,4 @@
-"""One worker: a process that serves the data port. Started by the parent as `python -m proxy.worker`.
+"""One worker: a process that serves the data port. Forked by the parent, or started by it as `python -m proxy.worker`.
 
 It is given the listening socket and one end of the control wire, runs the configuration the parent has checked, and ends
 by draining: on SIGTERM, or when the parent is gone.
@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -40,12 +41,14 @@ from proxy.app import (
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
 from proxy.flow import House
+from proxy.forks import equipment
 from proxy.measuring.shadow import Shadows
 from proxy.measuring.witness import Witness
 from proxy.metrics.log import Level, Log
 from proxy.metrics.recorder import Recorder, open_recorder
 from proxy.migration.roads import newest
-from proxy.models.learned import Learned
+from proxy.models.learned import Learned, Lesson, packed, unpacked
+from proxy.models.lifecycle import Published
 from proxy.nouns import Candidate, LedgerRow, Reason
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
@@ -53,6 +56,7 @@ from proxy.routing.verdicts import Verdicts
 from proxy.settings import SettingsError
 from proxy.store.accounts import Accounts, RunTime
 from proxy.store.ledger import Ledger
+from proxy.store.lessons import SharedLessons
 from proxy.store.objects import StoredObjects
 from proxy.tasks import TaskOwner
 from proxy.upstreams.breaker import Breakers, State
@@ -78,14 +82,18 @@ class Worker:
         ledger: Ledger | None,
         metrics: Path,
         log: Log,
+        *,
+        dates_changed: Callable[[Published], None],
     ) -> None:
         self.log = log
+        self._dates_changed = dates_changed
         self.ledger = ledger
         verdicts = Verdicts(Classifier.load())
         self.witness = Witness(ledger.pipe, verdicts, time.monotonic) if ledger is not None else None
         self.shadows = Shadows(verdicts, time.monotonic, self.witness.shadowed) if self.witness else None
         if self.witness is not None:
             self.witness.shadower = self.shadows
+        self.lessons = SharedLessons(ledger.pipe, self._lessons_changed) if ledger is not None else None
         self.fixtures = Fixtures(
             verdicts=verdicts,
             pace=Pace(),
@@ -93,7 +101,7 @@ class Worker:
             ledger=ledger,
             objects=StoredObjects(ledger.pipe) if ledger is not None else None,
             tasks=TaskOwner(),
-            learned=Learned(),
+            learned=Learned(self._tell),
             watch=ModelWatch(time.monotonic, time.time, self._plan_anew),
             breakers=Breakers(),
             health_changed=self._health_changed,
@@ -176,6 +184,13 @@ class Worker:
                 self.recorder.breaker(provider, model, state.value)
             await asyncio.sleep(_LOOK_EVERY_S)
 
+    def _tell(self, lesson: Lesson) -> None:
+        if self.lessons is not None:
+            self.lessons.tell(*packed(lesson))
+
+    def _lessons_changed(self, told: Iterable[bytes]) -> None:
+        self.fixtures.learned.take_up(unpacked(told), time.time())
+
     def poll_minutes(self) -> int:
         """How often providers are asked for their models."""
         return self.configuration.settings.lifecycle.poll_minutes
@@ -183,6 +198,7 @@ class Worker:
     def _plan_anew(self) -> None:
         """New shutdown dates, or migrations that moved: what is planned from now on knows them."""
         self.port.house = self._house()
+        self._dates_changed(self.fixtures.watch.published)
 
     def _house(self) -> House:
         return build_house(self.configuration, self.fixtures, self.book, self.run_time.migrations)
@@ -244,7 +260,16 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
     configuration = read_configuration(blueprint, os.environ)
     ledger = build_ledger(blueprint.redis_url)
     log = Log(sys.stdout.fileno(), time.time)
-    worker = Worker(configuration, blueprint.run_time, ledger, metrics, log)
+    worker = Worker(
+        configuration,
+        blueprint.run_time,
+        ledger,
+        metrics,
+        log,
+        dates_changed=lambda published: control.send(
+            dates=[(provider, model, ends) for (provider, model), ends in published.items()]
+        ),
+    )
     background = TaskOwner()
     stop = asyncio.Event()
     if ledger is not None:
@@ -255,6 +280,8 @@ async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> i
             counting.append(worker.witness.run())
         if worker.fixtures.objects is not None:
             counting.append(worker.fixtures.objects.run())
+        if worker.lessons is not None:
+            counting.append(worker.lessons.run())
         for task in [background.start(each) for each in counting]:
             # None of them ends by itself. A worker that no longer counts, or hears of no revocation, must not go on.
             task.add_done_callback(lambda _: stop.set())
@@ -299,11 +326,23 @@ def main() -> int:
     options.add_argument("--wire", type=int, required=True)
     options.add_argument("--metrics", type=Path, required=True)
     given = options.parse_args()
+    return _live(socket.socket(fileno=given.listener), socket.socket(fileno=given.wire), given.metrics)
+
+
+def forked(wire: socket.socket) -> int:
+    """The same for a process that was forked."""
+    equipped = equipment(wire)
+    if equipped is None:
+        return 1
+    listener, metrics = equipped
+    return _live(listener, wire, Path(metrics))
+
+
+def _live(listener: socket.socket, wire: socket.socket, metrics: Path) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    listener, wire = socket.socket(fileno=given.listener), socket.socket(fileno=given.wire)
     try:
-        return uvloop.run(work(listener, wire, given.metrics))
+        return uvloop.run(work(listener, wire, metrics))
     except _UNUSABLE as error:
         sys.stderr.write(f"switchyard worker: {error}\n")
         return 1

@@ -38,3 +38,9 @@ def upstream(_upstream):
 def door(upstream, _door):
     """An open proxy in front of `upstream`, without a configuration file."""
     return _door
+
+
+@pytest.fixture(scope="session")
+def _bridged_door(_upstream):
+    with town.proxy(_upstream, town.BRIDGED) as running:
+        yield running

@@ -3,8 +3,10 @@
 o4-mini has ended; with tools and an effort its successor is reached over /v1/responses, which knows no `n`.
 """
 
+import itertools
 import json
 import socket
+import time
 
 import openai
 import pytest
@@ -74,6 +76,22 @@ def test_several_streams_are_one_stream(client, door, upstream):
     said = [chunk.usage for chunk in chunks if chunk.usage]
     assert len(said) == 1
     assert said[0].prompt_tokens == billed_input(upstream)
+
+
+def test_choices_come_live_and_side_by_side(client):
+    """No answer waits for another to be complete: both are under way at once, long before either ends."""
+    text = [{"role": "user", "content": "[[sandbox:words=60]][[sandbox:pace=0.02]] Tell a story."}]
+    body = {**BODY, "messages": text, "tool_choice": "auto", "reasoning_effort": "low", "stream": True}
+    began, at, order = time.monotonic(), [], []
+    for chunk in client.chat.completions.create(**body):
+        for choice in chunk.choices:
+            if choice.delta.content:
+                at.append(time.monotonic() - began)
+                order.append(choice.index)
+    turns = sum(one != two for one, two in itertools.pairwise(order))
+    assert at[0] < at[-1] / 2
+    assert set(order) == {0, 1}
+    assert turns > len(order) / 4
 
 
 def test_a_merged_stream_without_asked_usage_shows_none(door, upstream):

@@ -5,7 +5,7 @@ import json
 import pytest
 from town import proxy, sandbox
 
-from tests.test_main_job import HELLO, post, wait_until
+from tests.test_main_job import HELLO, WEATHER, post, wait_until
 
 FAR = "2026-06-01"
 
@@ -79,3 +79,35 @@ def test_before_the_day_the_named_model_answers(early):
     upstream, door = early
     upstream.control(today=FAR)
     assert chat(door, "gpt-4.1-mini")[0] == 200
+
+
+@pytest.mark.parametrize("extra", [{"temperature": 7}, {"stop": ["a"] * 5}, {"n": 0}, {"verbosity": "bogus"}])
+@pytest.mark.parametrize("tools", [{}, {"tools": [WEATHER]}])
+def test_a_value_that_no_model_takes_is_a_400_for_a_retired_name_too(door, upstream, extra, tools):
+    """The model that was asked for would have refused it; nothing is sent."""
+    status, _, text = chat(door, "o4-mini", **extra, **tools)
+    assert status == 400
+    assert json.loads(text)["error"]["param"] == next(iter(extra))
+    assert upstream.calls() == []
+
+
+def test_a_crafted_value_teaches_nobody(door, upstream):
+    """A refusal of a made-up value reaches its caller as it is, and the next caller's value still goes up."""
+    body = {"model": "gpt-5.2", "messages": HELLO}
+    assert post(f"{door.url}/chat/completions", {**body, "verbosity": "bogus"})[0] == 400
+    assert post(f"{door.url}/chat/completions", {**body, "verbosity": "low"})[0] == 200
+    assert upstream.calls()[-1]["body"]["verbosity"] == "low"
+
+
+def test_what_a_callers_own_key_met_is_remembered_for_that_key_alone():
+    """With keys passed through, a refusal may be about the key: others find out for themselves."""
+    config = "auth: {mode: passthrough}\nserver: {workers: 1}\n"
+    body = {"model": "gpt-5.4-mini", "messages": HELLO, "reasoning_effort": "low", "temperature": 0.3}
+    with sandbox() as upstream, proxy(upstream, config) as door:
+        attempts = []
+        for key in ("sk-one", "sk-one", "sk-two"):
+            before = len(upstream.calls())
+            status, _, text = post(f"{door.url}/chat/completions", body, {"authorization": f"Bearer {key}"})
+            assert status == 200, text
+            attempts.append(len(upstream.calls()) - before)
+    assert attempts == [2, 1, 2]

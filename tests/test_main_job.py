@@ -1,4 +1,8 @@
-"""The main job over real sockets: an unmodified OpenAI client changes its base_url and everything keeps working."""
+"""The main job over real sockets: an unmodified OpenAI client changes its base_url and everything keeps working.
+
+Every test that takes `door` or `client` runs twice: over chat, and with every chat call for gpt-4.1-mini carried over
+/v1/responses. What has no counterpart there is in NO_COUNTERPART; tests of how bytes go up take `plain_door`.
+"""
 
 import contextlib
 import http.client
@@ -18,6 +22,26 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
+
+
+NO_COUNTERPART = {
+    "n": {"n": 1},  # asked several times instead; the others are answers of their own
+    "logprobs": {"logprobs": None, "top_logprobs": None},
+    "caps": {"seed": None, "max_tokens": 16},  # 16 is the least that /v1/responses takes
+}
+"""By case: what the request is on /v1/responses. `x-switchyard-changes` lists it."""
+
+
+@pytest.fixture(params=["chat", "bridged"])
+def door(request, upstream):
+    """The proxy as it is, and one that goes over /v1/responses."""
+    return request.getfixturevalue("_bridged_door" if request.param == "bridged" else "_door")
+
+
+@pytest.fixture
+def plain_door(upstream, _door):
+    """The proxy as it is."""
+    return _door
 
 
 @pytest.fixture
@@ -47,23 +71,22 @@ def sse(body):
     return [event[6:] for event in body.decode().split("\n\n") if event.startswith("data: ")]
 
 
-@pytest.mark.parametrize(
-    "extra",
-    [
-        {},
-        {"n": 3},
-        {"tools": [WEATHER], "tool_choice": "required"},
-        {"logprobs": True, "top_logprobs": 2},
-        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {
-            "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}}}},
-        {"max_tokens": 3, "temperature": 0.2, "stop": ["zzz"], "seed": 7},
-    ],
-    ids=["plain", "n", "tools", "logprobs", "schema", "caps"],
-)  # fmt: skip
-def test_a_whole_answer_is_upstreams_byte_for_byte(door, upstream, extra):
+CASES = {
+    "plain": {},
+    "n": {"n": 3},
+    "tools": {"tools": [WEATHER], "tool_choice": "required"},
+    "logprobs": {"logprobs": True, "top_logprobs": 2},
+    "schema": {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {
+        "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}}}},
+    "caps": {"max_tokens": 3, "temperature": 0.2, "stop": ["zzz"], "seed": 7},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", CASES.values(), ids=CASES)
+def test_a_whole_answer_is_upstreams_byte_for_byte(plain_door, upstream, extra):
     """The body a client gets through the proxy is the body the provider sent, whatever fields were asked for."""
     body = {"model": "gpt-4.1-mini", "messages": HELLO, **extra}
-    through = post(f"{door.url}/chat/completions", body)
+    through = post(f"{plain_door.url}/chat/completions", body)
     straight = post(f"{upstream.url}/v1/chat/completions", body, {"authorization": "Bearer any"})
     assert through[0] == straight[0] == 200
     volatile = ("id", "created", "system_fingerprint")
@@ -71,6 +94,28 @@ def test_a_whole_answer_is_upstreams_byte_for_byte(door, upstream, extra):
     assert {k: v for k, v in left.items() if k not in volatile} == {
         k: v for k, v in right.items() if k not in volatile
     }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_over_responses_a_whole_answer_is_the_one_of_chat(_bridged_door, upstream, case):
+    """Every field but those a provider makes up anew for each answer; the bridge's own zero counts come on top."""
+    body = {"model": "gpt-4.1-mini", "messages": HELLO, **CASES[case]}
+    status, headers, through = post(f"{_bridged_door.url}/chat/completions", body)
+    assert upstream.calls()[-1]["path"] == "/v1/responses"
+    same = {**body, **NO_COUNTERPART.get(case, {})}
+    straight = post(f"{upstream.url}/v1/chat/completions", same, {"authorization": "Bearer any"})
+    left, right = json.loads(through), json.loads(straight[2])
+    assert (status, straight[0]) == (200, 200)
+    assert [choice["index"] for choice in left["choices"]] == list(range(body.get("n", 1)))
+    if case != "n":
+        assert left["usage"]["prompt_tokens_details"].pop("cache_write_tokens") == 0
+        assert left["usage"] == right["usage"]
+    assert left["choices"][0] == right["choices"][0]
+    for name in ("object", "model", "service_tier"):
+        assert left[name] == right[name]
+    changes = headers["x-switchyard-changes"].split(", ")
+    gone = [name for name in NO_COUNTERPART.get(case, ()) if name != "max_tokens"]
+    assert all(any(token.startswith(f"{name}:") for token in changes) for name in gone)
 
 
 def test_a_stream_without_asked_usage_shows_no_trace_of_it(door, upstream):
@@ -83,8 +128,8 @@ def test_a_stream_without_asked_usage_shows_no_trace_of_it(door, upstream):
     assert events[-1] == "[DONE]"
     assert b"usage" not in body
     assert all(json.loads(event)["choices"] for event in events[:-1])
-    sent = upstream.calls()[-1]["body"]
-    assert sent["stream_options"] == {"include_usage": True}
+    sent = upstream.calls()[-1]
+    assert sent["path"] == "/v1/responses" or sent["body"]["stream_options"] == {"include_usage": True}
 
 
 def test_a_stream_with_asked_usage_is_relayed_verbatim(door):
@@ -112,10 +157,10 @@ def test_usage_and_cost_of_a_stream_reach_the_ledger_line(door):
     assert row["cost_nano"] == row["usage"]["input_tokens"] * 400 + row["usage"]["output_tokens"] * 1600
 
 
-def test_unknown_fields_reach_upstream_with_their_spelling(door, upstream):
+def test_unknown_fields_reach_upstream_with_their_spelling(plain_door, upstream):
     """What the proxy does not understand goes up as it came: nulls, number spelling, unknown names."""
     raw = b'{"model":"gpt-4.1-mini", "messages":[{"role":"user","content":"x"}],"temperature":1.0e0,"user":null,"x_new":{"a":1.50}}'
-    status, _, body = post(f"{door.url}/chat/completions", raw)
+    status, _, body = post(f"{plain_door.url}/chat/completions", raw)
     sent = upstream.calls()[-1]["raw"]
     assert '"temperature":1.0e0' in sent
     assert '"user":null' in sent
@@ -124,10 +169,10 @@ def test_unknown_fields_reach_upstream_with_their_spelling(door, upstream):
     assert json.loads(body)["error"]["message"] == "Unrecognized request argument supplied: x_new"
 
 
-def test_duplicate_keys_cannot_mean_two_models(door, upstream):
+def test_duplicate_keys_cannot_mean_two_models(plain_door, upstream):
     """Of two `model` keys one is read and the same one is sent: no second reading upstream."""
     raw = b'{"model":"gpt-4.1","messages":[{"role":"user","content":"x"}],"model":"gpt-4.1-mini"}'
-    status, headers, _ = post(f"{door.url}/chat/completions", raw)
+    status, headers, _ = post(f"{plain_door.url}/chat/completions", raw)
     assert status == 200
     assert headers["x-switchyard-model"] == "gpt-4.1-mini"
     assert upstream.calls()[-1]["raw"].count('"model"') == 1
@@ -188,7 +233,7 @@ def test_models_are_listed_with_their_end(client):
     """Routes come first, models carry `shutdown_date`, an unknown one is OpenAI's 404."""
     names = [model.id for model in client.models.list()]
     assert names[0] == "auto"
-    assert client.models.retrieve("gpt-4.1-mini").shutdown_date == "2027-01-14"
+    assert client.models.retrieve("gpt-4.1").shutdown_date == "2027-01-14"
     with pytest.raises(openai.NotFoundError) as refused:
         client.models.retrieve("no-such-model")
     assert refused.value.code == "model_not_found"

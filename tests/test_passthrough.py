@@ -203,10 +203,7 @@ def resident(door, what):
         with_parent = folder / "status"
         try:
             text = with_parent.read_text() if folder.name.isdigit() else ""
-            if (
-                f"PPid:\t{door.process.pid}\n" in text
-                and b"proxy.worker" in (folder / "cmdline").read_bytes()
-            ):
+            if f"PPid:\t{door.process.pid}\n" in text and b"proxy." in (folder / "cmdline").read_bytes():
                 return int(re.search(rf"{what}:\s+(\d+)", text)[1]) * 1024
         except OSError:
             continue

@@ -211,7 +211,7 @@ def worker_of(parent):
     """The pid of a worker started by this parent; 0 while there is none."""
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         try:
-            if b"proxy.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"proxy." in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(child)
         except FileNotFoundError:
             continue

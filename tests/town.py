@@ -24,6 +24,7 @@ from proxy.store.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
 START_S = 60
+BRIDGED = (ROOT / "tests" / "bridged.yaml").read_text()
 
 
 @dataclass

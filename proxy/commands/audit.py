@@ -86,8 +86,7 @@ async def _audit(given: argparse.Namespace, place: Place) -> None:
 
 
 def _outlook(place: Place, name: str, on: float) -> Outlook | None:
-    row = place.configuration.catalogue.resolve(name)
-    return outlook(place.configuration, row, on) if row is not None else None
+    return outlook(place.configuration, name, on)
 
 
 def _stopped(each: Outlook, on: float) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.app import Configuration
 from proxy.commands.amounts import day, dollars, exact
 from proxy.commands.joining import configured as read
+from proxy.commands.lessons import forget, learned
 from proxy.commands.output import as_json, remark, say, table
 from proxy.models.lifecycle import days_left, is_retired
 from proxy.models.lifecycle import warning as warning_of
@@ -19,8 +20,10 @@ from proxy.nouns import PriceRow
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A model on one day: its price, days left (None: no end is known), its chain of successors and the price of the first."""
+    """A model on one day: its price, days left (None: no end is known), its chain of successors and the price of the first.
+    `name` is the catalogue's, or what was asked for where that is somebody's fine-tuned version."""
 
+    name: str
     row: ModelRow
     price: PriceRow | None
     left: int | None
@@ -39,8 +42,12 @@ class Outlook:
         return f"ends within {limit} days" + (f"; {self.chain.why}" if nobody else "")
 
 
-def outlook(configuration: Configuration, row: ModelRow, now: float) -> Outlook:
-    """What becomes of `row`, by the shipped dates or the operator's own."""
+def outlook(configuration: Configuration, asked: str, now: float) -> Outlook | None:
+    """What becomes of a model, by the shipped dates or the operator's own; None when nobody knows it."""
+    row = configuration.catalogue.resolve(asked)
+    if row is None:
+        return None
+    name = asked if row.fine_tuned else row.name
     lifecycle = configuration.settings.lifecycle
 
     def ended(other: ModelRow) -> bool:
@@ -48,9 +55,10 @@ def outlook(configuration: Configuration, row: ModelRow, now: float) -> Outlook:
             other, "", now, margin_hours=lifecycle.margin_hours, published={}, kind=other.provider_kind
         )
 
-    chain = successors_of(configuration.catalogue, row.name, now, ended, allow_dearer=lifecycle.allow_dearer)
+    chain = successors_of(configuration.catalogue, name, now, ended, allow_dearer=lifecycle.allow_dearer)
     heir = configuration.catalogue.get(chain.first.model) if chain.first is not None else None
     return Outlook(
+        name,
         row,
         row.price_at(now),
         days_left(row.shutdown, now),
@@ -66,28 +74,39 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
         parents=[configured],
         help="prices, windows, shutdown dates and successors",
         description="Prices in US dollars per million tokens. Ratio is the successor's price next to the model's own (3 parts input, "
-        "1 part output). Needs no running proxy.",
+        "1 part output). Needs no running proxy, but for --learned and --forget: what providers were found to refuse against "
+        "what is known of their models is mended, listed in x-switchyard-changes and remembered for a day.",
     )
     models.add_argument("names", nargs="*", metavar="MODEL", help="only these")
     models.add_argument("--ending", action="store_true", help="only those with a known end, soonest first")
+    models.add_argument("--learned", action="store_true", help="what providers turned out to refuse")
+    models.add_argument(
+        "--forget", action="store_true", help="forget that, on every worker within two seconds"
+    )
+    models.add_argument(
+        "--parameter", default="", metavar="NAME", help="with --learned or --forget: only this parameter"
+    )
     models.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     models.set_defaults(run=_models)
 
 
-def _models(given: argparse.Namespace, _: Sequence[str]) -> int:
+def _models(given: argparse.Namespace, words: Sequence[str]) -> int:
     configuration, now = read(given), time.time()
-    rows = list(configuration.catalogue)
-    if given.names:
-        found = {name: configuration.catalogue.resolve(name) for name in given.names}
-        if unknown := [name for name, row in found.items() if row is None]:
-            remark(f"switchyard: no model is called {', '.join(unknown)}")
-            return 1
-        rows = [row for row in found.values() if row is not None]
-    looks = [outlook(configuration, row, now) for row in rows]
+    looks = {
+        name: outlook(configuration, name, now) for name in given.names or configuration.catalogue.names()
+    }
+    if unknown := [name for name, each in looks.items() if each is None]:
+        remark(f"switchyard: no model is called {', '.join(unknown)}")
+        return 1
+    if given.forget:
+        return forget(given, words)
+    if given.learned:
+        return learned(given, words)
+    shown = [each for each in looks.values() if each is not None]
     if given.ending:
-        looks = sorted([o for o in looks if o.row.shutdown is not None], key=lambda o: o.row.shutdown or 0)
+        shown = sorted([o for o in shown if o.row.shutdown is not None], key=lambda o: o.row.shutdown or 0)
     if given.json:
-        say(as_json([_as_json(each) for each in looks]))
+        say(as_json([_as_json(each) for each in shown]))
         return 0
     heads = (
         "model",
@@ -101,7 +120,7 @@ def _models(given: argparse.Namespace, _: Sequence[str]) -> int:
         ">ratio",
         "warning",
     )
-    say(table(heads, [_row(each) for each in looks]))
+    say(table(heads, [_row(each) for each in shown]))
     return 0
 
 
@@ -109,7 +128,7 @@ def _row(each: Outlook) -> tuple[str, ...]:
     price, step = each.price, each.chain.first
     ends = each.row.shutdown is not None
     return (
-        each.row.name,
+        each.name,
         dollars(price.input) if price else "-",
         dollars(price.cached_input) if price else "-",
         dollars(price.output) if price else "-",
@@ -136,7 +155,7 @@ def _as_json(each: Outlook) -> dict[str, Any]:
         "output": exact(price.output),
     }
     return {
-        "model": each.row.name,
+        "model": each.name,
         "family": each.row.family,
         "usd_per_m": prices,
         "unpriced": each.row.unpriced or None,

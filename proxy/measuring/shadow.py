@@ -138,7 +138,7 @@ class Shadows:
         copy = Trace(
             call, Caller(name, name), structs.replace(request, user=""), replace(plan, candidates=ways[:1])
         )
-        candidate = house.aftercare.prepared(request, _private(ways[0], request), now)
+        candidate = house.aftercare.prepared(request, _private(ways[0], request), copy.caller, now)
         task = plan.task or self._verdicts.of(request.fields).task
         found = Observation(arm.migration, arm.version, "shadow", "", task, request.stream)
         self._under_way[candidate.provider] = self._under_way.get(candidate.provider, 0) + 1

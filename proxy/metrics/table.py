@@ -121,7 +121,7 @@ DECISIONS = Metric(
     "switchyard_decisions_total",
     "counter",
     "worker",
-    "Requests by the model that served them, the task seen and why that model",
+    "Requests by the model that served them, the task seen (`none`: the caller named its model) and why that model",
     ("model", "task", "reason"),
 )
 CHANGES = Metric(
@@ -208,7 +208,7 @@ COST = Metric(
     "switchyard_cost_usd_total",
     "counter",
     "ledger",
-    "Money spent, by model, task and route",
+    "Money spent, by model, task and route (`none` where there was none)",
     ("model", "task", "route"),
 )
 KEY_COST = Metric(

@@ -7,16 +7,22 @@ messages, tools and their choice, response_format, stop, n, logprobs, the value 
 service_tier, safety_identifier, previous_response_id, stream.
 
 Remembered per (provider, model, endpoint, effort, with tools or not, parameter): the same parameter may be fine with
-another effort. An entry expires, because providers change their minds, and can be forgotten by command.
+another effort. An entry expires, because providers change their minds, and can be forgotten by command. What one worker
+learns it tells the others (`tell`), so that each refusal is met once.
+
+Nobody teaches others a falsehood: a value that no model takes proves nothing about the parameter, nor does an effort that
+does not exist, and what was refused to a caller's own key is remembered for that key alone and told to nobody.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 
 from proxy.models.draft import REMOVE, Change
+from proxy.models.rows import KNOWN_EFFORTS
+from proxy.models.validity import fault_of
 
 CODES = frozenset({"unsupported_parameter", "unsupported_value"})
 REMEMBER_S = 24 * 3600.0
@@ -38,6 +44,9 @@ _DROPS = frozenset(
 MENDABLE = _DROPS | _RENAMES.keys()
 
 
+_EFFORTS = frozenset((*KNOWN_EFFORTS, "default"))
+
+
 class _Error(msgspec.Struct, gc=False):
     code: str | int | None = None
     param: str | None = None
@@ -51,13 +60,15 @@ _body = msgspec.json.Decoder(_Body)
 
 
 class Place(NamedTuple):
-    """Where a refusal holds. `effort` is the one in force ("none" for models without), `tools` whether tools were sent."""
+    """Where a refusal holds. `effort` is the one in force ("none" for models without), `tools` whether tools were sent.
+    `owner` is the caller whose own key it holds for, "" where the key is ours and it holds for all."""
 
     provider: str
     model: str
     endpoint: str
     effort: str
     tools: bool
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,8 @@ def mend_for(status: int, body: bytes, fields: Mapping[str, Any]) -> Mend | None
     name = error.param or ""
     if error.code not in CODES or name not in MENDABLE or fields.get(name) is None:
         return None
+    if fault_of(name, fields[name]) is not None:
+        return None
     if name == "parallel_tool_calls" and fields[name] is not True:
         return None
     rename = _RENAMES.get(name, "")
@@ -113,11 +126,37 @@ def apply(mends: tuple[Mend, ...], fields: Mapping[str, Any]) -> tuple[dict[str,
     return edits, tuple(changes)
 
 
-class Learned:
-    """The memory of one process. Mutable; owned by whoever builds it, times come from the caller."""
+def packed(lesson: Lesson) -> tuple[str, bytes]:
+    """A lesson as others keep it: what it is about, and all of it."""
+    place = lesson.place
+    about = (place.provider, place.model, place.endpoint, place.effort, place.tools, lesson.mend.parameter)
+    return msgspec.json.encode(about).decode(), msgspec.json.encode(lesson)
 
-    def __init__(self) -> None:
-        self._lessons: dict[Place, dict[str, Lesson]] = {}
+
+def unpacked(texts: Iterable[bytes]) -> list[Lesson]:
+    """The lessons that others keep; what another version wrote and we cannot read is passed over."""
+    found = []
+    for text in texts:
+        try:
+            lesson = msgspec.json.decode(text, type=Lesson)
+        except msgspec.DecodeError:
+            continue
+        if lesson.mend.parameter in MENDABLE and not lesson.place.owner:
+            found.append(lesson)
+    return found
+
+
+def _nobody(lesson: Lesson) -> None:
+    del lesson
+
+
+@dataclass(slots=True)
+class Learned:
+    """The memory of one process. Mutable; owned by whoever builds it, times come from the caller. `tell` hears of what is
+    new and may be told to others."""
+
+    tell: Callable[[Lesson], None] = _nobody
+    _lessons: dict[Place, dict[str, Lesson]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -126,10 +165,30 @@ class Learned:
 
     def remember(self, place: Place, mend: Mend, now: float) -> None:
         """Keep a mend for a day. When full, nothing new is learned until something expires."""
+        if place.effort not in _EFFORTS:
+            return
         if sum(map(len, self._lessons.values())) >= MAX_ENTRIES:
             self._expire(now)
-        if sum(map(len, self._lessons.values())) < MAX_ENTRIES:
-            self._lessons.setdefault(place, {})[mend.parameter] = Lesson(place, mend, now + REMEMBER_S)
+        if sum(map(len, self._lessons.values())) >= MAX_ENTRIES:
+            return
+        lesson = Lesson(place, mend, now + REMEMBER_S)
+        self._keep(lesson)
+        if not place.owner:
+            self.tell(lesson)
+
+    def take_up(self, told: Iterable[Lesson], now: float) -> None:
+        """What all workers know, in place of what was known here; what holds for single callers stays."""
+        own = {place: known for place, known in self._lessons.items() if place.owner}
+        self._lessons = own
+        for lesson in told:
+            if lesson.expires > now and sum(map(len, self._lessons.values())) < MAX_ENTRIES:
+                self._keep(lesson)
+
+    def _keep(self, lesson: Lesson) -> None:
+        known = self._lessons.setdefault(lesson.place, {})
+        # Two spellings that each refuse in favour of the other: the newer refusal is right.
+        known.pop(lesson.mend.rename, None)
+        known[lesson.mend.parameter] = lesson
 
     def mends(self, place: Place, now: float) -> tuple[Mend, ...]:
         """What to do to a request before it goes to `place`."""
@@ -142,18 +201,6 @@ class Learned:
         """Everything remembered and not expired."""
         for known in self._lessons.values():
             yield from (lesson for lesson in known.values() if lesson.expires > now)
-
-    def forget(self, model: str = "", parameter: str = "") -> int:
-        """Drop the lessons of a model and parameter ("" means any). Returns how many were dropped."""
-        dropped = 0
-        for place, known in list(self._lessons.items()):
-            gone = [name for name in known if parameter in ("", name) and model in ("", place.model)]
-            dropped += len(gone)
-            for name in gone:
-                del known[name]
-            if not known:
-                del self._lessons[place]
-        return dropped
 
     def _expire(self, now: float) -> None:
         for place, known in list(self._lessons.items()):

@@ -22,6 +22,9 @@ class EventSplitter:
 
     def feed(self, block: bytes) -> Iterator[bytes]:
         """The events this block completes."""
+        if not self._pending and block.endswith(b"\n\n") and block.count(b"\n\n") == 1 and b"\r" not in block:
+            yield block  # one whole event, as most blocks are
+            return
         pending = self._pending + block
         start = 0
         # The end mark is at most four bytes, so what was searched before is searched again only at its very end.
@@ -39,8 +42,9 @@ class EventSplitter:
 
 def data_of(event: bytes) -> bytes:
     """The event's data, b"" when it has none (a comment)."""
-    if event.startswith(b"data: ") and event.count(b"\n") == 2:
-        return event[6:].strip()
+    last = event.partition(b"\n")[2] if event.startswith(b"event: ") else event
+    if last.startswith(b"data: ") and last.count(b"\n") == 2:
+        return last[6:].strip()
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
     return b"\n".join(lines).strip()
 

@@ -18,6 +18,7 @@ from proxy.models.draft import NO_EMULATION, REMOVE, Change, Draft, Emulation, W
 from proxy.models.families import FAMILIES
 from proxy.models.parameters import CHAT_RULES, RESPONSES_RULES, no_counterpart
 from proxy.models.rows import ModelRow
+from proxy.models.validity import refuse_faults
 
 __all__ = ["REMOVE", "UNCHANGED", "Change", "Emulation", "Translation", "translate"]
 
@@ -69,9 +70,12 @@ def translate(
     `fields` are the decoded top-level fields, `wire` the endpoint the caller used. `effort` is the successor's or
     migration target's, applied when the caller sent none; with `decides` (a route's, or `model@effort`) it always is.
     `last_resort`: no candidate is left that has logprobs, so they are dropped instead of excluding this one.
+
+    Raises BadRequest for a value that no model takes: dropped or emulated, it would never meet a provider who says so.
     """
     if source is not None and source.name == target.name and not (effort and decides):
         return UNCHANGED[wire]
+    refuse_faults(fields)
     if not FAMILIES[target.family].chat:
         return Translation(excluded="not a chat model", endpoint=wire)
     if wire == "responses" and "responses" not in target.endpoints:

@@ -55,10 +55,11 @@ class Accounts:
         except StoreAway:
             return False
         self._version = version
-        limits_nano = {name: int(limit) for name, limit in _pairs(limits).items()}
-        self._changed(RunTime(_pairs(made), limits_nano, states_in(_pairs(migrations))))
+        limits_nano = {name: int(limit) for name, limit in pairs(limits).items()}
+        self._changed(RunTime(pairs(made), limits_nano, states_in(pairs(migrations))))
         return True
 
 
-def _pairs(flat: list[Any]) -> dict[str, bytes]:
+def pairs(flat: list[Any]) -> dict[str, bytes]:
+    """A hash as Redis returns it: field, value, field, value."""
     return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}

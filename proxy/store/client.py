@@ -124,9 +124,8 @@ class Pipe:
         self._queue.insert(0 if first else len(self._queue), _Call(packed, replies, answer, script))
         if self._line is None:
             self._wake.set()
-        elif not self._under_way and not self._flushing:
-            self._flushing = True
-            loop.call_soon(self._flush)
+        elif not self._under_way:
+            self._flush_soon()
         return answer
 
     async def run(self) -> None:
@@ -147,8 +146,14 @@ class Pipe:
 
     # A batch
 
-    def _flush(self) -> None:
-        """Send what waits, unless a batch is under way: then it goes when that is over."""
+    def _flush_soon(self) -> None:
+        """Not at once: whoever else runs in this tick may have something to send as well."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self, due_s: float = 0.0) -> None:
+        """Send what waits, unless a batch is under way: then it goes when that is over. `due_s` 0: within `timeout_s`."""
         self._flushing = False
         line = self._line
         if line is None or self._under_way:
@@ -164,7 +169,7 @@ class Pipe:
             return
         del self._queue[:_MOST_AT_ONCE]
         self._under_way.extend(batch)
-        self._expect(asyncio.get_running_loop().time() + self._timeout_s)
+        self._expect(due_s or asyncio.get_running_loop().time() + self._timeout_s)
         try:
             line.send(batch[0].packed if len(batch) == 1 else b"".join([call.packed for call in batch]))
         except RuntimeError:  # uvloop says so of a transport that was reset and has not told anybody yet
@@ -183,7 +188,7 @@ class Pipe:
         if not self._under_way:
             self.breaker.succeeded()
             if self._queue:
-                self._flush()
+                self._flush_soon()
 
     def _answer(self, call: _Call, reply: Any) -> None:
         if isinstance(reply, NoScriptError) and call.script is not None:
@@ -265,9 +270,7 @@ class Pipe:
             timed_out = isinstance(error, TimeoutError | RedisTimeoutError)
             self._failed(batch, StoreUnsent, timed_out=timed_out)
         else:
-            self._flush()
-            if self._under_way:
-                self._due_s = due_s
+            self._flush(due_s)
 
     async def _probe(self) -> None:
         """Ask whether Redis is back; the breaker closes when it answers."""

@@ -26,6 +26,8 @@
 | seen:NAME:V | hash | side, task, what → count: counters and histograms to compare | 180 days after the last |
 | base:NAME:V | string | what the share measures against, frozen when it begins | 180 days |
 | shares:NAME | zset | version of a share → when it was last measured, ms | 180 days after the last |
+| learned | hash | what a provider refuses, by where → what to do about it, JSON | 8 days after the last |
+| learned-version | string | counts changes of learned | for good |
 | audit | list | what operators did, newest first | the latest 1,000 |
 | o:ID | string | stored object → key id, deployment | 31 days |
 | leader | string | which parent does the housekeeping | its lease |
@@ -54,6 +56,8 @@ KEYS: Final = _PREFIX + "keys"
 LIMITS: Final = _PREFIX + "limits"
 MIGRATIONS: Final = _PREFIX + "migrations"
 VERSION: Final = _PREFIX + "version"
+LEARNED: Final = _PREFIX + "learned"
+LEARNED_VERSION: Final = _PREFIX + "learned-version"
 AUDIT: Final = _PREFIX + "audit"
 LEADER: Final = _PREFIX + "leader"
 

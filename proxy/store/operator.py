@@ -122,6 +122,10 @@ class Operator:
         await self._audit("budgets rebuild", new_epoch, f"{len(snapshot.counters)} counters")
         return done
 
+    async def note(self, what: str, target: str, detail: str = "") -> None:
+        """An audit line for what was done elsewhere."""
+        await self._audit(what, target, detail)
+
     async def audit(self, count: int = 100) -> list[AuditLine]:
         """The latest audit lines, newest first."""
         lines = await self._pipe.call("LRANGE", keys.AUDIT, 0, count - 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.api.answer import CHUNKED, LENGTH, NONE, UNTIL_CLOSE, answer_head, chunk, status_line
+from proxy.api.answer import CHUNKED, LENGTH, NONE, UNTIL_CLOSE, answer_head, chunk, status_line, whole_head
 
 DATE = b"date: now\r\n"
 
@@ -58,3 +58,18 @@ def test_chunks_carry_their_size_and_only_the_last_one_ends_the_body() -> None:
     assert chunk(b"", last=False) == b""
     assert chunk(b"x", last=True) == b"1\r\nx\r\n0\r\n\r\n"
     assert chunk(b"", last=True) == b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("close", [False, True])
+def test_the_head_of_a_whole_answer_is_the_one_its_fields_and_length_would_have(close) -> None:
+    """Written in one step, it is the same head field for field."""
+    fields = [(b"content-type", b"application/json"), (b"x-request-id", b"r")]
+    general = head(200, *fields, (b"content-length", b"12"), close=close)[0]
+    assert whole_head(200, fields, 12, DATE, close=close) == general
+
+
+@pytest.mark.parametrize("value", [b"a\r\nx-more: b", b"a\nb", b"a\rb", b"a\0b"])
+def test_a_field_of_a_whole_answer_cannot_start_another(value) -> None:
+    """A stray line end or NUL is refused, however it came into a value."""
+    with pytest.raises(RuntimeError):
+        whole_head(200, [(b"x-name", value)], 0, DATE, close=False)

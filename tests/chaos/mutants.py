@@ -60,8 +60,8 @@ MUTANTS = (
     Mutant(
         "a call that was not answered is sent again",
         "proxy/store/client.py",
-        "            _fail(unanswered, fault)\n            if self.breaker.is_open or isinstance(error, TimeoutError | RedisTimeoutError):",
-        "            self._queue[:0] = unanswered[::-1]\n            if self.breaker.is_open:",
+        "        _fail(calls, fault)\n        if self.breaker.is_open or timed_out:",
+        "        self._queue[:0] = calls\n        calls.clear()\n        if self.breaker.is_open:",
         "tests/store/test_client.py::test_a_slow_redis_never_counts_twice",
     ),
     Mutant(
@@ -95,8 +95,8 @@ MUTANTS = (
     Mutant(
         "a bill that Redis could not be told is dropped",
         "proxy/store/writer.py",
-        "            await self._to_disk(bills)",
-        "            pass",
+        "                await self._to_disk(self._under_way)",
+        "                pass",
         "tests/store/test_outage.py::test_a_bill_whose_answer_was_lost_is_entered_once",
     ),
     Mutant(

@@ -1,5 +1,7 @@
 """What every client is asked: the models, the prompts, the tools, a picture. Nothing here knows a client."""
 
+import os
+
 import pytest
 
 LIVING, RETIRED, ROUTED = "gpt-4.1-mini", "o4-mini", "auto"
@@ -23,6 +25,11 @@ PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAD
 def broken(how: str) -> str:
     """A prompt whose streamed answer dies."""
     return f"[[sandbox:{how}]][[sandbox:words=40]] hi"
+
+
+def bridged() -> bool:
+    """Whether this run carries every chat call for LIVING over /v1/responses (`make bridged`)."""
+    return os.environ.get("SWITCHYARD_BRIDGED") == "1"
 
 
 TARGETS = (LIVING, RETIRED, ROUTED)

@@ -10,7 +10,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # also a run from the project's root reads this file, and then leaves
 
-from programs import proxy, sandbox
+from cases import bridged
+from programs import BRIDGED, proxy, sandbox
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -26,7 +27,7 @@ def _upstream():
 
 @pytest.fixture(scope="session")
 def _door(_upstream):
-    with proxy(_upstream) as running:
+    with proxy(_upstream, BRIDGED if bridged() else "") as running:
         yield running
 
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("SWITCHYARD_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
 PROVIDER_KEY = "sk-provider-canary-5b1d0c7e"
 STOP_S = 20
+BRIDGED = (ROOT / "tests" / "bridged.yaml").read_text()
 
 
 @dataclass

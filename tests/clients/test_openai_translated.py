@@ -189,6 +189,7 @@ def test_what_was_dropped_is_told(client):
     assert raw.parse().choices[0].message.content
 
 
+@pytest.mark.only_chat
 def test_nothing_is_changed_for_a_living_model(client, upstream):
     """No header, and upstream gets the body as the SDK wrote it."""
     raw = client.chat.completions.with_raw_response.create(

@@ -239,3 +239,48 @@ def test_without_a_proxy_there_is_one_clear_line(door, tmp_path):
     assert err.startswith("switchyard: Redis at 127.0.0.1:1/0 does not answer: ")
     assert "Error 111" in err
     assert "secret" not in err
+
+
+def test_what_was_learned_is_known_to_every_worker_shown_and_forgotten(door, upstream):
+    """One refusal teaches both workers within seconds; forgotten by command, the provider is asked anew and teaches again."""
+    body = {"model": "gpt-5.4-mini", "reasoning_effort": "low", "temperature": 0.3}
+
+    def attempts():
+        """Upstream calls of one request on a connection of its own, so on either worker."""
+        before = len(upstream.calls())
+        answer = chat(door, SECRET, **body)
+        assert answer.status == 200, answer.body
+        assert "temperature:dropped (learned)" in answer.headers["x-switchyard-changes"]
+        return len(upstream.calls()) - before
+
+    assert attempts() == 2
+    lesson = until(lambda: told(door, "models", "--learned")) and told(door, "models", "--learned")
+    assert lesson[0].pop("expires") > ""
+    assert lesson == [
+        {"provider": "openai", "model": "gpt-5.4-mini", "endpoint": "chat", "effort": "low", "tools": False,
+         "parameter": "temperature", "renamed_to": None}
+    ]  # fmt: skip
+    until(lambda: all(attempts() == 1 for _ in range(8)), 15)
+    assert "temperature" in said(door, "models", "--learned", "gpt-5.4-mini")
+    assert said(door, "models", "--learned", "gpt-4.1").strip() == "Nothing has been learned."
+    assert run(door, "models", "--forget", "--parameter", "top_p")[2].startswith("0 forgotten")
+    status, _, err = run(door, "models", "--forget", "gpt-5.4-mini")
+    assert (status, err.split(" ")[0]) == (0, "1")
+    assert told(door, "models", "--learned") == []
+    until(lambda: attempts() == 2)
+
+
+def test_the_commands_of_learned_parameters_say_what_they_lack(door, tmp_path):
+    """Without a running proxy there is nothing to show; a name nobody knows is a mistake."""
+    status, _, err = run(door, "models", "--learned", folder=tmp_path)
+    assert (status, "no proxy runs" in err) == (1, True)
+    status, _, err = run(door, "models", "--forget", "gpt-nonsense")
+    assert (status, err) == (1, "switchyard: no model is called gpt-nonsense\n")
+
+
+def test_a_fine_tuned_model_shares_its_bases_dates_but_nobody_stands_in_for_it(door):
+    """Its price is its own, and a silent successor would not be it."""
+    name = "ft:gpt-4.1-mini:acme::abc"
+    (shown,) = told(door, "models", name)
+    assert (shown["model"], shown["shutdown"], shown["successor"]) == (name, "2027-01-14", None)
+    assert shown["context"] == told(door, "models", "gpt-4.1-mini")[0]["context"]

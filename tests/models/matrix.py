@@ -37,7 +37,7 @@ DOUBTS = frozenset({"stop_on_5x", "penalties_on_5x"})
 CATALOGUE = load()
 
 # How `x-switchyard-changes` may speak of a field that went up differently from how it came.
-_SAID_AS = {
+SAID_AS = {
     "max_tokens": ("max_tokens->", "cap:"),
     "max_completion_tokens": ("max_tokens->", "cap:"),
     "reasoning_effort": ("reasoning",),
@@ -90,7 +90,7 @@ def unlisted(shape: dict, source: str, target: str, sent: dict, translation: Tra
     lost = []
     for name in shape.keys() | sent.keys() - {"model"}:
         if shape.get(name, _DEFAULTS.get(name)) != sent.get(name, _DEFAULTS.get(name)):
-            starts = _SAID_AS.get(name, (f"{name}:",))
+            starts = SAID_AS.get(name, (f"{name}:",))
             if not any(token.startswith(starts) for token in tokens):
                 lost.append(name)
     if shape.get("stop") and not sent.get("stop") and not translation.emulate.stop:
@@ -101,14 +101,15 @@ def unlisted(shape: dict, source: str, target: str, sent: dict, translation: Tra
         if shape.get("store") and "store:dropped" not in tokens:
             lost.append("store")
     else:
-        before, after = _effort({"model": source, **shape}, source), _effort(sent, target)
+        before, after = effort_in_force(shape, source), effort_in_force(sent, target)
         if before != after and not any(token.startswith("reasoning") for token in tokens):
             lost.append(f"effort {before} became {after}")
     return lost
 
 
-def _effort(body: dict, model: str) -> str:
-    effort = strictly(body, model).effort
+def effort_in_force(body: dict, model: str) -> str:
+    """The effort a model works with when it is sent this chat body; "none" for one that does not reason."""
+    effort = strictly({**body, "model": model}, model).effort
     return effort if STRICT_MODELS[model].family.reasoning else "none"
 
 

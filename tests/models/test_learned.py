@@ -4,7 +4,18 @@ import json
 
 import pytest
 
-from proxy.models.learned import MAX_ENTRIES, MENDABLE, REMEMBER_S, Learned, Mend, Place, apply, mend_for
+from proxy.models.learned import (
+    MAX_ENTRIES,
+    MENDABLE,
+    REMEMBER_S,
+    Learned,
+    Mend,
+    Place,
+    apply,
+    mend_for,
+    packed,
+    unpacked,
+)
 
 PLACE = Place("openai", "gpt-6-luna", "chat", "none", tools=False)
 
@@ -103,15 +114,44 @@ def test_what_is_learned_holds_for_its_place_until_it_expires():
     assert [lesson.mend.parameter for lesson in memory.lessons(100.0)] == ["temperature"]
 
 
-def test_a_lesson_is_forgotten_by_command():
-    """By model, by parameter, or all."""
-    memory = Learned()
+def test_what_was_told_replaces_what_was_known():
+    """A copy without a lesson has forgotten it; expired ones, and those of single callers, are not others' business."""
+    told = []
+    memory = Learned(told.append)
+    own = PLACE._replace(owner="k1")
     memory.remember(PLACE, Mend("temperature"), 0.0)
-    memory.remember(PLACE, Mend("top_p"), 0.0)
-    assert memory.forget(model="other") == 0
-    assert memory.forget(parameter="top_p") == 1
-    assert memory.forget() == 1
-    assert memory.mends(PLACE, 0.0) == ()
+    memory.remember(own, Mend("seed"), 0.0)
+    assert [lesson.place for lesson in told] == [PLACE]
+    texts = [packed(lesson)[1] for lesson in (*told, *memory.lessons(0.0))]
+    other = Learned()
+    other.take_up(unpacked([*texts, b"{", b"[]"]), 1.0)
+    assert [(one.place, one.mend) for one in other.lessons(1.0)] == [(PLACE, Mend("temperature"))]
+    late = Learned()
+    late.take_up(told, REMEMBER_S)
+    assert not list(late.lessons(0.0))
+    memory.take_up([], 1.0)
+    assert memory.mends(PLACE, 1.0) == ()
+    assert memory.mends(own, 1.0) == (Mend("seed"),)
+
+
+def test_what_a_caller_makes_up_teaches_nothing():
+    """A value that no model takes and an effort that does not exist say nothing about the parameter."""
+    for name, wrong in {
+        "verbosity": "bogus", "temperature": 9, "top_p": "x", "logit_bias": [], "prompt_cache_retention": "1h",
+        "seed": 0.5, "presence_penalty": -3, "parallel_tool_calls": "yes",
+    }.items():  # fmt: skip
+        assert mend_for(400, refusal(name, "unsupported_value"), {name: wrong}) is None, name
+    memory = Learned()
+    memory.remember(PLACE._replace(effort="made up"), Mend("seed"), 0.0)
+    assert not list(memory.lessons(0.0))
+
+
+def test_the_newer_of_two_contrary_refusals_counts():
+    """Renaming there and back again would cost an attempt for ever."""
+    memory = Learned()
+    memory.remember(PLACE, Mend("max_completion_tokens", "max_tokens"), 0.0)
+    memory.remember(PLACE, Mend("max_tokens", "max_completion_tokens"), 1.0)
+    assert memory.mends(PLACE, 2.0) == (Mend("max_tokens", "max_completion_tokens"),)
 
 
 def test_the_memory_is_bounded_and_makes_room_for_the_living():

@@ -215,6 +215,23 @@ def test_resets_on_the_loop_of_the_workers_end_no_pipe(server, url):
         uvloop.run(scenario(link))
 
 
+def test_a_connection_closed_between_two_calls_costs_none(url):
+    """A server's idle timeout, a failover at night: it is noticed when it happens, and the next call connects anew."""
+
+    async def scenario():
+        async with connected(url) as pipe, connected(url) as other:
+            await other.call("PING")
+            await pipe.call("PING")
+            await other.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            async with asyncio.timeout(5):
+                while pipe._line is not None:
+                    await asyncio.sleep(0.005)
+            assert await pipe.call("ECHO", "found") == b"found"
+            assert not pipe.away
+
+    asyncio.run(scenario())
+
+
 def test_nothing_hangs_when_the_pipe_is_stopped(url):
     """Calls that were never sent, and calls made afterwards, end."""
 

@@ -281,6 +281,37 @@ def test_places_are_given_back_when_answers_end(url, directory):
     asyncio.run(scenario())
 
 
+def test_a_bill_goes_before_the_next_hold(url, directory):
+    """A caller that may have one request under way can send the next as soon as it has its answer: the place it gave back is
+    free for it, although bills are sent together."""
+
+    async def scenario():
+        counters = [rate("concurrent", 1, "total")]
+        async with running(make_ledger(url, directory)) as ledger:
+            ledger.settle(None, 0, row())
+            await ledger.close()  # a script that Redis does not know yet runs one batch later
+            for number in range(50):
+                grant = await ledger.hold(request(counters, number=number))
+                ledger.settle(grant.hold, 0, row(number=number))
+
+    asyncio.run(scenario())
+
+
+def test_bills_without_holds_go_by_themselves(url, directory):
+    """Nothing follows the last request of a busy hour; its bill is entered all the same, and so is one without counters."""
+
+    async def scenario():
+        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+            grant = await ledger.hold(request([money(DOLLAR)]))
+            ledger.settle(grant.hold, 7, row(7))
+            ledger.settle(None, 0, row(status=400))
+            async with asyncio.timeout(5):
+                while await pipe.call("XLEN", keys.TAIL) < 2:
+                    await asyncio.sleep(0.005)
+
+    asyncio.run(scenario())
+
+
 def test_new_users_beyond_the_daily_number_share_a_bucket(url, directory):
     """Money rule 10: inventing users makes no new allowances."""
 

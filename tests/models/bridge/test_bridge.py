@@ -265,7 +265,7 @@ def test_every_split_of_the_event_stream_gives_the_same_chunks():
     """Network blocks end anywhere."""
     whole, asked = stream_of(), Asked.of(CALLING["two"])
     expected = ChatStream(asked).feed(whole)
-    for at in range(0, len(whole), 3):
+    for at in range(len(whole)):
         machine = ChatStream(asked)
         assert machine.feed(whole[:at]) + machine.feed(whole[at:]) == expected
     machine = ChatStream(asked)
@@ -273,15 +273,35 @@ def test_every_split_of_the_event_stream_gives_the_same_chunks():
     assert machine.sealed is not None
 
 
-def test_a_stream_cut_at_any_event_never_ends_as_if_it_were_whole():
+STREAMED = pytest.mark.parametrize("name", CALLING)
+
+
+@STREAMED
+def test_a_stream_cut_at_any_event_never_ends_as_if_it_were_whole(name):
     """No [DONE], no finish reason, and what came before is right."""
-    events = [event + b"\n\n" for event in stream_of().split(b"\n\n")[:-1]]
+    whole = stream_of({**CALLING[name], "stream": True})
+    events = [event + b"\n\n" for event in whole.split(b"\n\n")[:-1]]
     full, _ = kit.chunks(ChatStream(Asked()).feed(b"".join(events)))
     for at in range(len(events)):
         got, done = kit.chunks(ChatStream(Asked()).feed(b"".join(events[:at])))
         assert not done
         assert got == full[: len(got)]
         assert not any(choice["finish_reason"] for chunk in got for choice in chunk["choices"])
+
+
+@STREAMED
+def test_the_order_of_a_streams_events_is_chats_own(name):
+    """The role first and once, then what is said, one finish reason, the usage, [DONE]; nothing between or behind."""
+    got, done = kit.chunks(kit.bridged({**CALLING[name], "stream": True}))
+    assert done
+    deltas, usage = got[:-1], got[-1]
+    assert [index for index, chunk in enumerate(deltas) if "role" in chunk["choices"][0]["delta"]] == [0]
+    assert [bool(chunk["choices"][0]["finish_reason"]) for chunk in deltas] == [False] * (len(deltas) - 1) + [
+        True
+    ]
+    assert all(chunk["usage"] is None for chunk in deltas)
+    assert usage["choices"] == []
+    assert usage["usage"]["total_tokens"] > 0
 
 
 def test_ids_and_names_of_calls_appear_once_and_first():
