@@ -54,9 +54,9 @@ def test_a_worse_model_is_left_again(fault, capsys):
         way.wait(lambda: way.status()["status"] == "rolled_back")
         moved = way.door.wait_for(lambda line: line["event"] == "migration_moved")
         guard = next(each for each in verdicts(way) if each.measure is measure and not each.task)
-        assert guard.breached
+        # What was under way then is measured too, and may take the guard back within its bound.
         told = moved["why"]
-        assert measure.value in told
+        assert (moved["step"], told.partition(":")[0]) == ("rollback", measure.value)
     with capsys.disabled():
         print(
             f"\n{fault}: rolled back after {way.calls - began:,} calls ({guard.units[0] + guard.units[1]:,} units measured); "
