@@ -14,8 +14,8 @@ from proxy.api.listing import Listed, Listing
 from proxy.budgets.scopes import Book, Budget, Limits, budget
 from proxy.candidates import Yard
 from proxy.expected import Terms
-from proxy.flow import House
 from proxy.foreign import names_served
+from proxy.house import House
 from proxy.ids import RandomIds
 from proxy.loops import Loops
 from proxy.measuring.shadow import ShadowCourse, Shadows

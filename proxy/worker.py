@@ -40,8 +40,8 @@ from proxy.app import (
 )
 from proxy.control import Control, unpack
 from proxy.errors import ApiError
-from proxy.flow import House
 from proxy.forks import equipment
+from proxy.house import House
 from proxy.measuring.shadow import Shadows
 from proxy.measuring.witness import Witness
 from proxy.metrics.log import Level, Log

@@ -20,7 +20,8 @@ from proxy.api.outlet import Outlet
 from proxy.api.pages import build_pages, new_id, own_headers
 from proxy.api.passthrough import Surface
 from proxy.errors import ApiError, UpstreamUnavailable
-from proxy.flow import House, serve
+from proxy.flow import serve
+from proxy.house import House
 from proxy.nouns import Call, Caller, Endpoint
 
 ROOT: Final = "/v1"

@@ -16,7 +16,7 @@ from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, decl
 from proxy.api.outlet import Outlet
 from proxy.api.pages import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
-from proxy.flow import House
+from proxy.house import House
 from proxy.nouns import Call
 from proxy.passthrough.incoming import Sent, held_bytes, wants_form
 from proxy.passthrough.line import pass_through

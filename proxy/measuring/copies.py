@@ -1,7 +1,7 @@
 """A client that is listened to: what it is sent is kept by reference, up to a bound, until it has been looked at."""
 
-from proxy.flow import Client
 from proxy.headers import Header
+from proxy.house import Client
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of one answer. A longer one is not looked at."""

@@ -22,7 +22,7 @@ from msgspec import structs
 
 from proxy.errors import ApiError
 from proxy.fanout import attempt_parts
-from proxy.flow import House
+from proxy.house import House
 from proxy.measuring.witness import judged
 from proxy.migration.observation import Observation
 from proxy.nouns import Caller, Candidate, Endpoint, Reason

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from proxy.errors import ApiError
 from proxy.expected import Terms, cost_ratio
-from proxy.flow import Client, House
+from proxy.house import Client, House
 from proxy.measuring.copies import Listened, Shelf
 from proxy.migration.comparison import Seen
 from proxy.migration.observation import (

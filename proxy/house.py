@@ -1,0 +1,94 @@
+"""What a request meets on its way: the client it answers, and the rooms that flow calls."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from proxy.aftercare import Aftercare
+from proxy.headers import Header
+from proxy.loops import Loops
+from proxy.models.bridge.memory import ReasoningMemory, Sealed
+from proxy.money import Money
+from proxy.nouns import Candidate, LedgerRow
+from proxy.plan import Planner
+from proxy.routing.pace import Pace
+from proxy.tasks import TaskOwner
+from proxy.tenants import Tenants
+from proxy.trace import Trace
+from proxy.upstreams.attempt import Outcome
+from proxy.upstreams.breaker import Breakers, State
+from proxy.upstreams.providers import Provider
+from proxy.upstreams.refusals import Failed
+from proxy.upstreams.retry import RetryAllowance
+
+
+class Client(Protocol):
+    """The caller's side of one request. `cutting` is set when a drain has run out of patience."""
+
+    @property
+    def cutting(self) -> bool: ...
+    @property
+    def started(self) -> bool: ...
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send the head of an answer whose length is not known."""
+
+    async def write(self, block: bytes) -> None:
+        """Send part of the body; waits while the client reads slowly."""
+
+    def push(self, block: bytes) -> bool:
+        """Send part of the body now; False, and nothing is sent, when that means waiting: then `write` it."""
+
+    async def end(self) -> None:
+        """The answer is complete."""
+
+    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Send a complete answer."""
+
+
+class Onlooker(Protocol):
+    """Sees how attempts under a migration end. Nothing it does may wait or raise."""
+
+    def listen(self, client: Client, trace: Trace) -> Client:
+        """The client for the rest of the call: one that is listened to, or the same."""
+
+    def failed(self, failed: Failed, trace: Trace, now_s: float) -> None:
+        """An attempt gave no answer."""
+
+    def ended(self, outcome: Outcome | None, trace: Trace, now_s: float, house: "House") -> None:
+        """The call is over, and its answer out. `outcome` None: the client left before there was one, or we refused."""
+
+
+@dataclass(slots=True)
+class House:
+    """What a request meets on its way: one snapshot of the settings, swapped as a whole on reload. `loops` None: there are
+    no migrations."""
+
+    planner: Planner
+    providers: Mapping[str, Provider]
+    money: Money
+    aftercare: Aftercare
+    tenants: Tenants
+    loops: Loops | None
+    breakers: Breakers
+    pace: Pace
+    health_changed: Callable[[Candidate, State], None]
+    moved_on: Callable[[Candidate, Candidate, str], None]
+    record: Callable[[LedgerRow, bool, int], None]
+    tasks: TaskOwner
+    wall_clock: Callable[[], float]
+    clock: Callable[[], float]
+    rng: Callable[[], float]
+    onlooker: Onlooker | None = None
+    passthrough: bool = False
+    retries: RetryAllowance = field(default_factory=RetryAllowance)
+    reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
+
+    def recall(self, key_id: str, model: str, call_id: str) -> Sequence[Mapping[str, Any]]:
+        """The sealed reasoning behind a tool call."""
+        return self.reasoning.recall(key_id, model, call_id, self.wall_clock())
+
+    def remember(self, sealed: Sealed | None, trace: Trace) -> None:
+        """Keep sealed reasoning for the next step of a tool loop."""
+        if sealed is not None and trace.candidate is not None:
+            self.reasoning.keep(trace.caller.key_id, trace.candidate.model, sealed, self.wall_clock())
