@@ -1,12 +1,14 @@
 """A request written for one model is right for another, and every difference is said."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.errors import BadRequest
 from proxy.models.catalogue import load
 from proxy.models.families import FAMILIES, nearest_effort
 from proxy.models.rows import KNOWN_EFFORTS
@@ -368,8 +370,9 @@ def test_pictures_in_a_responses_request_are_seen():
         "messages", "service_tier", "reasoning_effort", "response_format", "modalities", "logit_bias", "functions")}),
 )  # fmt: skip
 def test_nonsense_is_translated_without_falling_over(source, target, fields):
-    """Values of the wrong type are the provider's to refuse, not ours to crash on."""
-    go(fields, source, target)
+    """Values of the wrong type are refused as the API would refuse them, or left to the provider; nothing else is raised."""
+    with suppress(BadRequest):
+        go(fields, source, target)
 
 
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.reasons])
