@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` and `make test`. Everything lives in .venv, from the hash-locked requirements.
 PYTHON ?= python3
-JOBS   ?= 0
+JOBS   ?= 2
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
@@ -12,7 +12,7 @@ run: setup
 
 setup: $(VENV)/.installed $(VENV)/bin/switchyard
 
-# JOBS=2 runs two files at a time on a machine with nothing else to do; a file keeps what it started to itself.
+# Two files at a time, each keeping what it started to itself; JOBS=0 runs them one after the other.
 test: $(VENV)/.installed-dev
 	$(PY) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 

@@ -29,9 +29,10 @@ def _door(_upstream):
 
 @pytest.fixture
 def upstream(_upstream):
-    """The sandbox, with nothing remembered from other tests."""
+    """The sandbox, with nothing remembered from other tests, nor by those that share it without this."""
     _upstream.forget()
-    return _upstream
+    yield _upstream
+    _upstream.forget()
 
 
 @pytest.fixture
