@@ -16,7 +16,6 @@ from collections import deque
 from functools import partial
 
 from proxy.errors import ApiError
-from proxy.fanout import attempt_parts
 from proxy.house import Client, House
 from proxy.nouns import Call, Caller, Candidate, Plan
 from proxy.parse import Request, parse
@@ -24,7 +23,7 @@ from proxy.planning.plan import NOWHERE_BEGUN
 from proxy.question import question_for
 from proxy.relay import break_off, pass_on, refuse, relay_stream, relay_whole
 from proxy.trace import Trace
-from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
+from proxy.upstreams.attempt import Answered, Outcome, Streaming
 from proxy.upstreams.refusals import SHUTTING_DOWN, Failed
 from proxy.upstreams.retry import Advice, back_off_s, judge
 
@@ -117,27 +116,15 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
         recall=partial(house.recall, trace.caller.key_id, candidate.model),
     )
     trace.error = ""  # what the attempt before it failed of is on a row of its own
-    trace.sending(house.clock())
-    if candidate.fan_out > 1:
-        outcome = await attempt_parts(provider, question, candidate.fan_out, house.tasks)
-    else:
-        outcome = await attempt(provider, question)
-    trace.heard(house.clock())
+    outcome = await house.send(question, candidate, trace)
     failure = outcome.failure if isinstance(outcome, Failed) else None
     state = house.breakers.note(candidate, failure, house.clock())
     if state is not None:
         house.health_changed(candidate, state)
-    match outcome:
-        case Answered(whole=whole):
-            trace.seen, trace.status = whole.seen, whole.status
-            house.remember(whole.sealed, trace)
-        case Streaming(response=response, stream=stream):
-            trace.seen, trace.status = stream.seen, response.status
-        case Failed():
-            trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
-            trace.seen = outcome.seen
-            if candidate.arm is not None and house.onlooker is not None:
-                house.onlooker.failed(outcome, trace, house.clock())
+    if isinstance(outcome, Answered):
+        house.remember(outcome.whole.sealed, trace)
+    elif isinstance(outcome, Failed) and candidate.arm is not None and house.onlooker is not None:
+        house.onlooker.failed(outcome, trace, house.clock())
     house.tenants.answered(trace)
     if house.loops is not None and not isinstance(outcome, Failed):
         house.loops.note(trace, house.wall_clock())

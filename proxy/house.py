@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.aftercare import Aftercare
+from proxy.fanout import attempt_parts
 from proxy.headers import Header
 from proxy.loops import Loops
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
@@ -15,7 +16,7 @@ from proxy.routing.pace import Pace
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
 from proxy.trace import Trace
-from proxy.upstreams.attempt import Outcome
+from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed
@@ -83,6 +84,25 @@ class House:
     passthrough: bool = False
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
+
+    async def send(self, question: Question, candidate: Candidate, trace: Trace) -> Outcome:
+        """One attempt, timed, and what came of it noted in its trace."""
+        provider = self.providers[candidate.provider]
+        trace.sending(self.clock())
+        if candidate.fan_out > 1:
+            outcome = await attempt_parts(provider, question, candidate.fan_out, self.tasks)
+        else:
+            outcome = await attempt(provider, question)
+        trace.heard(self.clock())
+        match outcome:
+            case Answered(whole=whole):
+                trace.seen, trace.status = whole.seen, whole.status
+            case Streaming(response=response, stream=stream):
+                trace.seen, trace.status = stream.seen, response.status
+            case Failed():
+                trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+                trace.seen = outcome.seen
+        return outcome
 
     def recall(self, key_id: str, model: str, call_id: str) -> Sequence[Mapping[str, Any]]:
         """The sealed reasoning behind a tool call."""

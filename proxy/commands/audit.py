@@ -10,12 +10,12 @@ from proxy.commands.amounts import day, dollars, exact, moment, when
 from proxy.commands.joining import Place, joined
 from proxy.commands.models import Outlook, outlook, successor
 from proxy.commands.output import as_json, remark, say, table
+from proxy.models.lifecycle import DAY_S
 from proxy.nouns import Usage
 from proxy.settings import Settings
 from proxy.store.rollups import SpendLine, spend
 
 _DAYS: Final = 30
-_DAY_S: Final = 86_400
 
 
 def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
 
 async def _audit(given: argparse.Namespace, place: Place) -> None:
     on = place.now if given.on is None else given.on
-    since = place.now - _DAYS * _DAY_S if given.since is None else given.since
+    since = place.now - _DAYS * DAY_S if given.since is None else given.since
     lines = await spend(place.pipe, since, place.now, ("key", "team", "model"))
     judged = [(line, _outlook(place, line.model, on)) for line in lines]
     written = [

@@ -12,17 +12,15 @@ from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table
 from proxy.migration.judge import READY_CALLS
 from proxy.migration.timetable import Timetable, fewest_calls_a_day, timetable
-from proxy.models.lifecycle import days_left
+from proxy.models.lifecycle import DAY_S, days_left
 from proxy.models.probe import Probed, probes
 from proxy.models.rowreader import split_effort
 from proxy.models.rows import ModelRow
-from proxy.planning.expected import cost_ratio
+from proxy.planning.expected import TOKENS, cost_ratio
 from proxy.settings.migrations import SHIPPED_STAGES
 from proxy.store.rollups import ROWS_KEPT, SpendLine, latest_rows, spend
 
 _DAYS: Final = 30
-_DAY_S: Final = 86_400
-_TOKENS: Final = ("input", "cached", "cache_write", "output", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,10 @@ def add_parser(verbs: Any, configured: argparse.ArgumentParser) -> None:
 
 async def _plan(given: argparse.Namespace, place: Place) -> None:
     source, (target, effort) = _row(place, given.source), _target(place, given.target)
-    since = place.now - _DAYS * _DAY_S if given.since is None else given.since
+    since = place.now - _DAYS * DAY_S if given.since is None else given.since
     lines = await spend(place.pipe, since, place.now, ("key", "team", "task", "model"))
     mine = tuple([line for line in lines if line.model == source.name])
-    tokens = {name: sum(line.counts.get(name, 0) for line in mine) for name in _TOKENS}
+    tokens = {name: sum(line.counts.get(name, 0) for line in mine) for name in TOKENS}
     calls = sum(line.counts.get("requests", 0) for line in mine)
     entries = await latest_rows(place.pipe, ROWS_KEPT)
     known = [entry.row for entry in entries if entry.row.served == source.name]
@@ -78,7 +76,7 @@ async def _plan(given: argparse.Namespace, place: Place) -> None:
         written=f"{target.name}@{effort}" if effort else target.name,
         callers=mine,
         tokens=tokens,
-        calls_a_day=calls / max(1.0, (place.now - since) / _DAY_S),
+        calls_a_day=calls / max(1.0, (place.now - since) / DAY_S),
         cost_nano=sum(line.cost_nano for line in mine),
         ratio=cost_ratio(
             tokens,
@@ -134,7 +132,7 @@ def _show(plan: Plan, now: float) -> None:
         say(table(heads, rows))
     say("\nWhat translation will change\n")
     say(
-        table(("who sends", "sees"), [(each.what, _seen(each)) for each in plan.changes])
+        table(("who sends", "sees"), [(each.what, each.told) for each in plan.changes])
         if plan.changes
         else "Nothing."
     )
@@ -142,10 +140,6 @@ def _show(plan: Plan, now: float) -> None:
     say(f"\nStages\n\n{_stages(plan)}")
     if plan.stages is not None:
         say(f"\nTo write into the configuration\n\n{block(plan)}")
-
-
-def _seen(probed: Probed) -> str:
-    return f"stays on the old model: {probed.stays}" if probed.stays else ", ".join(probed.changes)
 
 
 def _deadline(plan: Plan, now: float) -> str:

@@ -54,14 +54,12 @@ async def _report(given: argparse.Namespace, place: Place) -> None:
     # A share that began before the migration did is the baseline: only the old model was asked.
     running = [version for version in versions if version > 0] or versions
     last = last_measured(state, versions)
+    found = await seen(place.pipe, migration.name, running)
     blocks: list[Block] = [
         *_head(migration, state),
         *_changed(place, migration, [row for row in rows if row.migration == migration.name]),
-        *_compared(await seen(place.pipe, migration.name, running)),
-        *_costs(
-            await seen(place.pipe, migration.name, running),
-            await read_baseline(place.pipe, migration.name, last.share_version),
-        ),
+        *_compared(found),
+        *_costs(found, await read_baseline(place.pipe, migration.name, last.share_version)),
         *_guards(await standing(place.pipe, migration, last, place.now)),
         *_transitions(audit),
         *_decision(state, audit),
@@ -104,12 +102,7 @@ def _changed(place: Place, migration: Migration, rows: Sequence[LedgerRow]) -> I
         yield Words("By what a call sends:")
         yield Grid(
             ("who sends", "sees"),
-            tuple(
-                [
-                    (p.what, f"stays on the old model: {p.stays}" if p.stays else ", ".join(p.changes))
-                    for p in found
-                ]
-            ),
+            tuple([(each.what, each.told) for each in found]),
         )
     yield Heading("For whom")
     keys: Tally[tuple[str, str, str]] = Tally((row.key_name or "(no key)", row.team, row.arm) for row in rows)

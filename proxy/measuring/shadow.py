@@ -21,7 +21,6 @@ from typing import Any, Final
 from msgspec import structs
 
 from proxy.errors import ApiError
-from proxy.fanout import attempt_parts
 from proxy.house import House
 from proxy.measuring.witness import judged
 from proxy.migration.observation import Observation
@@ -32,7 +31,7 @@ from proxy.routing.verdicts import Verdicts
 from proxy.tasks import TaskOwner
 from proxy.trace import Trace
 from proxy.upstreams import http
-from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
+from proxy.upstreams.attempt import Answered, Outcome, Streaming
 from proxy.upstreams.refusals import Failed
 
 MOST_AT_ONCE: Final = 8
@@ -185,30 +184,19 @@ async def _ask(copy: _Copy) -> Outcome:
     trace.reason = Reason.SHADOW.value
     edits = await house.money.hold(request, candidate, trace)
     question = question_for(trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=lambda _: ())
-    trace.sending(house.clock())
-    if candidate.fan_out > 1:
-        outcome = await attempt_parts(provider, question, candidate.fan_out, house.tasks)
-    else:
-        outcome = await attempt(provider, question)
-    trace.heard(house.clock())
-    match outcome:
-        case Failed():
-            trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
-            trace.seen = outcome.seen
-        case Answered(whole=whole):
-            trace.seen, trace.status = whole.seen, whole.status
-            copy.said.append(whole.body)
-        case Streaming():
-            await _read(outcome, copy)
+    outcome = await house.send(question, candidate, trace)
+    if isinstance(outcome, Answered):
+        copy.said.append(outcome.whole.body)
+    elif isinstance(outcome, Streaming):
+        await _read(outcome, copy)
     return outcome
 
 
 async def _read(answer: Streaming, copy: _Copy) -> None:
     response, stream, trace = answer.response, answer.stream, copy.trace
-    trace.seen, trace.status = stream.seen, response.status
     copy.said.append(answer.first)
     try:
-        while not (stream.over or stream.broken) and (block := await response.read_chunk()):
+        while not stream.ended and (block := await response.read_chunk()):
             copy.said.append(stream.feed(block))
         copy.said.append(stream.finish())
         if not (stream.over or stream.seen.complete):

@@ -31,7 +31,7 @@ from proxy.migration.said import Reader
 from proxy.migration.validity import fault_of, wanted_by
 from proxy.nouns import Endpoint
 from proxy.parse import Request
-from proxy.planning.expected import Terms, cost_ratio
+from proxy.planning.expected import TOKENS, Terms, cost_ratio
 from proxy.routing.verdicts import Verdicts
 from proxy.store.client import Pipe, StoreAway, StoreUnsent
 from proxy.store.observations import enter, freeze, read_baseline, seen, shares
@@ -47,7 +47,6 @@ _BASELINE_EVERY_S: Final = 1.0
 _EVENTS_AT_ONCE: Final = 200
 _MOST_WAITING: Final = 2_000
 _JUDGED: Final = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.COMPLETIONS})
-_TOKENS: Final = ("input", "cached", "cache_write", "output", "reasoning")
 
 Share = tuple[str, int]
 """A migration and the version of its share."""
@@ -265,5 +264,5 @@ def baseline_of(counts: Seen, course: Course) -> Baseline | None:
             limit_s = quantile(paces, 0.95)
             if limit_s is not None and sum(paces.values()) >= BASELINE_CALLS // 2:
                 slow_s[pace_key(task, stream=stream)] = limit_s
-    ratio = cost_ratio({name: counts.count("old", "", name) for name in _TOKENS}, course.old, course.new)
+    ratio = cost_ratio({name: counts.count("old", "", name) for name in TOKENS}, course.old, course.new)
     return Baseline(slow_s, cap_nano, 1.0 if ratio is None else ratio)

@@ -52,6 +52,11 @@ class Probed(NamedTuple):
     changes: tuple[str, ...]
     stays: str = ""
 
+    @property
+    def told(self) -> str:
+        """What they see, in words."""
+        return f"stays on the old model: {self.stays}" if self.stays else ", ".join(self.changes)
+
 
 def probes(source: ModelRow, target: ModelRow, effort: str) -> Iterator[Probed]:
     """Every kind of chat request that would not go on as it is, and what all of them have in common first."""

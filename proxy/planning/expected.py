@@ -7,10 +7,14 @@ single prompts, and these are sums over many.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from proxy.budgets.bill import bill
 from proxy.nouns import PriceRow, Usage
 from proxy.routing.policy import expected_output
+
+TOKENS: Final = ("input", "cached", "cache_write", "output", "reasoning")
+"""The sums a ratio is made of, as the rollups and what is measured name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Terms:
 
 
 def cost_ratio(tokens: Mapping[str, int], old: Terms, new: Terms) -> float | None:
-    """Cost at `new` as a multiple of that at `old` for these sums (`input`, `cached`, `cache_write`, `output`, `reasoning`).
+    """Cost at `new` as a multiple of that at `old` for these sums of `TOKENS`.
     None where a price or the work is not known."""
     if old.price is None or new.price is None:
         return None

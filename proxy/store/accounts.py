@@ -7,12 +7,13 @@ stays in force: known keys go on working, revocations come through as soon as Re
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from proxy.migration.state import State
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway
 from proxy.store.migrations import states_in
+from proxy.store.resp import pairs
 
 POLL_S: Final = 0.5
 
@@ -58,8 +59,3 @@ class Accounts:
         limits_nano = {name: int(limit) for name, limit in pairs(limits).items()}
         self._changed(RunTime(pairs(made), limits_nano, states_in(pairs(migrations))))
         return True
-
-
-def pairs(flat: list[Any]) -> dict[str, bytes]:
-    """A hash as Redis returns it: field, value, field, value."""
-    return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from proxy.store import keys
-from proxy.store.accounts import POLL_S, pairs
+from proxy.store.accounts import POLL_S
 from proxy.store.client import Pipe, StoreAway
+from proxy.store.resp import pairs
 
 _KEPT_S: Final = 8 * 86_400
 """Seconds the whole is kept after the last lesson; each has an expiry of its own, which is the reader's to judge."""

@@ -14,6 +14,7 @@ from proxy.migration.state import State
 from proxy.store import keys
 from proxy.store.client import Pipe
 from proxy.store.operator import AUDIT_KEPT, AuditLine
+from proxy.store.resp import pairs
 from proxy.store.scripts import MIGRATE
 
 GIVEN_BACK: Final = "migrate restore"
@@ -22,8 +23,7 @@ _decode = msgspec.json.Decoder(State)
 
 async def read_states(pipe: Pipe) -> dict[str, State]:
     """Every migration's state by name. Raises StoreAway."""
-    flat = await pipe.call("HGETALL", keys.MIGRATIONS)
-    return states_in({flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)})
+    return states_in(pairs(await pipe.call("HGETALL", keys.MIGRATIONS)))
 
 
 def states_in(held: Mapping[str, bytes]) -> dict[str, State]:

@@ -6,9 +6,9 @@ sent again: a little missing is harmless, counted twice would not be.
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from proxy.migration.guards import MOST_WEIGHT, Arms, ArmTotals, Measure, Totals
 from proxy.migration.observation import SEPARATOR, SIDES, Baseline, Sums
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway, StoreUnsent, Word
+from proxy.store.resp import pairs
 from proxy.store.scripts import OBSERVE
 
 MOST_UNITS: Final = 100_000
@@ -59,7 +60,7 @@ async def measured(pipe: Pipe, name: str, version: int, now: float) -> Measured:
     flat = await pipe.call("HGETALL", sums)
     last = await pipe.call("HMGET", counts, *[f"{side}{SEPARATOR}last" for side in SIDES])
     arms: dict[tuple[Measure, str], dict[str, dict[str, float]]] = {}
-    for field, value in _pairs(flat):
+    for field, value in pairs(flat).items():
         side, task, measure, stat = field.split(SEPARATOR)
         arms.setdefault((Measure(measure), task), {}).setdefault(side, {})[stat] = float(value)
     totals = {
@@ -81,7 +82,7 @@ async def seen(pipe: Pipe, name: str, versions: list[int]) -> Seen:
     """Counts of these shares together. Raises StoreAway."""
     added: Tally[tuple[str, str, str]] = Tally()
     for version in versions:
-        for field, value in _pairs(await pipe.call("HGETALL", keys.measured(name, version)[2])):
+        for field, value in pairs(await pipe.call("HGETALL", keys.measured(name, version)[2])).items():
             side, task, *what = field.split(SEPARATOR)
             if what:  # else it is when a side was last heard of
                 added[side, task, what[0]] += int(value)
@@ -107,7 +108,3 @@ _baseline: Final = msgspec.json.Decoder(Baseline)
 def _arm(stats: Mapping[str, float]) -> ArmTotals:
     units, calls, *sums = [stats.get(name, 0.0) for name in _STATS]
     return ArmTotals(round(units), round(calls), *sums)
-
-
-def _pairs(flat: list[Any]) -> Iterator[tuple[str, bytes]]:
-    return ((flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 2))

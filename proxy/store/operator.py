@@ -14,6 +14,7 @@ from proxy.store.client import Pipe, StoreAway
 from proxy.store.epoch import ANY_EPOCH, Epoch
 from proxy.store.ports import Settlement
 from proxy.store.reaper import abandoned
+from proxy.store.resp import pairs
 from proxy.store.snapshot import Snapshot, rebuild
 from proxy.store.states import BudgetState
 from proxy.store.writer import enter
@@ -71,8 +72,7 @@ class Operator:
 
     async def list_keys(self) -> dict[str, bytes]:
         """Keys made at run time: hash → settings as JSON."""
-        flat = await self._pipe.call("HGETALL", keys.KEYS)
-        return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
+        return pairs(await self._pipe.call("HGETALL", keys.KEYS))
 
     async def set_limit(self, budget: str, limit_nano: int | None) -> None:
         """Replace a budget's configured limit for good; None goes back to the configuration."""
@@ -94,8 +94,8 @@ class Operator:
 
     async def unsettled(self) -> list[UnsettledHold]:
         """What was charged without a bill, oldest first."""
-        flat = await self._pipe.call("HGETALL", keys.UNSETTLED)
-        found = [_unsettled(flat[i].decode(), flat[i + 1].decode()) for i in range(0, len(flat), 2)]
+        held = pairs(await self._pipe.call("HGETALL", keys.UNSETTLED))
+        found = [_unsettled(hold_id, text.decode()) for hold_id, text in held.items()]
         return sorted(found, key=lambda hold: hold.at)
 
     async def settle(self, hold_id: str, cost_nano: int) -> None:

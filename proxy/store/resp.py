@@ -1,7 +1,8 @@
-"""Words of a command as Redis reads them. hiredis' own packer goes through `printf` for each and takes three times as long."""
+"""Words of a command as Redis reads them, and hashes as it returns them. hiredis' own packer goes through `printf` for each and takes three times as long."""
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 
 def words(some: Iterable[str]) -> bytes:
@@ -21,3 +22,8 @@ def word(data: bytes) -> bytes:
 def names(some: tuple[str, ...]) -> bytes:
     """Words that come again and again, such as the keys of a request's counters."""
     return words(some)
+
+
+def pairs(flat: list[Any]) -> dict[str, bytes]:
+    """A hash as Redis returns it: field, value, field, value."""
+    return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}

@@ -11,6 +11,7 @@ from typing import Final
 
 from proxy.store import keys
 from proxy.store.client import Pipe, Word
+from proxy.store.resp import pairs
 from proxy.store.rows import EVERYBODY_ELSE, SEPARATOR, Entry, add_up, read_entry
 from proxy.store.scripts import ROLLUP
 
@@ -148,7 +149,7 @@ async def _read(pipe: Pipe, names: list[str]) -> tuple[list["Tally[str]"], list[
 
 
 def _tally(flat: list[bytes]) -> "Tally[str]":
-    return Tally({flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)})
+    return Tally({name: int(count) for name, count in pairs(flat).items()})
 
 
 def _stream_order(entry_id: bytes) -> tuple[int, int]:
