@@ -53,7 +53,7 @@ def test_a_thousand_healthy_migrations():
 def test_exactly_on_the_shipped_bounds():
     """A new model that is as much worse as it may be (1 % more failures, 5 % more slow tokens, 1.2 times the planned cost): at most 5 %."""
     counts = migrations(
-        {"shipped bounds": OURS["shipped bounds"]}, 300, Fault(failed=0.01, slow=0.05, cost=1.2), "on bound"
+        {"shipped bounds": OURS["shipped bounds"]}, 300, "on bound", Fault(failed=0.01, slow=0.05, cost=1.2)
     )
     assert interval(counts["shipped bounds"], 300)[1] <= 0.05
 
