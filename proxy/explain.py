@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.api.asks import asks_of
 from proxy.app import NO_STATES, Configuration, build_book, caller_named
-from proxy.budgets.scopes import Counter
+from proxy.budgets.scopes import NO_TAB, Counter, Tab
 from proxy.errors import ApiError, BadRequest
 from proxy.headers import Header
 from proxy.migration.roads import States
@@ -114,7 +114,7 @@ class _Room:
         plan = considered.plan
         first = plan.candidates[0] if plan.candidates else None
         hashed = user_hash(caller.key_id, request.user)
-        counters = self._book.counters(caller, first.model, hashed) if first is not None else ()
+        tab = self._book.tab(caller, first.model, hashed) if first is not None else NO_TAB
         return Explanation(
             asked=request.model,
             route=plan.route,
@@ -122,12 +122,12 @@ class _Room:
             reason=first.reason.value if first is not None else "",
             task=self._task(request, asks, considered),
             decision=_decision(considered),
-            candidates=tuple(self._options(request, considered, counters, now)),
+            candidates=tuple(self._options(request, considered, tab, now)),
             successors=tuple(self._heirs(considered, now)),
-            counts=tuple([_count(each) for each in counters]),
+            counts=tuple([_count(each) for each in tab.counters]),
             refusal=_refusal(considered.refusal),
             notes=(NOT_CONSULTED,),
-        ), counters
+        ), tab.counters
 
     def _caller(self, key: str) -> Caller:
         if not key:
@@ -150,9 +150,7 @@ class _Room:
             () if asks.task else self._planner.evidence(request),
         )
 
-    def _options(
-        self, request: Request, considered: Considered, counters: Sequence[Counter], now: float
-    ) -> list[Option]:
+    def _options(self, request: Request, considered: Considered, tab: Tab, now: float) -> list[Option]:
         """Who is tried, in order, then who is not."""
         looks = {_way(look.candidate): look for look in considered.looks if look.candidate is not None}
         plan = considered.plan
@@ -160,7 +158,7 @@ class _Room:
         for place, candidate in enumerate(plan.candidates, 1):
             look = looks[_way(candidate)]
             expected = expected_nano(request, candidate)
-            hold_nano, refused = _hold(request, candidate, counters, plan.default_max_output)
+            hold_nano, refused = _hold(request, candidate, tab, plan.default_max_output)
             option = Option(
                 place=place,
                 target=_written(look.target),
@@ -223,14 +221,13 @@ def _endpoint(body: Mapping[str, Any], said: Any = None) -> Endpoint:
 
 
 def _hold(
-    request: Request, candidate: Candidate, counters: Sequence[Counter], default_max_output: int
+    request: Request, candidate: Candidate, tab: Tab, default_max_output: int
 ) -> tuple[int | None, str]:
     """What budgets would set aside for it (None: nothing counts it), and why that cannot be."""
-    budgets = [counter.budget for counter in counters if counter.budget is not None]
-    if not budgets:
+    if not tab.budgets:
         return None, ""
     try:
-        return bounded(request, candidate, budgets, default_max_output).amount_nano, ""
+        return bounded(request, candidate, tab, default_max_output).amount_nano, ""
     except ApiError as refusal:
         return None, f"a budget refuses it: {refusal.message}"
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.account import input_estimate
-from proxy.budgets.scopes import Book, Counter
+from proxy.budgets.scopes import Book
 from proxy.nouns import Candidate, LedgerRow, Plan
 from proxy.parse import Request
 from proxy.planning.plan import Planner
 from proxy.sizing import bounded, edits_for
+from proxy.store.label import label
 from proxy.store.ledger import Ledger
 from proxy.store.ports import HoldRequest
 from proxy.trace import Trace
@@ -33,50 +34,39 @@ class Money:
 
     def preferred(self, request: Request, plan: Plan, trace: Trace) -> tuple[Candidate, ...]:
         """The plan's candidates, or the cheaper model that a budget past its soft limit asks for."""
-        counters = self._counters(plan.candidates[0], trace)
-        cheaper = self._ledger.downgrade(counters) if counters and self._ledger else ""
+        if self._ledger is None or not self._book.softens:
+            return plan.candidates
+        tab = self._book.tab(trace.caller, plan.candidates[0].model, trace.user_hash)
+        cheaper = self._ledger.downgrade(tab.counters)
         if not cheaper:
             return plan.candidates
         return self._planner.downgraded(request, trace.caller, plan, cheaper, trace.call.at)
 
     async def hold(self, request: Request, candidate: Candidate, trace: Trace) -> Mapping[str, bytes]:
         """Set aside what the attempt may cost; the edits that keep it within that. Raises the refusals of budgets."""
-        counters = self._counters(candidate, trace)
-        if not counters or self._ledger is None:
+        call, caller, plan, user_hash = trace.call, trace.caller, trace.plan, trace.user_hash
+        tab = self._book.tab(caller, candidate.model, user_hash, money_only=trace.attempt > 0)
+        if not tab.counters or self._ledger is None:
             return _NO_EDITS
-        budgets = [counter.budget for counter in counters if counter.budget is not None]
-        plan = trace.plan
         assert plan is not None
-        size = bounded(request, candidate, budgets, plan.default_max_output)
+        size = bounded(request, candidate, tab, plan.default_max_output)
+        tokens = input_estimate(request) + size.output_tokens if tab.counts_tokens else 0
         if trace.grant is not None:
             self._give_back(trace)
-        trace.grant = await self._ledger.hold(
-            HoldRequest(
-                request_id=trace.call.id,
-                attempt=trace.attempt + 1,
-                endpoint=trace.call.endpoint._value_,
-                caller=trace.caller,
-                user_hash=trace.user_hash,
-                asked=plan.asked,
-                served=candidate.model,
-                provider=candidate.provider,
-                route=plan.route,
-                task=plan.task,
-                counters=counters,
-                size=size,
-                tokens=input_estimate(request) + size.output_tokens,
-                at=trace.call.at,
-            )
+        described = label(
+            call.id, str(trace.attempt + 1), call.endpoint._value_, caller.key_id, caller.key_name, caller.team, user_hash,
+            plan.asked, candidate.model, candidate.provider, plan.route, plan.task,
+        )  # fmt: skip
+        grant = trace.grant = await self._ledger.hold(
+            HoldRequest(described, caller.key_name, user_hash, tab, size, tokens, call.at)
         )
-        trace.rates = trace.grant.rate_headers(trace.call.at)
-        if not budgets:
+        trace.rates = grant.rate_headers(call.at)
+        if not tab.budgets:
             return _NO_EDITS
-        size = trace.grant.size
-        if size.changes:
-            trace.changes = (*candidate.changes, *[f"{change} {size.cap_to_set}" for change in size.changes])
-        else:
-            trace.changes = candidate.changes
-        return edits_for(request, candidate, size)
+        trace.changes = candidate.changes
+        if grant.size.changes:
+            trace.changes += tuple([f"{change} {grant.size.cap_to_set}" for change in grant.size.changes])
+        return edits_for(request, candidate, grant.size)
 
     def settle(self, trace: Trace, row: LedgerRow) -> None:
         """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits. The attempt is over then:
@@ -92,8 +82,3 @@ class Money:
         if trace.grant is not None and self._ledger is not None:
             self._ledger.release(trace.grant.hold)
             trace.grant = None
-
-    def _counters(self, candidate: Candidate, trace: Trace) -> tuple[Counter, ...]:
-        return self._book.counters(
-            trace.caller, candidate.model, trace.user_hash, money_only=trace.attempt > 0
-        )

@@ -1,6 +1,6 @@
 """A translated request as money sees it: what it can cost at most, and what must be edited so that this holds. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from proxy.budgets.bill import bill
 from proxy.budgets.holds import Ask, HoldSize, Rule, hold_size
-from proxy.budgets.scopes import Budget
+from proxy.budgets.scopes import Tab
 from proxy.errors import NotAllowed
 from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
 from proxy.parse import Request
@@ -45,25 +45,19 @@ _DENSE_BYTES_PER_TOKEN: Final = 3
 """Letters beyond ASCII have two to four bytes and are a third of a token to a whole one."""
 
 
-def bounded(
-    request: Request, candidate: Candidate, budgets: Sequence[Budget], default_max_output: int
-) -> HoldSize:
+def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
     """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
+    price = candidate.price
     hosted = _hosted_tools(request)
-    unbounded = candidate.price is None or _costs_without_end(request, hosted)
-    if unbounded and not all(budget.allow_unpriced for budget in budgets):
+    if (price is None or _costs_without_end(request, hosted)) and not tab.allows_unpriced:
         raise NotAllowed(
             "The cost of this request has no upper bound, and this key spends from a hard budget.",
             code="endpoint_not_budgeted",
         )
-    if candidate.price is None:
+    if price is None:
         return HoldSize(0, None, 0)
-    rule = Rule(
-        hard=bool(budgets),
-        default_max_output=default_max_output,
-        shrink_always=any(budget.shrink_always for budget in budgets),
-    )
-    size = hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule)
+    rule = Rule(bool(tab.budgets), default_max_output, tab.shrinks_always)
+    size = hold_size(_ask(request, candidate, price, hosted), price, rule)
     return _asked_often(size, candidate.fan_out) if candidate.fan_out > 1 else size
 
 
@@ -131,7 +125,8 @@ def edits_for(request: Request, candidate: Candidate, size: HoldSize) -> dict[st
     edits: dict[str, bytes] = {}
     if size.cap_to_set is not None:
         edits[_cap_field(request, candidate)] = msgspec.json.encode(size.cap_to_set)
-    if candidate.takes_tiers and request.fields.get("service_tier") is None and request.endpoint in _CAPS:
+    tier = request.fields.raws.get("service_tier", b"null")
+    if candidate.takes_tiers and tier == b"null" and request.endpoint in _CAPS:
         edits["service_tier"] = b'"default"'
     return edits
 
@@ -140,45 +135,41 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
     fields = request.fields
     text_bytes = sum(map(len, fields.sent(_TEXT)))
     images, inlined_bytes = _images(request)
-    if fields.lacks(_TELLING):
-        return Ask(
-            text_bytes=text_bytes - inlined_bytes,
-            context_tokens=candidate.context_tokens,
-            max_output=candidate.max_output_tokens,
-            cap=_cap(request, candidate),
-            image_tokens=images * _IMAGE_TOKENS,
-            audio_input_tokens=_audio_tokens(request),
-            reasoning_allowance=candidate.allowance_tokens,
-            tier="default",
-            generates=request.endpoint in _CAPS,
-        )
-    n = fields.get("n")
-    return Ask(
+    ask = Ask(
         text_bytes=text_bytes - inlined_bytes,
         context_tokens=candidate.context_tokens,
         max_output=candidate.max_output_tokens,
         cap=_cap(request, candidate),
-        n=n if isinstance(n, int) and n > 0 else 1,
         image_tokens=images * _IMAGE_TOKENS,
         audio_input_tokens=_audio_tokens(request),
+        reasoning_allowance=candidate.allowance_tokens,
+        tier="default",
+        generates=request.endpoint in _CAPS,
+    )
+    if fields.lacks(_TELLING):
+        return ask
+    n = fields.get("n")
+    return replace(
+        ask,
+        n=n if isinstance(n, int) and n > 0 else 1,
         audio_output=b'"audio"' in fields.raw("modalities") or fields.get("audio") is not None,
         whole_window=any(fields.get(name) is not None for name in _STORED) or bool(hosted),
         has_schema=b'"json_schema"' in fields.raw("response_format") + fields.raw("text"),
-        reasoning_allowance=candidate.allowance_tokens,
         tier=_tier(request),
         tool_calls={name: count for name, count in hosted.items() if name in price.tool_calls},
-        generates=request.endpoint in _CAPS,
     )
 
 
 def _cap(request: Request, candidate: Candidate) -> int | None:
     """The output cap as it will be sent: the candidate's edit, else the caller's. One that is no count is the provider's to
     refuse, in its own words; should it be taken, it may mean as much as the model can write."""
+    fields, edits = request.fields, candidate.edits
     for name in _CAPS.get(request.endpoint, ()):
-        edited = candidate.edits.get(name)
-        value: Any = msgspec.json.decode(edited) if edited else None
-        if value is None and edited is None:
-            value = request.fields.get(name)
+        value: Any = None
+        if name in edits:
+            value = msgspec.json.decode(edits[name]) if edits[name] else None
+        elif name in fields.raws:
+            value = fields[name]
         if value is not None:
             return value if isinstance(value, int) and value > 0 else candidate.max_output_tokens
     return None
@@ -197,32 +188,37 @@ def _cap_field(request: Request, candidate: Candidate) -> str:
 
 def _images(request: Request) -> tuple[int, int]:
     """How many images there are, and how many bytes of the text are images inlined as data."""
-    fields = request.fields
-    chat, responses = fields.raw("messages"), fields.raw("input")
+    raws = request.fields.raws
+    chat, responses = raws.get("messages"), raws.get("input")
+    count = 0
     # A chat image says "image_url" twice: as its type and as its key. A file may hold a few pages of pictures.
-    count = -(-chat.count(b'"image_url"') // 2) + responses.count(b'"input_image"')
-    count += (chat.count(b'"file"') + responses.count(b'"input_file"')) * _PAGES_PER_FILE
-    if not count:
-        return 0, 0
-    raw = chat or responses
+    if chat:
+        count += -(-chat.count(b'"image_url"') // 2) + chat.count(b'"file"') * _PAGES_PER_FILE
+    if responses:
+        count += responses.count(b'"input_image"') + responses.count(b'"input_file"') * _PAGES_PER_FILE
+    return count, _inlined_bytes(chat or responses or b"") if count else 0
+
+
+def _inlined_bytes(raw: bytes) -> int:
     inlined, start = 0, raw.find(b'"data:')
     while start >= 0:
         end = raw.find(b'"', start + 1)
         inlined += end - start
         start = raw.find(b'"data:', end)
-    return count, inlined
+    return inlined
 
 
 def _audio_tokens(request: Request) -> int:
     """Bound on the tokens of spoken input: they are fewer than the bytes of any encoding, and may cost more than text."""
-    raw = request.fields.raw("messages") or request.fields.raw("input")
-    return len(raw) if raw.find(b'"input_audio"') >= 0 else 0
+    raws = request.fields.raws
+    raw = raws.get("messages") or raws.get("input", b"")
+    return len(raw) if b'"input_audio"' in raw else 0
 
 
 def _hosted_tools(request: Request) -> Mapping[str, int]:
     """Hosted tools by name with the most calls each may make; 0 where nothing bounds them."""
-    raw = request.fields.raw("tools")
-    tools = request.fields.get("tools") if raw.find(b'"type"') >= 0 else None
+    raw = request.fields.raws.get("tools")
+    tools = request.fields["tools"] if raw and b'"type"' in raw else None
     if not isinstance(tools, list):
         return _NO_TOOLS
     most = request.fields.get("max_tool_calls")
@@ -232,7 +228,7 @@ def _hosted_tools(request: Request) -> Mapping[str, int]:
 
 
 def _costs_without_end(request: Request, hosted: Mapping[str, int]) -> bool:
-    return 0 in hosted.values() or request.fields.get("background") is True
+    return 0 in hosted.values() or request.fields.raws.get("background") == b"true"
 
 
 def _tier(request: Request) -> str:

@@ -42,8 +42,8 @@ class Me:
         }
 
     def _counters(self, caller: Caller, user: str) -> list[Counter]:
-        counters = self._book.counters(caller, "", user_hash(caller.key_id, user))
-        return [each for each in counters if each.budget is None or each.budget.scope in _SHOWN]
+        tab = self._book.tab(caller, "", user_hash(caller.key_id, user))
+        return [each for each in tab.counters if each.budget is None or each.budget.scope in _SHOWN]
 
     async def _standings(self, counters: list[Counter]) -> list[Standing]:
         if not counters or self._pipe is None:

@@ -8,7 +8,7 @@ Users count per (key, user), and only for keys with `trusted_users`: a `user` fi
 caller escape by inventing names, or spend in somebody else's name.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
@@ -63,6 +63,47 @@ class Counter:
     per: Per
     zone: str = "UTC"
     budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tab:
+    """Everything one request counts against, in the order in which refusals are reported, and what follows from it: the
+    budgets among it, the places of the key's rates (of which answers tell) and of the purses of key and user (of which the
+    smaller is told), and what the budgets say together. Made by `Book`, which hands out the same one again."""
+
+    counters: tuple[Counter, ...]
+    budgets: tuple[Budget, ...]
+    rates: tuple[int, ...]
+    purses: tuple[int, ...]
+    counts_tokens: bool
+    allows_unpriced: bool
+    shrinks_always: bool
+    softens: bool
+
+    @classmethod
+    def of(cls, counters: Iterable[Counter]) -> "Tab":
+        """The tab of these counters."""
+        all_counters = tuple(counters)
+        budgets = tuple([each.budget for each in all_counters if each.budget is not None])
+        return cls(
+            counters=all_counters,
+            budgets=budgets,
+            rates=_places(all_counters, lambda each: each.kind in ("requests", "tokens")),
+            purses=_places(
+                all_counters, lambda each: each.budget is not None and each.budget.scope in ("key", "user")
+            ),
+            counts_tokens=any(each.kind == "tokens" for each in all_counters),
+            allows_unpriced=all(each.allow_unpriced for each in budgets),
+            shrinks_always=any(each.shrink_always for each in budgets),
+            softens=any(each.downgrade for each in budgets),
+        )
+
+
+def _places(counters: tuple[Counter, ...], chosen: Callable[[Counter], bool]) -> tuple[int, ...]:
+    return tuple([i for i, each in enumerate(counters) if chosen(each)])
+
+
+NO_TAB: Final = Tab.of(())
 
 
 class AllowanceSettings(Protocol):
@@ -122,15 +163,17 @@ class Book:
     """Every configured budget and limit, found by the object it applies to. Built once per reload; it only remembers
     what it has answered, because a proxy has few callers and models for its many requests.
 
-    `limits` are by key name; a budget of scope key, team or model applies where the caller's is `of`.
+    `limits` are by key name; a budget of scope key, team or model applies where the caller's is `of`. `softens`: one of the
+    budgets may ask for a cheaper model.
     """
 
-    __slots__ = ("_by_object", "_known", "_limits", "budgets")
+    __slots__ = ("_by_object", "_known", "_limits", "budgets", "softens")
 
     def __init__(self, budgets: Iterable[Budget], limits: Mapping[str, Limits]) -> None:
         self.budgets = tuple(budgets)
+        self.softens = any(each.downgrade for each in self.budgets)
         self._limits = dict(limits)
-        self._known: dict[tuple[str, str, str, str, bool], tuple[Counter, ...]] = {}
+        self._known: dict[tuple[str, str, str, str, bool], Tab] = {}
         self._by_object: dict[tuple[Scope, str], tuple[Budget, ...]] = {}
         for each in self.budgets:
             place = (each.scope, each.of)
@@ -141,18 +184,16 @@ class Book:
         changed = [_limited(each, limits_nano.get(each.name, each.limit_nano)) for each in self.budgets]
         return Book(changed, self._limits)
 
-    def counters(
-        self, caller: Caller, model: str, user_hash: str, *, money_only: bool = False
-    ) -> tuple[Counter, ...]:
-        """The counters of one request, in the order in which refusals are reported. `money_only`: an attempt after the
-        first of the same request, which the rates have counted already."""
+    def tab(self, caller: Caller, model: str, user_hash: str, *, money_only: bool = False) -> Tab:
+        """What one request counts against. `money_only`: an attempt after the first of the same request, which the rates
+        have counted already."""
         user = user_hash if caller.trusted_users and ("user", "") in self._by_object else ""
         asked = (caller.key_name, caller.team, model, user, money_only)
         known = self._known.get(asked)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._known[asked] = tuple(self._counters(*asked))
+            known = self._known[asked] = Tab.of(self._counters(*asked))
         return known
 
     def _counters(self, key: str, team: str, model: str, user: str, money_only: bool) -> Iterator[Counter]:

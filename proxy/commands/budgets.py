@@ -10,10 +10,10 @@ from proxy.commands.amounts import dollars, exact, usd, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table
 from proxy.store.embedded import DIRECTORY
+from proxy.store.label import read_label
 from proxy.store.operator import Unknown
 from proxy.store.snapshot import read_snapshot
 from proxy.store.states import BudgetState, budget_states
-from proxy.store.taking import read_label
 
 
 def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:

@@ -65,6 +65,7 @@ class Ledger:
     ) -> None:
         """`new_id` returns 16 or so random letters and digits, never the same twice."""
         self._options = options
+        self._lease_ms = int(options.lease_s * 1000)
         self._wall_clock = wall_clock
         self._new_id = new_id
         self._hot = Pipe(url, timeout_s=options.hold_timeout_s)
@@ -84,19 +85,32 @@ class Ledger:
 
         Raises InsufficientQuota (never again in this window), RateLimited (later), UpstreamUnavailable (Redis is away).
         """
-        hold_id = self._id_at(request.at)
-        if not request.counters:
+        hold_id, epoch, options = self._id_at(request.at), self._epoch, self._options
+        if not request.tab.counters:
             hold = Hold(hold_id, request.size.amount_nano, (), 0.0)
             self._open.add(hold)
-            return Grant(hold, request.size)
-        if self._epoch.lost:
+            return Grant(hold, request.size, request.tab)
+        if epoch.lost:
             return self._blind(request, refusals.lost())
-        if not self._epoch.name:
+        if not epoch.name:
             return self._blind(request, refusals.away())
-        try:
-            return await self._take(request, hold_id)
-        except StoreAway:
-            return self._blind(request, refusals.away())
+        # One round trip; another only where a window turned, or the first reply told what time Redis has.
+        while True:
+            attempt = Taking(request, hold_id, self._places.at(request, self._now_s()))
+            packed = attempt.packed(epoch.name, epoch.seq, self._lease_ms, options.most_new_users)
+            try:
+                reply = await self._hot.packed(packed, HOLD)
+            except (StoreUnsent, StoreRefused):
+                return self._blind(request, refusals.away())
+            except (StoreAway, asyncio.CancelledError) as fault:
+                # It may have been taken, or may yet be: released by id, whichever comes first.
+                self._open.releases[hold_id] = (*attempt.place.names, *attempt.place.shared)
+                if isinstance(fault, StoreAway):
+                    return self._blind(request, refusals.away())
+                raise
+            self._skew_s = reply[2] / 1000 - self._wall_clock()
+            if reply[0] != b"window":
+                return self._answered(attempt, reply)
 
     def settle(self, hold: Hold | None, cost_nano: int, row: LedgerRow) -> None:
         """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold."""
@@ -179,36 +193,18 @@ class Ledger:
 
     # Holding.
 
-    async def _take(self, request: HoldRequest, hold_id: str) -> Grant:
-        """One round trip; another only where a window turned, or the first reply told what time Redis has."""
-        options = self._options
-        while True:
-            attempt = Taking(request, hold_id, self._places.at(request.counters, self._now_s()))
-            packed = attempt.packed(
-                self._now_s(), self._epoch.name, self._epoch.seq, options.lease_s, options.most_new_users
-            )
-            try:
-                reply = await self._hot.packed(packed, HOLD)
-            except (StoreUnsent, StoreRefused):
-                raise
-            except (StoreAway, asyncio.CancelledError):
-                # It may have been taken, or may yet be: released by id, whichever comes first.
-                self._open.releases[hold_id] = (*attempt.place.names, *attempt.place.shared)
-                raise
-            self._skew_s = reply[2] / 1000 - self._wall_clock()
-            if reply[0] != b"window":
-                return self._answered(attempt, reply)
-
     def _answered(self, attempt: Taking, reply: list[Any]) -> Grant:
         if reply[0] == b"ok":
             self._epoch.saw(reply[1])
             standings = attempt.place.standings(reply, 5)
-            if attempt.place.softens:
+            if attempt.request.tab.softens:
                 self._standings.learn(standings, self._now_s())
             counters = attempt.counters_used(bool(reply[4]))
             hold = Hold(attempt.hold_id, reply[3], counters, reply[2] / 1000 + self._options.lease_s)
             self._open.add(hold, taken=attempt)
-            return Grant(hold, granted(attempt.request.size, hold.amount_nano), standings)
+            return Grant(
+                hold, granted(attempt.request.size, hold.amount_nano), attempt.request.tab, standings
+            )
         if reply[0] == b"no":
             standing, refusal = attempt.refusal(reply, self._now_s())
             self._standings.learn([standing], self._now_s())
@@ -220,17 +216,17 @@ class Ledger:
 
     def _blind(self, request: HoldRequest, refusal: ApiError) -> Grant:
         """Without Redis: on the allowance of the budgets, freely where only rates are counted, or not at all."""
-        budgets = tuple([counter.budget.name for counter in request.counters if counter.budget is not None])
+        budgets = tuple([budget.name for budget in request.tab.budgets])
         amount: int | None = request.size.amount_nano
         if budgets:
-            amount = None if self._epoch.lost else self._allowances.take(request.counters, request.size)
+            amount = None if self._epoch.lost else self._allowances.take(request.tab.budgets, request.size)
         if amount is None:
             raise refusal
-        counters = self._places.at(request.counters, self._now_s()).names
+        counters = self._places.at(request, self._now_s()).names
         # An id of its own: the one that Redis may have seen is being released.
         hold = Hold(self._id_at(request.at), amount, counters, 0.0)
         self._open.add(hold, unseen=budgets)
-        return Grant(hold, granted(request.size, amount))
+        return Grant(hold, granted(request.size, amount), request.tab)
 
     def _id_at(self, at: float) -> str:
         """An id that begins with its hour, by which the store finds where its end is noted."""
@@ -247,7 +243,7 @@ class Ledger:
             await asyncio.sleep(self._options.lease_s / 3)
             ids = self._open.leased()
             for start in range(0, len(ids), _RENEW_AT_ONCE):
-                words: list[Word] = [int(self._options.lease_s * 1000), *ids[start : start + _RENEW_AT_ONCE]]
+                words: list[Word] = [self._lease_ms, *ids[start : start + _RENEW_AT_ONCE]]
                 await _quietly(self._bulk.script(RENEW, [keys.OPEN], words))
 
     async def _maintain(self) -> None:
@@ -285,9 +281,8 @@ class Ledger:
 
     async def _hold_again(self) -> None:
         """What was granted is not refused now; a window that is over needs no hold, its late bill still enters it."""
-        options = self._options
         for taken in self._open.taken():
-            packed = taken.packed(self._now_s(), self._epoch.name, 0, options.lease_s, options.most_new_users)
+            packed = taken.packed(self._epoch.name, 0, self._lease_ms, self._options.most_new_users)
             await self._bulk.packed(packed, HOLD)
 
     async def _send_releases(self) -> None:

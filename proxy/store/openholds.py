@@ -37,8 +37,9 @@ class OpenHolds:
 
     def add(self, hold: Hold, *, unseen: tuple[str, ...] = (), taken: Taking | None = None) -> None:
         """A hold was granted."""
+        if not self._open:
+            self._idle.clear()
         self._open[hold.id] = _Open(hold, unseen, taken)
-        self._idle.clear()
 
     def close(self, hold: Hold) -> tuple[str, ...]:
         """It is settled or released; returns the budgets whose allowance it used."""

@@ -7,11 +7,11 @@ Allowance: a budget with `on_redis_failure: allow` lets each process spend `outa
 spent on it goes to the journal; the allowance is whole again once Redis is back, since the journal is then entered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from proxy.budgets.holds import HoldSize
-from proxy.budgets.scopes import Counter
+from proxy.budgets.scopes import Budget
 
 FAILURES_TO_OPEN: Final = 3
 
@@ -54,12 +54,11 @@ class Allowances:
         """Whether anything was granted since it was last whole."""
         return bool(self._used)
 
-    def take(self, counters: Iterable[Counter], size: HoldSize) -> int | None:
-        """Nano-dollars granted for a request under these counters; None when one of its budgets denies, or has no more.
+    def take(self, budgets: Sequence[Budget], size: HoldSize) -> int | None:
+        """Nano-dollars granted for a request under these budgets; None when one of them denies, or has no more.
 
         Rates are not counted while Redis is away: they protect providers, not money.
         """
-        budgets = [counter.budget for counter in counters if counter.budget is not None]
         room = size.amount_nano
         for each in budgets:
             if each.allow_outage_nano is None:

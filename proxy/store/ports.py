@@ -5,29 +5,22 @@ from typing import Final
 import msgspec
 
 from proxy.budgets.holds import HoldSize
-from proxy.budgets.scopes import Counter
+from proxy.budgets.scopes import Counter, Tab
 from proxy.errors import Headers
-from proxy.nouns import Caller, Hold, LedgerRow
+from proxy.nouns import Hold, LedgerRow
 
 
 class HoldRequest(msgspec.Struct, frozen=True, gc=False):
     """One attempt that is about to be sent.
 
-    `counters` come from `Book.counters`, `size` from `hold_size`, `tokens` is the
-    estimate that token limits reserve. The names describe the attempt should this process die before it is settled.
+    `tab` comes from `Book.tab`, `size` from `hold_size`, `tokens` is the estimate that token limits reserve. `label` (see
+    `label`) describes the attempt should this process die before it is settled.
     """
 
-    request_id: str
-    attempt: int
-    endpoint: str
-    caller: Caller
+    label: str
+    key_name: str
     user_hash: str
-    asked: str
-    served: str
-    provider: str
-    route: str
-    task: str
-    counters: tuple[Counter, ...]
+    tab: Tab
     size: HoldSize
     tokens: int
     at: float
@@ -56,35 +49,32 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
     """A hold that was given. `size` is the request's size as granted: `size.cap_to_set` must be sent. `standings` are the
-    counters after it, empty while Redis is away or when nothing is counted."""
+    tab's counters after it, empty while Redis is away or when nothing is counted."""
 
     hold: Hold
     size: HoldSize
+    tab: Tab
     standings: tuple[Standing, ...] = ()
 
     @property
     def remaining_nano(self) -> int | None:
         """The least that is left to the key and the user (`x-switchyard-budget-remaining-usd`); None without budgets."""
-        least: int | None = None
-        for each in self.standings:
-            budget = each.counter.budget
-            if budget is not None and budget.scope in ("key", "user"):
-                left = each.left
-                least = left if least is None or left < least else least
-        return least
+        standings, purses = self.standings, self.tab.purses
+        return min([standings[i].left for i in purses]) if standings and purses else None
 
     def rate_headers(self, now: float) -> Headers:
         """`x-ratelimit-*` of the key's own limits, in OpenAI's spelling; empty without limits."""
+        if not self.standings:
+            return ()
         found: list[tuple[bytes, bytes]] = []
-        for each in self.standings:
-            names = _RATES.get(each.counter.kind)
-            if names is not None:
-                limit, remaining, reset = names
-                found += (
-                    (limit, b"%d" % each.limit),
-                    (remaining, b"%d" % each.left),
-                    (reset, b"%ds" % max(0, -(-(each.resets_at - now) // 1))),
-                )
+        for i in self.tab.rates:
+            each = self.standings[i]
+            limit, remaining, reset = _RATES[each.counter.kind]
+            found += (
+                (limit, b"%d" % each.limit),
+                (remaining, b"%d" % each.left),
+                (reset, b"%ds" % max(0, -(-(each.resets_at - now) // 1))),
+            )
         return tuple(found)
 
 

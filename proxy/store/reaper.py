@@ -11,8 +11,8 @@ import msgspec
 from proxy.nouns import LedgerRow, Usage
 from proxy.store import keys
 from proxy.store.client import Pipe
+from proxy.store.label import read_label
 from proxy.store.scripts import EXPIRE
-from proxy.store.taking import read_label
 
 UNSETTLED: Final = "unsettled"
 _AT_ONCE: Final = 200

@@ -57,7 +57,7 @@ async def standings(pipe: Pipe, counters: Iterable[Counter]) -> list[Standing]:
 
 
 async def _now_s(pipe: Pipe) -> float:
-    """Redis' time; as in hold_v1, never before the latest it has shown."""
+    """Redis' time; as in hold_v2, never before the latest it has shown."""
     time, latest_ms = await asyncio.gather(pipe.call("TIME"), pipe.call("HGET", keys.META, "clock"))
     return max(int(time[0]) + int(time[1]) / 1e6, int(latest_ms or 0) / 1000)
 

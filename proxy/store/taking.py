@@ -1,15 +1,16 @@
-"""Calls of `hold_v1` as bytes, and its answers as grants or refusals. Pure: the ledger sends and waits.
+"""Calls of `hold_v2` as bytes, and its answers as grants or refusals. Pure: the ledger sends and waits.
 
 Most words of a call are the same for every request with the same counters: they are packed once, with their `Place`.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from proxy.budgets.holds import HoldSize
-from proxy.budgets.scopes import Counter
+from proxy.budgets.scopes import Counter, Tab
 from proxy.budgets.windows import Window, Windows
 from proxy.errors import ApiError
 from proxy.store import keys, refusals, resp
@@ -18,33 +19,23 @@ from proxy.store.scripts import HOLD
 
 _DAY_S: Final = 86_400
 _OWN_KEYS: Final = 6
-_OWN_WORDS: Final = 11
-"""KEYS and ARGV of hold_v1 before those of the counters."""
+"""KEYS of hold_v2 before those of the counters."""
 _KIND_WORDS: Final = {"money": "m", "user": "u", "requests": "r", "tokens": "t", "concurrent": "c"}
-_SEPARATOR: Final = "\x1f"
 _NO_LIMIT: Final = str(2**53 - 1)
 _MOST_PLACES: Final = 4096
-LABEL_FIELDS: Final = (
-    "request_id",
-    "attempt",
-    "endpoint",
-    "key_id",
-    "key_name",
-    "team",
-    "user_hash",
-    "asked",
-    "served",
-    "provider",
-    "route",
-    "task",
-)
+
+
+@lru_cache(maxsize=4096)
+def own_keys(hold_id: str) -> bytes:
+    """The keys of a hold and of its end as words. They are needed when it is taken and again when it is settled."""
+    return resp.words((keys.hold(hold_id), keys.done(hold_id)))
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where requests with the same counters count at present: the windows, the keys that follow, and both as words.
-    Good from `start` to `end`, while none of the windows turns. `softens`: what is told of a counter may be asked later.
+    """Where the counters of a tab count at present: the windows, the keys that follow, and both as words.
+    Good from `start` to `end`, while neither a window nor the day turns.
 
-    Packed are the beginning of a call and the words about the counters."""
+    Packed are the beginning of a call, the keys behind those of the hold itself, and the words about the counters."""
 
     counters: tuple[Counter, ...]
     windows: tuple[Window, ...]
@@ -54,8 +45,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     words: tuple[str, ...]
     start: int
     end: int
-    softens: bool
     packed_head: bytes
+    packed_names: bytes
     packed_words: bytes
 
     def standings(self, reply: list[Any], at: int) -> tuple[Standing, ...]:
@@ -67,24 +58,24 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class Places:
-    """Remembers places: many requests have the very same counters (see `Book.counters`), and windows seldom turn."""
+    """Remembers places: many requests have the very same tab (see `Book.tab`), and windows seldom turn."""
 
     __slots__ = ("_known", "_windows")
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Counter, ...], Place] = {}
+        self._known: dict[Tab, Place] = {}
         self._windows = Windows()
 
-    def at(self, counters: tuple[Counter, ...], now_s: float) -> Place:
-        """The place of these counters at this time."""
-        place = self._known.get(counters)
+    def at(self, request: HoldRequest, now_s: float) -> Place:
+        """Where this request counts at this time."""
+        place = self._known.get(request.tab)
         if place is None or not place.start <= now_s < place.end:
             if len(self._known) >= _MOST_PLACES:
                 self._known.clear()
-            place = self._known[counters] = self._made(counters, now_s)
+            place = self._known[request.tab] = self._made(request.tab.counters, request.key_name, now_s)
         return place
 
-    def _made(self, counters: tuple[Counter, ...], now_s: float) -> Place:
+    def _made(self, counters: tuple[Counter, ...], key_name: str, now_s: float) -> Place:
         windows = tuple([self._windows.at(counter.per, counter.zone, now_s) for counter in counters])
         pairs = list(zip(counters, windows, strict=True))
         told: list[Any] = [len(counters)]
@@ -95,8 +86,9 @@ class Places:
         shared = tuple(
             [keys.shared_bucket(counter, window) for counter, window in pairs if counter.kind == "user"]
         )
+        day = int(now_s // _DAY_S) * _DAY_S
         count = _OWN_KEYS + len(names) + len(shared)
-        head = b"*%d\r\n" % (3 + count + _OWN_WORDS + len(words))
+        head = b"*%d\r\n" % (3 + count + 1 + len(words))
         return Place(
             counters,
             windows,
@@ -104,10 +96,10 @@ class Places:
             names,
             shared,
             words,
-            max([window.start for window in windows]),
-            min([window.end for window in windows]),
-            softens=any(counter.budget is not None and counter.budget.downgrade for counter in counters),
+            max([day, *[window.start for window in windows]]),
+            min([day + _DAY_S, *[window.end for window in windows]]),
             packed_head=head + resp.words(("EVALSHA", HOLD.sha, str(count), keys.META, keys.OPEN)),
+            packed_names=resp.words((keys.LIVE, keys.users(key_name, day), *names, *shared)),
             packed_words=resp.words(words),
         )
 
@@ -119,18 +111,15 @@ class Taking(msgspec.Struct, frozen=True, gc=False):
     hold_id: str
     place: Place
 
-    def packed(self, now_s: float, epoch: str, seq: int, lease_s: float, most_new_users: int) -> bytes:
-        """The call of hold_v1; KEYS and ARGV are in its order."""
+    def packed(self, epoch: str, seq: int, lease_ms: int, most_new_users: int) -> bytes:
+        """The call of hold_v2; KEYS and ARGV are in its order."""
         hold_id, place, request, size = self.hold_id, self.place, self.request, self.request.size
-        day = int(now_s // _DAY_S) * _DAY_S
-        own = resp.words((keys.hold(hold_id), keys.done(hold_id)))
-        users = resp.names((keys.LIVE, keys.users(request.caller.key_name, day)))
-        counted = resp.names(place.names + place.shared)
-        words = (
-            hold_id, epoch, str(seq), str(int(lease_s * 1000)), str(size.amount_nano), str(size.smallest_nano),
-            str(size.reasoning_nano), str(request.tokens), str(most_new_users), request.user_hash, label(request),
-        )  # fmt: skip
-        return b"".join((place.packed_head, own, users, counted, resp.words(words), place.packed_words))
+        own = (
+            f"{hold_id} {epoch} {seq} {lease_ms} {size.amount_nano} {size.smallest_nano} {size.reasoning_nano} "
+            f"{request.tokens} {most_new_users} {request.user_hash}\n{request.label}"
+        ).encode()
+        parts = (place.packed_head, own_keys(hold_id), place.packed_names, resp.word(own), place.packed_words)
+        return b"".join(parts)
 
     def granted(self, amount_nano: int) -> "Taking":
         """The same attempt for exactly what it was granted, and not to be refused."""
@@ -155,28 +144,3 @@ class Taking(msgspec.Struct, frozen=True, gc=False):
         if reply[4] == b"final":
             return standing, refusals.final(standing, self.request)
         return standing, refusals.wait(standing, self.request, now_s)
-
-
-def label(request: HoldRequest) -> str:
-    """What the reaper writes into the row of a hold that nobody settles: LABEL_FIELDS in one line."""
-    caller = request.caller
-    fields = (
-        request.request_id,
-        str(request.attempt),
-        request.endpoint,
-        caller.key_id,
-        caller.key_name,
-        caller.team,
-        request.user_hash,
-        request.asked,
-        request.served,
-        request.provider,
-        request.route,
-        request.task,
-    )
-    return _SEPARATOR.join(fields).replace("\n", " ")
-
-
-def read_label(text: str) -> dict[str, str]:
-    """The fields of a label by name."""
-    return dict(zip(LABEL_FIELDS, text.split(_SEPARATOR), strict=False))

@@ -20,11 +20,13 @@ from proxy.store.epoch import Epoch
 from proxy.store.journal import Journal
 from proxy.store.ports import Settlement
 from proxy.store.scripts import SETTLE
+from proxy.store.taking import own_keys
 
 BATCH: Final = 64
 GATHER_S: Final = 0.002
 _DISK_RETRY_S: Final = 1.0
 _KEYS: Final = (keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED)
+_IDS_KEPT_S: Final = str(keys.IDS_KEPT_S)
 _EVALSHA: Final = resp.words(("EVALSHA", SETTLE.sha))
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -155,19 +157,17 @@ def _sent(
     pipe: Pipe, epoch: Epoch, bills: Sequence[Settlement], *, first: bool = False
 ) -> asyncio.Future[Any]:
     names: list[bytes] = []
-    arguments = [resp.words((epoch.name, str(epoch.seq), str(keys.IDS_KEPT_S)))]
+    told: list[bytes] = []
     count = len(_KEYS)
     for bill in bills:
         bill_id, counters = bill.id, bill.counters
         count += 2 + len(counters)
-        names += (resp.words((keys.done(bill_id), keys.hold(bill_id))), resp.names(counters))
-        arguments += (
-            resp.words((bill_id, str(bill.cost_nano), str(bill.tokens), str(len(counters)))),
-            resp.word(_encode(bill.row)),
-        )
-    head = b"*%d\r\n" % (3 + count + 3 + 5 * len(bills))
-    call = (head, _EVALSHA, resp.words((str(count), *_KEYS)), *names, *arguments)
-    return pipe.packed(b"".join(call), SETTLE, first=first)
+        names += (own_keys(bill_id), resp.names(counters))
+        sums = f"{bill_id} {bill.cost_nano} {bill.tokens} {len(counters)}\n".encode()
+        told.append(resp.word(sums + _encode(bill.row)))
+    head = b"*%d\r\n" % (3 + count + 3 + len(bills))
+    began = (resp.words((str(count), *_KEYS)), *names, resp.words((epoch.name, str(epoch.seq), _IDS_KEPT_S)))
+    return pipe.packed(b"".join((head, _EVALSHA, *began, *told)), SETTLE, first=first)
 
 
 def _is_entered(epoch: Epoch, bills: Sequence[Settlement], reply: list[Any]) -> bool:

@@ -23,7 +23,7 @@ BOOK = Book(
 
 
 def ids(caller=CALLER, model="o4-mini", user="5f2c", **more):
-    return [counter.id for counter in BOOK.counters(caller, model, user, **more)]
+    return [counter.id for counter in BOOK.tab(caller, model, user, **more).counters]
 
 
 def test_a_request_counts_in_every_scope_it_belongs_to_and_in_no_other():
@@ -105,16 +105,16 @@ def test_budgets_without_a_name_get_one(scope, name):
 def test_operators_replace_limits_by_name():
     """`budgets set` changes one budget's limit and nothing else."""
     changed = BOOK.with_limits({"company": 99})
-    limits = {counter.id: counter.limit for counter in changed.counters(CALLER, "o4-mini", "")}
+    limits = {counter.id: counter.limit for counter in changed.tab(CALLER, "o4-mini", "").counters}
     assert (limits["b:company"], limits["b:o4:o4-mini"], limits["r:search-web"]) == (99, 2, 600)
 
 
 def test_the_same_callers_counters_are_the_same_objects():
     """What is remembered about counters is found by identity; a crowd of users does not fill the memory."""
     book = Book(BOOK.budgets, {})
-    once = book.counters(CALLER, "o4-mini", "5f2c")
-    assert book.counters(CALLER, "o4-mini", "5f2c") is once
-    assert book.counters(Caller("k2", "other"), "m", "u1") is book.counters(Caller("k2", "other"), "m", "u2")
+    once = book.tab(CALLER, "o4-mini", "5f2c")
+    assert book.tab(CALLER, "o4-mini", "5f2c") is once
+    assert book.tab(Caller("k2", "other"), "m", "u1") is book.tab(Caller("k2", "other"), "m", "u2")
     for number in range(5000):
-        book.counters(CALLER, "o4-mini", f"user{number}")
+        book.tab(CALLER, "o4-mini", f"user{number}")
     assert len(book._known) <= 4096

@@ -31,14 +31,14 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "what is held is not counted against the limit",
-        "proxy/store/scripts/hold_v1.lua",
+        "proxy/store/scripts/hold_v2.lua",
         "if smallest > limit - spent - held and not waiting then",
         "if smallest > limit - spent and not waiting then",
         "tests/store/test_ledger.py::test_a_thousand_concurrent_calls_never_spend_more_than_the_budget",
     ),
     Mutant(
         "a settle counts every time it is delivered",
-        "proxy/store/scripts/settle_v1.lua",
+        "proxy/store/scripts/settle_v2.lua",
         "if state == 's' then",
         "if state == 'never' then",
         "tests/store/test_ledger.py::test_every_bill_counts_once_however_often_and_in_whatever_order_it_comes",
@@ -66,7 +66,7 @@ MUTANTS = (
     ),
     Mutant(
         "the proxy's own clock chooses the window",
-        "proxy/store/scripts/hold_v1.lua",
+        "proxy/store/scripts/hold_v2.lua",
         "if now < first or now >= last then",
         "if false then",
         "tests/store/test_ledger.py::test_a_hold_settles_in_the_window_it_was_taken_in",
@@ -80,8 +80,8 @@ MUTANTS = (
     ),
     Mutant(
         "lost data passes for a fresh start",
-        "proxy/store/scripts/hold_v1.lua",
-        "if meta[1] ~= ARGV[2] or seq < tonumber(ARGV[3]) then",
+        "proxy/store/scripts/hold_v2.lua",
+        "if meta[1] ~= epoch or seq < tonumber(least) then",
         "if false then",
         "tests/store/test_housekeeping.py::test_flushed_data_is_noticed_at_once_and_rebuilt_to_the_nano",
     ),

@@ -6,8 +6,9 @@ import time
 from contextlib import asynccontextmanager
 
 from proxy.budgets.holds import HoldSize
-from proxy.budgets.scopes import Budget, Counter
+from proxy.budgets.scopes import Budget, Counter, Tab
 from proxy.nouns import Caller, LedgerRow, Usage
+from proxy.store.label import label
 from proxy.store.ledger import Ledger, LedgerOptions
 from proxy.store.ports import HoldRequest
 
@@ -17,14 +18,14 @@ PATIENCE_S = 5.0
 CALLER = Caller("k1", "web", team="search", trusted_users=True)
 
 
-def make_ledger(url, directory, **options):
+def make_ledger(url, directory, *, new_id=None, **options):
     ids = itertools.count(1)
     unique = f"{id(ids):x}"
     return Ledger(
         url,
         LedgerOptions(**{"directory": directory, "hold_timeout_s": PATIENCE_S, **options}),
         wall_clock=options.pop("wall_clock", time.time),
-        new_id=lambda: f"{unique}{next(ids):06x}",
+        new_id=new_id or (lambda: f"{unique}{next(ids):06x}"),
     )
 
 
@@ -48,10 +49,11 @@ def money(limit, name="company", per="total", **more):
 
 def request(counters, want=100, smallest=None, *, tokens=10, number=1, at=None, **more):
     size = HoldSize(want, None, want if smallest is None else smallest, **more)
-    return HoldRequest(
-        f"req{number}", 0, "chat", CALLER, "u1", "auto", "m", "openai", "auto", "math",
-        tuple(counters), size, tokens, time.time() if at is None else at,
+    described = label(
+        f"req{number}", "0", "chat", CALLER.key_id, CALLER.key_name, CALLER.team, "u1", "auto", "m", "openai", "auto", "math"
     )  # fmt: skip
+    at = time.time() if at is None else at
+    return HoldRequest(described, CALLER.key_name, "u1", Tab.of(counters), size, tokens, at)
 
 
 def row(cost=0, number=1, **more):

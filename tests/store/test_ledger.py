@@ -149,9 +149,13 @@ def test_a_hold_that_is_sent_twice_is_taken_once(url, directory):
 
     async def scenario():
         budget = money(DOLLAR)
-        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+        asked = request([budget], 1000)
+        async with (
+            connected(url) as pipe,
+            running(make_ledger(url, directory, new_id=lambda: "same")) as ledger,
+        ):
             for _ in range(3):
-                grant = await ledger._take(request([budget], 1000), "1-same")
+                grant = await ledger.hold(asked)
                 assert grant.hold.amount_nano == 1000
             assert await totals(pipe, total(budget)) == (0, 1000, 0)
 
@@ -163,11 +167,15 @@ def test_a_hold_that_comes_after_its_release_is_refused(url, directory):
 
     async def scenario():
         budget = money(DOLLAR)
-        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+        asked = request([budget], at=3600.0)
+        async with (
+            connected(url) as pipe,
+            running(make_ledger(url, directory, new_id=lambda: "late")) as ledger,
+        ):
             ledger._open.releases["1-late"] = (total(budget),)
             await ledger.close()
             with pytest.raises(Exception, match="cannot be checked"):
-                await ledger._take(request([budget]), "1-late")
+                await ledger.hold(asked)
             assert await totals(pipe, total(budget)) == (0, 0, 0)
 
     asyncio.run(scenario())

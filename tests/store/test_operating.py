@@ -28,7 +28,7 @@ BOOK = Book(
 
 
 async def spend_some(ledger, cost, user="u1"):
-    grant = await ledger.hold(request(BOOK.counters(CALLER, "m", user), cost))
+    grant = await ledger.hold(request(BOOK.tab(CALLER, "m", user).counters, cost))
     ledger.settle(grant.hold, cost, row(cost))
     await ledger.close()
 
@@ -40,7 +40,7 @@ def test_budgets_show_what_is_spent_held_left_and_when_they_reset(url, directory
         async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
             await spend_some(ledger, 40)
             await spend_some(ledger, 30, "u2")
-            held = await ledger.hold(request(BOOK.counters(CALLER, "m", ""), 5))
+            held = await ledger.hold(request(BOOK.tab(CALLER, "m", "").counters, 5))
             states = {state.counter_id: state for state in await budget_states(pipe, BOOK)}
             assert set(states) == {
                 "b:company",
@@ -57,7 +57,7 @@ def test_budgets_show_what_is_spent_held_left_and_when_they_reset(url, directory
             )
             assert company.window.end > time.time()
             assert states["b:per-user:web:u2"].spent_nano == 30
-            mine = await standings(pipe, BOOK.counters(CALLER, "m", "u1"))
+            mine = await standings(pipe, BOOK.tab(CALLER, "m", "u1").counters)
             assert [(each.counter.id, each.spent, each.left) for each in mine] == [
                 ("b:per-user:web:u1", 40, 60),
                 ("b:search.month:search", 70, 425),

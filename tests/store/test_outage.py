@@ -46,9 +46,9 @@ def test_the_breaker_opens_after_failures_in_a_row_only():
 def test_an_allowance_is_shared_by_all_budgets_of_a_request():
     """One budget that denies is enough; the smallest room counts; unused money comes back; a return renews."""
     allowances = Allowances()
-    rich = money(DOLLAR, "rich", allow_outage_nano=100)
-    poor = money(DOLLAR, "poor", allow_outage_nano=30)
-    strict = money(DOLLAR, "strict")
+    rich = money(DOLLAR, "rich", allow_outage_nano=100).budget
+    poor = money(DOLLAR, "poor", allow_outage_nano=30).budget
+    strict = money(DOLLAR, "strict").budget
     assert allowances.take([rich, strict], sized(10)) is None
     assert allowances.take([rich, poor], sized(20)) == 20
     assert allowances.take([rich, poor], sized(20)) is None

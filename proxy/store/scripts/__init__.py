@@ -24,8 +24,8 @@ def _load(name: str) -> Script:
     return Script(name, text, sha1(text, usedforsecurity=False).hexdigest())
 
 
-HOLD: Final = _load("hold_v1")
-SETTLE: Final = _load("settle_v1")
+HOLD: Final = _load("hold_v2")
+SETTLE: Final = _load("settle_v2")
 RELEASE: Final = _load("release_v1")
 RENEW: Final = _load("renew_v1")
 EXPIRE: Final = _load("expire_v1")

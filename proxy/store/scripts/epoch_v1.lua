@@ -1,6 +1,6 @@
 -- epoch_v1: read the epoch of this data, or begin one where there is none and none is missed.
 --
--- KEYS  1 meta (as in hold_v1)
+-- KEYS  1 meta (as in hold_v2)
 -- ARGV  1 the epoch to begin   2 '1' when an earlier epoch is known: then missing data is a loss, not a beginning
 -- RETURNS {epoch ('' when there is none), seq, the epochs it continues, seq of the snapshot it was rebuilt from,
 --          seq of the latest snapshot}

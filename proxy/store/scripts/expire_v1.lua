@@ -1,6 +1,6 @@
 -- expire_v1: charge one hold whose lease has run out in full; the process that took it is gone or cannot be heard.
 --
--- KEYS  1 open, 2 done, 3 hold (as in hold_v1), 4 unsettled, 5 tail (as in settle_v1), then the counters the hold names
+-- KEYS  1 open, 2 done, 3 hold (as in hold_v2), 4 unsettled, 5 tail (as in settle_v2), then the counters the hold names
 -- ARGV  1 id   2 seconds to keep the id   3 row (JSON) to enter, its cost being the hold's amount
 -- Unsettled money is shown as such until a bill arrives for the id, or an operator settles it.
 -- RETURNS nano-dollars charged, or -1: not open, or renewed in the meantime

@@ -1,6 +1,6 @@
 -- release_v1: give back a hold whose request was not sent. Unknown ids leave a tombstone: a hold that comes late is refused.
 --
--- KEYS  1 open, 2 done, 3 hold (as in hold_v1), then the counters the hold may name
+-- KEYS  1 open, 2 done, 3 hold (as in hold_v2), then the counters the hold may name
 -- ARGV  1 id   2 seconds to keep the id
 -- The counters are those the open hold names; a refund of requests per minute is not due, they were asked.
 -- RETURNS 1 given back, 2 tombstone left, 0 over already

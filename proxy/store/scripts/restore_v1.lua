@@ -1,7 +1,7 @@
 -- restore_v1: rebuild counters after a loss and begin a new epoch, which continues the lost and the replaced one.
 -- Never lowers a counter.
 --
--- KEYS  1 meta, 2 live (as in hold_v1), then counters
+-- KEYS  1 meta, 2 live (as in hold_v2), then counters
 -- ARGV  1 new epoch   2 the epoch that was lost   3 seq of the snapshot   4 the epoch to replace, '' for none
 --       then per counter: spent, unset, extra, credit, window end (s)
 -- RETURNS 1 done, 0 the data has another epoch than ARGV 4: somebody was faster

@@ -1,4 +1,4 @@
--- hold_v1: set money aside in every counter of one request, or in none; count its rates in the same step.
+-- hold_v2: set money aside in every counter of one request, or in none; count its rates in the same step.
 --
 -- KEYS  1 meta        hash: epoch, seq (writes so far), clock (latest time seen, ms)
 --       2 open        zset: hold id -> end of its lease, ms
@@ -7,10 +7,11 @@
 --       5 live        zset: money counter -> end of its window, s
 --       6 users       set: users of this key seen today
 --       7 ..          n counters, then for each counter of kind u its shared bucket
--- ARGV  1 id          2 epoch       3 least seq the caller has seen
---       4 lease, ms   5 wanted      6 smallest   7 reasoning allowance (all nano-dollars)
---       8 tokens      9 most new users a day     10 user      11 label (opaque text for the reaper)
---       12 n          13 .. per counter: kind (m u r t c), limit, window start, window end (s)
+-- ARGV  1 the hold in one line and a label, as one word is sooner written and read than eleven:
+--         id epoch seq lease want smallest reasoning tokens users user LINE FEED label
+--         seq the least the caller has seen, lease in ms, want, smallest and reasoning (the allowance) in nano-dollars,
+--         users the most new ones a day, user may be empty, label is opaque text for the reaper
+--       2 n           3 .. per counter: kind (m u r t c), limit, window start, window end (s)
 -- Counters are hashes: spent, held, extra (raised by an operator), credit (forgiven by an operator), unset (charged
 -- without a bill). Kinds: m money, u money of one user, r requests, t tokens, c requests under way.
 -- A request of more tokens than a window has may have the window to itself: its estimate may be too high.
@@ -20,6 +21,12 @@
 --         {'window', seq, now ms}    a window does not contain Redis' now: send other bounds
 --         {'done', seq, now ms, state}    this id is over (or was released before it came)
 --         {'epoch', seq, now ms, epoch}   the data is not what the caller knows: counters cannot be trusted
+local id, epoch, least, lease, want, smallest, reasoning, tokens, users, user, label = string.match(
+  ARGV[1], '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)\n(.*)$')
+want, smallest, reasoning = tonumber(want), tonumber(smallest), tonumber(reasoning)
+tokens = tonumber(tokens)
+local n = tonumber(ARGV[2])
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'clock')
@@ -27,9 +34,8 @@ local seq = tonumber(meta[2] or '0')
 local clock = tonumber(meta[3] or '0')
 -- A clock set back a little must not reopen a window; set back by hours it is a correction.
 if now < clock and clock - now < 3600000 then now = clock end
-if meta[1] ~= ARGV[2] or seq < tonumber(ARGV[3]) then return {'epoch', seq, now, meta[1] or ''} end
+if meta[1] ~= epoch or seq < tonumber(least) then return {'epoch', seq, now, meta[1] or ''} end
 
-local id = ARGV[1]
 local state = redis.call('HGET', KEYS[4], id)
 if state then return {'done', seq, now, state} end
 local record = redis.call('GET', KEYS[3])
@@ -38,21 +44,19 @@ if record then
   return {'ok', seq, now, tonumber(amount), 0}
 end
 
-local want, smallest, reasoning = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local tokens, n = tonumber(ARGV[8]), tonumber(ARGV[12])
 local counters, kinds, limits, ends, spents, helds, fresh = {}, {}, {}, {}, {}, {}, {}
 local shared, alternate, new_user = 0, 6 + n, false
 local room = math.huge
 local waiting
 for i = 1, n do
-  local at = 13 + (i - 1) * 4
+  local at = 3 + (i - 1) * 4
   local key, kind, limit = KEYS[6 + i], ARGV[at], tonumber(ARGV[at + 1])
   local first, last = tonumber(ARGV[at + 2]) * 1000, tonumber(ARGV[at + 3]) * 1000
   if now < first or now >= last then return {'window', seq, now} end
   if kind == 'u' then
     alternate = alternate + 1
-    if redis.call('SISMEMBER', KEYS[6], ARGV[10]) == 0 then
-      if redis.call('SCARD', KEYS[6]) >= tonumber(ARGV[9]) then
+    if redis.call('SISMEMBER', KEYS[6], user) == 0 then
+      if redis.call('SCARD', KEYS[6]) >= tonumber(users) then
         key, shared = KEYS[alternate], 1
       else
         new_user = true
@@ -105,11 +109,11 @@ for i = 1, n do
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = spents[i], helds[i], limits[i]
 end
 if new_user then
-  redis.call('SADD', KEYS[6], ARGV[10])
+  redis.call('SADD', KEYS[6], user)
   redis.call('EXPIRE', KEYS[6], 172800)
 end
 -- amount tokens \n label \n counter \n counter ...
-redis.call('SET', KEYS[3], amount .. ' ' .. ARGV[8] .. '\n' .. ARGV[11] .. '\n' .. table.concat(counters, '\n'))
-redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[4])), id)
+redis.call('SET', KEYS[3], amount .. ' ' .. string.format('%.0f', tokens) .. '\n' .. label .. '\n' .. table.concat(counters, '\n'))
+redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(lease)), id)
 redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', seq + 1), 'clock', string.format('%.0f', now))
 return reply

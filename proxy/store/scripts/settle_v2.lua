@@ -1,11 +1,12 @@
--- settle_v1: enter bills, each exactly once, and keep their ledger rows. One call settles many requests.
+-- settle_v2: enter bills, each exactly once, and keep their ledger rows. One call settles many requests.
 --
--- KEYS  1 meta, 2 open, 3 live (as in hold_v1)
+-- KEYS  1 meta, 2 open, 3 live (as in hold_v2)
 --       4 tail        stream: ledger rows not yet rolled up, and the latest that are
 --       5 unsettled   hash: hold id -> amount charged in full without a bill
---       then per bill: its done hash, its hold, its counters
+--       then per bill: its hold, its done hash, its counters
 -- ARGV  1 epoch   2 least seq the caller has seen   3 seconds to keep ids
---       then per bill: id, cost nano, tokens, number of counters, row (JSON)
+--       then each bill as one word: id cost tokens n LINE FEED row
+--         cost in nano-dollars, n its number of counters, row the ledger row (JSON)
 -- A counter's kind and window end are in its name: ...:m:<what>:<start>:<end>.
 -- RETURNS {'ok', seq, now ms, then per bill: 1 entered, 0 known already, 2 trued up after its lease had run out,
 --          3 entered without a hold}
@@ -33,9 +34,10 @@ end
 
 local reply = {'ok', seq + 1, now}
 local k, a = 6, 4
-while a < #ARGV do
-  local id, cost, tokens, n, row = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), ARGV[a + 4]
-  local done, hold = KEYS[k], KEYS[k + 1]
+while a <= #ARGV do
+  local id, cost, tokens, n, row = string.match(ARGV[a], '^(%S+) (%d+) (%d+) (%d+)\n(.*)$')
+  cost, tokens, n = tonumber(cost), tonumber(tokens), tonumber(n)
+  local hold, done = KEYS[k], KEYS[k + 1]
   local state = redis.call('HGET', done, id)
   if state == 's' then
     reply[#reply + 1] = 0
@@ -72,7 +74,7 @@ while a < #ARGV do
     redis.call('XADD', KEYS[4], '*', 'row', row, 'counted', result == 2 and string.format('%.0f', charged) or '')
     reply[#reply + 1] = result
   end
-  k, a = k + 2 + n, a + 5
+  k, a = k + 2 + n, a + 1
 end
 redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', seq + 1), 'clock', string.format('%.0f', now))
 return reply
