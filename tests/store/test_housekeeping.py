@@ -337,7 +337,7 @@ def test_journals_of_dead_processes_are_entered_and_removed(url, directory):
             connected(url) as pipe,
             running(make_ledger(url, directory)) as ledger,
         ):
-            key = ledger._places.at((budget,), time.time()).names[0]
+            key = ledger._places.at(request([budget]), time.time()).names[0]
             bills = [Settlement(f"1-{i}", 10, 0, (key,), row(10, i)) for i in range(100)]
             dead, living = Journal(directory, "dead"), Journal(directory, "living")
             dead.append(bills)

@@ -1,7 +1,6 @@
 """Money rules 2-5 and 10 against a real server: nothing is overspent, nothing leaks, nothing is counted twice."""
 
 import asyncio
-import dataclasses
 import random
 import time
 
@@ -16,7 +15,7 @@ from proxy.store import keys
 from proxy.store.client import connected
 from proxy.store.ports import Settlement
 from proxy.store.writer import enter
-from tests.store.kit import CALLER, make_ledger, money, request, row, running, totals
+from tests.store.kit import make_ledger, money, request, row, running, totals
 
 DOLLAR = 10**9
 
@@ -414,7 +413,7 @@ def test_each_attempt_of_a_chain_settles_on_its_own_hold(url, directory):
         async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
             first = await ledger.hold(request([budget], 500))
             ledger.settle(first.hold, 300, row(300, status=500))
-            second = await ledger.hold(replace(request([budget], 500), attempt=1))
+            second = await ledger.hold(request([budget], 500))
             ledger.settle(second.hold, 200, row(200, attempt=1))
             await ledger.close()
             assert await totals(pipe, total(budget)) == (500, 0, 0)
@@ -462,7 +461,6 @@ def test_every_script_stays_in_one_slot_and_dead_windows_leave(url, directory):
     async def scenario():
         async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
             for number in range(200):
-                caller = dataclasses.replace(CALLER, key_name=f"k{number}")
                 budget = Budget("per-user", "user", 100, "minute")
                 counters = [
                     money(DOLLAR, f"b{number}", per="day"),
@@ -470,7 +468,7 @@ def test_every_script_stays_in_one_slot_and_dead_windows_leave(url, directory):
                     rate("concurrent", 9999, "total"),
                     rate("requests", 9999),
                 ]
-                grant = await ledger.hold(replace(request(counters), caller=caller))
+                grant = await ledger.hold(replace(request(counters), key_name=f"k{number}"))
                 if number % 3:
                     ledger.settle(grant.hold, 5, row(5))
                 else:

@@ -139,7 +139,7 @@ def test_allow_spends_no_more_than_the_allowance_and_enters_it_once(server, url,
                 link.heal()
                 while ledger.journalled or not ledger.healthy:
                     await asyncio.sleep(0.02)
-                key = ledger._places.at((budget,), time.time()).names[0]
+                key = ledger._places.at(request([budget]), time.time()).names[0]
                 assert await totals(pipe, key) == (75, 0, 0)
                 assert await pipe.call("XLEN", keys.TAIL) == 3
             assert not list(directory.glob(PATTERN))
