@@ -48,8 +48,10 @@ _DENSE_BYTES_PER_TOKEN: Final = 3
 def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
     """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
     price = candidate.price
-    hosted = _hosted_tools(request)
-    if (price is None or _costs_without_end(request, hosted)) and not tab.allows_unpriced:
+    telling = not request.fields.lacks(_TELLING)
+    hosted = _hosted_tools(request) if telling else _NO_TOOLS
+    unbounded = price is None or (telling and _costs_without_end(request, hosted))
+    if unbounded and not tab.allows_unpriced:
         raise NotAllowed(
             "The cost of this request has no upper bound, and this key spends from a hard budget.",
             code="endpoint_not_budgeted",

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+import msgspec
 from hiredis import pack_command
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -49,19 +50,14 @@ class StoreRefused(StoreAway):
     """Redis answered, with a refusal: out of memory, read-only since a failover, no permission. Nothing was done."""
 
 
-class _Call:
+class _Call(msgspec.Struct):
     """`packed` is one or more commands, whose last answer counts (a transaction's EXEC); `replies` are still to come.
     `script` is what to load when Redis does not know it; cleared once it was loaded."""
 
-    __slots__ = ("answer", "packed", "replies", "script")
-
-    def __init__(
-        self, packed: bytes, replies: int, answer: asyncio.Future[Any], script: Script | None = None
-    ) -> None:
-        self.packed = packed
-        self.replies = replies
-        self.answer = answer
-        self.script = script
+    packed: bytes
+    replies: int
+    answer: asyncio.Future[Any]
+    script: Script | None = None
 
 
 class Pipe:
@@ -121,7 +117,11 @@ class Pipe:
         if self.breaker.is_open:
             answer.set_exception(StoreUnsent("Redis has not been answering"))
             return answer
-        self._queue.insert(0 if first else len(self._queue), _Call(packed, replies, answer, script))
+        call = _Call(packed, replies, answer, script)
+        if first:
+            self._queue.insert(0, call)
+        else:
+            self._queue.append(call)
         if self._line is None:
             self._wake.set()
         elif not self._under_way:
@@ -176,31 +176,31 @@ class Pipe:
             self._break(timed_out=False)
 
     def _heard(self, reply: Any) -> None:
-        if not self._under_way:  # an answer to nothing: whose are those after it?
+        under_way = self._under_way
+        if not under_way:  # an answer to nothing: whose are those after it?
             self._break(timed_out=False)
             return
-        call = self._under_way[0]
-        call.replies -= 1
-        if call.replies:
+        call = under_way[0]
+        if call.replies > 1:
+            call.replies -= 1
             return
-        self._under_way.popleft()
-        self._answer(call, reply)
-        if not self._under_way:
+        under_way.popleft()
+        if isinstance(reply, Exception):
+            self._refused(call, reply)
+        elif not call.answer.done():
+            call.answer.set_result(reply)
+        if not under_way:
             self.breaker.succeeded()
             if self._queue:
                 self._flush_soon()
 
-    def _answer(self, call: _Call, reply: Any) -> None:
+    def _refused(self, call: _Call, reply: Exception) -> None:
         if isinstance(reply, NoScriptError) and call.script is not None:
             script, call.script, call.replies = call.script, None, 1
             load = _Call(_packed((("SCRIPT", "LOAD", script.text),)), 1, _nobody())
             self._queue[:0] = [load, call]
-        elif call.answer.done():
-            return
-        elif isinstance(reply, Exception):
+        elif not call.answer.done():
             call.answer.set_exception(StoreRefused(str(reply)))
-        else:
-            call.answer.set_result(reply)
 
     # Its end, if it is not answered
 

@@ -195,16 +195,16 @@ class Ledger:
 
     def _answered(self, attempt: Taking, reply: list[Any]) -> Grant:
         if reply[0] == b"ok":
-            self._epoch.saw(reply[1])
-            standings = attempt.place.standings(reply, 5)
-            if attempt.request.tab.softens:
+            _, seq, now_ms, amount_nano, in_shared_bucket, *told = reply
+            place, tab = attempt.place, attempt.request.tab
+            self._epoch.saw(seq)
+            standings = place.standings(told)
+            if tab.softens:
                 self._standings.learn(standings, self._now_s())
-            counters = attempt.counters_used(bool(reply[4]))
-            hold = Hold(attempt.hold_id, reply[3], counters, reply[2] / 1000 + self._options.lease_s)
+            counters = attempt.in_shared_bucket() if in_shared_bucket else place.names
+            hold = Hold(attempt.hold_id, amount_nano, counters, now_ms / 1000 + self._options.lease_s)
             self._open.add(hold, taken=attempt)
-            return Grant(
-                hold, granted(attempt.request.size, hold.amount_nano), attempt.request.tab, standings
-            )
+            return Grant(hold, granted(attempt.request.size, amount_nano), tab, standings)
         if reply[0] == b"no":
             standing, refusal = attempt.refusal(reply, self._now_s())
             self._standings.learn([standing], self._now_s())

@@ -49,12 +49,9 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     packed_names: bytes
     packed_words: bytes
 
-    def standings(self, reply: list[Any], at: int) -> tuple[Standing, ...]:
-        """What a grant told about the counters from `reply[at]` on; nothing when it repeated an earlier answer."""
-        if len(reply) <= at:
-            return ()
-        spent, held, limit = reply[at::3], reply[at + 1 :: 3], reply[at + 2 :: 3]
-        return tuple(map(Standing, self.counters, spent, held, limit, self.ends))
+    def standings(self, told: list[int]) -> tuple[Standing, ...]:
+        """What a grant told about the counters; nothing when it repeated an earlier answer."""
+        return tuple(map(Standing, self.counters, told[::3], told[1::3], told[2::3], self.ends))
 
 
 class Places:
@@ -128,10 +125,8 @@ class Taking(msgspec.Struct, frozen=True, gc=False):
         place = replace(self.place, words=words, packed_words=resp.words(words))
         return replace(self, request=replace(self.request, size=size), place=place)
 
-    def counters_used(self, in_shared_bucket: bool) -> tuple[str, ...]:
-        """The keys the hold is in."""
-        if not in_shared_bucket:
-            return self.place.names
+    def in_shared_bucket(self) -> tuple[str, ...]:
+        """The keys the hold is in when its user is one too many."""
         shared = iter(self.place.shared)
         pairs = zip(self.place.counters, self.place.names, strict=True)
         return tuple([next(shared) if counter.kind == "user" else name for counter, name in pairs])
