@@ -31,7 +31,8 @@ from tests.bench.rows import Figures, tables
 from tests.bench.targets import LOAD_CPU, ROOT, Site, Target, free_port, running
 
 SHORT: Final = (
-    "relay", "nginx", "naive", "typed relay", "litellm", "tensorzero", "ours open", "ours keys", "ours", "ours routed",
+    "relay", "nginx", "naive", "typed relay", "litellm", "tensorzero", "ours open", "ours keys", "ours",
+    "ours limits", "ours routed",
 )  # fmt: skip
 FULL: Final = (*SHORT, "litellm full", "ours tls")
 HELD: Final = ("nginx", "ours")
