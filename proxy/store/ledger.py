@@ -6,7 +6,7 @@
 sends, renews leases, enters bills, replays the journal, notices a lost epoch. A request without counters touches no Redis
 before it is sent and still gets its ledger row.
 
-While Redis is away: a request whose hold was not answered within 250 ms is refused (503), or goes ahead on the allowance
+While Redis is away: a request whose hold was not answered in time is refused within 250 ms (503), or goes ahead on the allowance
 of its budgets if all of them allow it; its hold is released by id later, so that one that arrives late is given back. A
 request that only rates count goes ahead: they protect providers, not money.
 """
@@ -34,7 +34,8 @@ from proxy.store.snapshot import known_epoch
 from proxy.store.taking import Places, Taking
 from proxy.store.writer import BATCH, Writer, enter
 
-HOLD_TIMEOUT_S: Final = 0.25
+HOLD_TIMEOUT_S: Final = 0.2
+"""Less than the 250 ms within which a caller is told: a busy process looks at its timers late."""
 _BULK_TIMEOUT_S: Final = 2.0
 _TICK_S: Final = 0.5
 _LOOK_EVERY_TICKS: Final = 4

@@ -19,8 +19,6 @@ pytestmark = pytest.mark.chaos
 
 OUTAGE_S = float(os.environ.get("SWITCHYARD_OUTAGE_S", "30"))
 LIMIT_MS = 250
-SLACK_MS = 60
-"""What a loaded machine of two cores adds to a timer."""
 
 
 async def timed(ledger, budget, want=1000):
@@ -62,7 +60,7 @@ def test_redis_stopped_under_load_denies_quickly_and_comes_back():
                     f"{len(outcomes)} refused, slowest {worst:.1f} ms, back after {time.monotonic() - back:.2f} s"
                 )
                 assert all(grant is None for _, grant in outcomes)
-                assert worst <= LIMIT_MS + SLACK_MS
+                assert worst <= LIMIT_MS
 
     asyncio.run(scenario())
 
@@ -137,7 +135,7 @@ def test_a_sick_redis_costs_little_time_and_no_phantom_money(fault):
                     spent, held, _ = await place.counter(pipe)
                 median = sorted(quick)[len(quick) // 2] if quick else 0.0
                 print(f"{fault}: slowest {max(slow):.0f} ms, breaker median {median:.2f} ms, phantom {held}")
-                assert max(slow) <= LIMIT_MS + SLACK_MS
+                assert max(slow) <= LIMIT_MS
                 assert median <= 5
                 assert (spent, held) == (7 + len(kept), 0)
 

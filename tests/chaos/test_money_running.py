@@ -153,7 +153,7 @@ def test_a_hundred_kills_with_fifty_calls_in_flight():
 
 
 def test_redis_stopped_under_load():
-    """R11: 50 a second: every one refused with 503 in 250 ms (and the machine's noise), none sent, normal within 2 s after."""
+    """R11: 50 a second: every one refused with 503 in 250 ms, none sent, normal within 2 s after."""
 
     async def timed(place):
         began = time.perf_counter()
@@ -186,7 +186,7 @@ def test_redis_stopped_under_load():
             f"{max(ms for _, ms in usual):.0f} ms), back after {back_s:.2f} s"
         )
         assert {status for status, _ in outcomes} == {503}
-        assert took[-1] <= 250 + 60
+        assert took[-1] <= 250
 
 
 def test_an_allowance_in_four_processes():
