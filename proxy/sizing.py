@@ -79,7 +79,7 @@ def _asked_often(size: HoldSize, times: int) -> HoldSize:
 def likely_input(request: Request) -> int:
     """Input tokens to expect: an estimate for choosing a model, neither a bound nor a bill."""
     text = b"".join(request.fields.sent(_TEXT))
-    images, inlined_bytes = _images(request)
+    images, inlined_bytes, _ = _media(request)
     dense = 0 if text.isascii() else len(text) - len(text.decode("ascii", "ignore"))
     escaped_bytes = text.count(b"\\u") * 6
     prose_bytes = len(text) - inlined_bytes - dense - escaped_bytes
@@ -135,15 +135,14 @@ def edits_for(request: Request, candidate: Candidate, size: HoldSize) -> dict[st
 
 def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mapping[str, int]) -> Ask:
     fields = request.fields
-    text_bytes = sum(map(len, fields.sent(_TEXT)))
-    images, inlined_bytes = _images(request)
+    images, inlined_bytes, audio_tokens = _media(request)
     ask = Ask(
-        text_bytes=text_bytes - inlined_bytes,
+        text_bytes=sum(map(len, fields.sent(_TEXT))) - inlined_bytes,
         context_tokens=candidate.context_tokens,
         max_output=candidate.max_output_tokens,
         cap=_cap(request, candidate),
         image_tokens=images * _IMAGE_TOKENS,
-        audio_input_tokens=_audio_tokens(request),
+        audio_input_tokens=audio_tokens,
         reasoning_allowance=candidate.allowance_tokens,
         tier="default",
         generates=request.endpoint in _CAPS,
@@ -188,17 +187,22 @@ def _cap_field(request: Request, candidate: Candidate) -> str:
     return names[0]
 
 
-def _images(request: Request) -> tuple[int, int]:
-    """How many images there are, and how many bytes of the text are images inlined as data."""
+def _media(request: Request) -> tuple[int, int, int]:
+    """How many images there are, how many bytes of the text are images inlined as data, and a bound on the tokens of spoken
+    input: they are fewer than the bytes of any encoding, and may cost more than text."""
     raws = request.fields.raws
-    chat, responses = raws.get("messages"), raws.get("input")
-    count = 0
+    images = inlined_bytes = audio_tokens = 0
     # A chat image says "image_url" twice: as its type and as its key. A file may hold a few pages of pictures.
-    if chat:
-        count += -(-chat.count(b'"image_url"') // 2) + chat.count(b'"file"') * _PAGES_PER_FILE
-    if responses:
-        count += responses.count(b'"input_image"') + responses.count(b'"input_file"') * _PAGES_PER_FILE
-    return count, _inlined_bytes(chat or responses or b"") if count else 0
+    if raw := raws.get("messages"):
+        images = -(-raw.count(b'"image_url"') // 2) + raw.count(b'"file"') * _PAGES_PER_FILE
+        inlined_bytes = _inlined_bytes(raw) if images else 0
+        audio_tokens = len(raw) if b'"input_audio"' in raw else 0
+    if raw := raws.get("input"):
+        more = raw.count(b'"input_image"') + raw.count(b'"input_file"') * _PAGES_PER_FILE
+        images += more
+        inlined_bytes += _inlined_bytes(raw) if more else 0
+        audio_tokens += len(raw) if b'"input_audio"' in raw else 0
+    return images, inlined_bytes, audio_tokens
 
 
 def _inlined_bytes(raw: bytes) -> int:
@@ -208,13 +212,6 @@ def _inlined_bytes(raw: bytes) -> int:
         inlined += end - start
         start = raw.find(b'"data:', end)
     return inlined
-
-
-def _audio_tokens(request: Request) -> int:
-    """Bound on the tokens of spoken input: they are fewer than the bytes of any encoding, and may cost more than text."""
-    raws = request.fields.raws
-    raw = raws.get("messages") or raws.get("input", b"")
-    return len(raw) if b'"input_audio"' in raw else 0
 
 
 def _hosted_tools(request: Request) -> Mapping[str, int]:

@@ -91,29 +91,27 @@ class HoldSize(msgspec.Struct, frozen=True, gc=False):
 
 def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
     """The hold of one candidate. Raises KeyError for a hosted tool without a price."""
-    bound = input_bound(ask)
-    input_rate = rate = fees = 0
-    for row in _rows(price, ask.tier, bound):
-        input_rate = max(input_rate, _input_rate(row, ask))
-        rate = max(rate, row.output, row.audio_output if ask.audio_output else 0)
-    for name, count in ask.tool_calls.items():
-        fees += price.tool_calls[name] * count
-    fixed = fees + _nano(bound * input_rate)
+    bound, n = input_bound(ask), ask.n
+    input_rate, rate = _dearest(price, ask, bound)
+    fixed = -(-bound * input_rate // _TOKENS_PER_RATE)
+    if ask.tool_calls:
+        fixed += sum(price.tool_calls[name] * count for name, count in ask.tool_calls.items())
     cap, smallest_cap, shown = _caps(ask, rule)
-    amount_nano = _with_output(fixed, cap, ask.n, rate)
+    wanted = smallest = fixed - (-cap * n * rate // _TOKENS_PER_RATE)
+    if smallest_cap != cap:
+        smallest = fixed - (-smallest_cap * n * rate // _TOKENS_PER_RATE)
+    thoughts = min(cap, ask.reasoning_allowance)
     return HoldSize(
-        amount_nano=amount_nano,
-        cap_to_set=shown,
-        smallest_nano=amount_nano if smallest_cap == cap else _with_output(fixed, smallest_cap, ask.n, rate),
-        changes=(CAP_ADDED,) if shown is not None else (),
-        reasoning_nano=_with_output(fixed, min(cap, ask.reasoning_allowance), ask.n, rate)
-        if ask.reasoning_allowance
-        else 0,
+        wanted,
+        shown,
+        smallest,
+        (CAP_ADDED,) if shown is not None else (),
+        reasoning_nano=fixed - (-thoughts * n * rate // _TOKENS_PER_RATE) if thoughts else 0,
         input_tokens=bound,
-        output_tokens=cap * ask.n,
+        output_tokens=cap * n,
         fixed_nano=fixed,
         output_rate=rate,
-        n=ask.n,
+        n=n,
     )
 
 
@@ -153,27 +151,22 @@ def _caps(ask: Ask, rule: Rule) -> tuple[int, int, int | None]:
     return cap, min(cap, least), cap if rule.hard else None
 
 
-def _rows(price: PriceRow, tier: str, bound: int) -> tuple[PriceRow, ...]:
-    """Every row that may price this request: the tier asked for, the plain row it may fall back to, their long rows."""
-    asked = (price, *price.tiers.values()) if tier in _UNCERTAIN_TIERS else rows_of_tier(price, tier)
-    if len(asked) == 1 and asked[0] is price and price.long is None:  # as nearly always
-        return asked
+def _dearest(price: PriceRow, ask: Ask, bound: int) -> tuple[int, int]:
+    """The dearest rates of input and output in any row that may price this request: the tier asked for, the plain row it
+    may fall back to, their long rows."""
+    if ask.tier == "default" and price.long is None:  # as nearly always
+        return _rates(price, ask)
+    asked = (price, *price.tiers.values()) if ask.tier in _UNCERTAIN_TIERS else rows_of_tier(price, ask.tier)
     rows = asked if asked[0] is price else (*asked, price)
-    return (*rows, *[long for row in rows if (long := long_or_plain(row, bound)) is not row])
+    rows = (*rows, *[long for row in rows if (long := long_or_plain(row, bound)) is not row])
+    input_rates, output_rates = zip(*[_rates(row, ask) for row in rows], strict=True)
+    return max(input_rates), max(output_rates)
 
 
-def _input_rate(row: PriceRow, ask: Ask) -> int:
+def _rates(row: PriceRow, ask: Ask) -> tuple[int, int]:
     rate = max(row.input, row.cached_input, row.cache_write, row.cache_write_extended)
     if ask.image_tokens or ask.whole_window:
         rate = max(rate, row.image_input)
     if ask.audio_input_tokens or ask.whole_window:
         rate = max(rate, row.audio_input)
-    return rate
-
-
-def _with_output(fixed_nano: int, cap: int, n: int, rate: int) -> int:
-    return fixed_nano + _nano(cap * n * rate)
-
-
-def _nano(product: int) -> int:
-    return -(-product // _TOKENS_PER_RATE)
+    return rate, max(row.output, row.audio_output) if ask.audio_output else row.output
