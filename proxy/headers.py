@@ -4,10 +4,7 @@ Up: only what the API reads. Down: what clients read (facts §1.5). Never `set-c
 encoding that no longer fits the body.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
-from itertools import compress
-from operator import itemgetter
+from collections.abc import Iterable
 from typing import Final
 
 Header = tuple[bytes, bytes]
@@ -19,29 +16,18 @@ _DOWN: Final = frozenset(
 )
 _DOWN_PREFIXES: Final = (b"openai-", b"x-ratelimit-")
 _OURS: Final = b"x-ratelimit-"
-_name: Final = itemgetter(0)
 
 
-def upward(headers: Sequence[Header], *, passthrough: bool) -> tuple[Header, ...]:
+def upward(headers: Iterable[Header], *, passthrough: bool) -> tuple[Header, ...]:
     """The client's headers that may go to a provider."""
-    passes = (UP_PASSTHROUGH if passthrough else UP).__contains__
-    return tuple(compress(headers, map(passes, map(_name, headers))))
+    allowed = UP_PASSTHROUGH if passthrough else UP
+    return tuple([(name, value) for name, value in headers if name in allowed])
 
 
-def downward(headers: Sequence[Header], *, own_limits: bool) -> list[Header]:
+def downward(headers: Iterable[Header], *, own_limits: bool) -> list[Header]:
     """The provider's headers that may go to the client; its rate limits only where the key has none of ours."""
-    passes = _goes_down_beside_ours if own_limits else _goes_down
-    return list(compress(headers, map(passes, map(_name, headers))))
-
-
-# A provider names the same few dozen headers again and again, so each name is judged once.
-
-
-@lru_cache(256)
-def _goes_down(name: bytes) -> bool:
-    return name in _DOWN or name.startswith(_DOWN_PREFIXES)
-
-
-@lru_cache(256)
-def _goes_down_beside_ours(name: bytes) -> bool:
-    return _goes_down(name) and not name.startswith(_OURS)
+    return [
+        (name, value)
+        for name, value in headers
+        if name in _DOWN or (name.startswith(_DOWN_PREFIXES) and not (own_limits and name.startswith(_OURS)))
+    ]

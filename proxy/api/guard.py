@@ -114,23 +114,19 @@ async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> byt
     declared = exchange.declared_bytes
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)
-    pieces = [_arrived(exchange, ticket)]  # as a rule all of it, come along with its head
-    count_bytes = len(pieces[0])
-    while count_bytes <= limit_bytes and not exchange.request_complete:
+    pieces, count_bytes = [], 0
+    while True:
+        if exchange.client_gone:
+            raise ClientGone
+        piece = exchange.take()
+        ticket.hold(len(piece))
+        count_bytes += len(piece)
+        if count_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        pieces.append(piece)
+        if exchange.request_complete:  # as a rule at once: the body came along with its head
+            return b"".join(pieces)
         await exchange.arrival()
-        pieces.append(_arrived(exchange, ticket))
-        count_bytes += len(pieces[-1])
-    if count_bytes > limit_bytes:
-        raise _too_large(limit_bytes)
-    return b"".join(pieces)
-
-
-def _arrived(exchange: Exchange, ticket: Ticket) -> bytes:
-    if exchange.client_gone:
-        raise ClientGone
-    piece = exchange.take()
-    ticket.hold(len(piece))
-    return piece
 
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:

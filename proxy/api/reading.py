@@ -11,7 +11,6 @@
 
 import asyncio
 import urllib.parse
-from operator import methodcaller
 from typing import Any, Final, cast
 
 import httptools
@@ -30,7 +29,6 @@ FRESH, BETWEEN, HEAD, BODY, DEAF = range(5)
 PIECE_BYTES: Final = 32_768
 _MALFORMED: Final = "The request could not be understood as HTTP/1.1."
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-_stripped: Final = methodcaller("rstrip", b" \t")
 
 
 class ReadingProtocol(HttpToolsProtocol):
@@ -52,8 +50,6 @@ class ReadingProtocol(HttpToolsProtocol):
         self.since = self.door.now
         self.latest: Exchange | None = None
         self._method = b""
-        # Names and values of the head in turn, as they came. Behind the body the trailers follow, and nobody looks.
-        self._fields: list[bytes] = []
         self._upgrading = False
         self._refusal: ApiError | None = None
         self._head_fed_bytes = 0
@@ -117,8 +113,7 @@ class ReadingProtocol(HttpToolsProtocol):
         """An unfinished head is longer than any may be, or has more fields."""
         limits = self.limits
         return (
-            self._head_fed_bytes > limits.head_bytes + PIECE_BYTES
-            or len(self._fields) > 2 * limits.head_fields
+            self._head_fed_bytes > limits.head_bytes + PIECE_BYTES or len(self.headers) > limits.head_fields
         )
 
     def _feed_without_upgrade(self, data: bytes | memoryview, at: int) -> None:
@@ -147,16 +142,15 @@ class ReadingProtocol(HttpToolsProtocol):
             self.since = self.door.now
         self.reading = HEAD
         self.url = b""
-        self._fields = []
+        self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields += (name, value)
+        if self.reading == HEAD:
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
         self._method = self.parser.get_method()
-        fields = self._fields
-        self.headers = list(zip(map(bytes.lower, fields[::2]), map(_stripped, fields[1::2]), strict=True))
         try:
             self._check_size()
             framing.check_request_line(version, self._method, self.url)
@@ -179,7 +173,7 @@ class ReadingProtocol(HttpToolsProtocol):
             raise self._too_large()
         # The bytes fed are an upper bound; only a head that might be too large is added up.
         if self._head_fed_bytes > limits.head_bytes:
-            head_bytes = len(self.url) + sum(map(len, self._fields)) + 4 * len(self.headers)
+            head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if head_bytes > limits.head_bytes:
                 raise self._too_large()
 
