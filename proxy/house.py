@@ -31,8 +31,8 @@ class Client(Protocol):
     @property
     def started(self) -> bool: ...
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Send the head of an answer whose length is not known."""
+    async def start(self, status: int, headers: list[Header], first: bytes) -> None:
+        """Send the head of an answer whose length is not known, and what there is of its body, in one packet."""
 
     async def write(self, block: bytes) -> None:
         """Send part of the body; waits while the client reads slowly."""

@@ -30,9 +30,7 @@ async def relay_stream(
     """Upstream's bytes as they arrive. A stream that breaks shows it; it never ends as if it were whole."""
     response, stream = answer.response, answer.stream
     try:
-        await client.start(response.status, _headers(response.headers, trace, house))
-        if answer.first:
-            await client.write(answer.first)
+        await client.start(response.status, _headers(response.headers, trace, house), answer.first)
         silent = not _spoke(stream, trace, house, trace.first_byte_s)
         held = b""
 

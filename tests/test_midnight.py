@@ -34,8 +34,8 @@ class Caught:
     def __init__(self):
         self.status, self.headers, self.body = 0, {}, b""
 
-    async def start(self, status, headers):
-        self.started, self.status, self.headers = True, status, dict(headers)
+    async def start(self, status, headers, first):
+        self.started, self.status, self.headers, self.body = True, status, dict(headers), first
 
     async def write(self, block):
         self.body += block

@@ -50,9 +50,10 @@ def build_admin(port: AdminPort) -> FastAPI:
 
     def operator(request: Request) -> None:
         wanted = port.admin_key()
+        headers = request.scope["headers"]
         if not wanted:
             _refuse_strangers(request)
-        elif not _matches(wanted, authorization_of(request.scope["headers"])):
+        elif not _matches(wanted, authorization_of(headers, dict(headers))):
             raise InvalidApiKey(
                 "The admin port needs the admin key: Authorization: Bearer …", code="invalid_api_key"
             )

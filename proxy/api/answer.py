@@ -14,6 +14,9 @@ _NUL: Final = 0
 # How the body is delimited.
 UNSTARTED, NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(5)
 
+BODYLESS: Final = (204, 304)
+CHUNKED_LINE: Final = b"transfer-encoding: chunked\r\n"
+
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in http.HTTPStatus
 }
@@ -52,9 +55,9 @@ def answer_head(
             continue
         parts += (lower, b": ", value, b"\r\n")
         lines += 1
-    framing = _framing(length, bodyless=head_only or status in (204, 304), old=old)
+    framing = framing_of(length, bodyless=head_only or status in BODYLESS, old=old)
     if framing == CHUNKED:
-        parts.append(b"transfer-encoding: chunked\r\n")
+        parts.append(CHUNKED_LINE)
         lines += 1
     if close:
         parts.append(b"connection: close\r\n")
@@ -64,22 +67,23 @@ def answer_head(
     return head, framing, length if framing == LENGTH else 0, close
 
 
-def whole_head(
-    status: int, fields: Sequence[tuple[bytes, bytes]], length: int, date_line: bytes, *, close: bool
+def own_head(
+    status: int, fields: Sequence[tuple[bytes, bytes]], framing_line: bytes, date_line: bytes, *, close: bool
 ) -> bytes:
-    """The head of an answer whose body is here, and whose fields (one at least) are our own: names in lower case, none about framing.
+    """The head of an answer whose fields (one at least) are our own: names in lower case, none about framing. That is said
+    by `framing_line`, its line end included, or by nothing.
 
     Raises RuntimeError when a field contains a line end or NUL.
     """
     end = b"connection: close\r\n\r\n" if close else b"\r\n"
-    head = b"%b%b%b\r\ncontent-length: %d\r\n%b" % (
+    head = b"%b%b%b\r\n%b%b" % (
         status_line(status),
         date_line,
         b"\r\n".join(map(b": ".join, fields)),  # no step of ours per field
-        length,
+        framing_line,
         end,
     )
-    return _checked(head, len(fields) + 4 + close)
+    return _checked(head, len(fields) + 3 + bool(framing_line) + close)
 
 
 def _checked(head: bytes, lines: int) -> bytes:
@@ -89,7 +93,8 @@ def _checked(head: bytes, lines: int) -> bytes:
     return head
 
 
-def _framing(length: int, *, bodyless: bool, old: bool) -> int:
+def framing_of(length: int, *, bodyless: bool, old: bool) -> int:
+    """How a body of `length` bytes, -1 for not known, is delimited; `old`: for a client of HTTP/1.0."""
     if bodyless:
         return NONE
     if length >= 0:

@@ -1,16 +1,14 @@
 """The optional `x-switchyard-*` request headers: what a caller may ask of the proxy beside the request itself."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.errors import BadRequest
-from proxy.headers import Header
 from proxy.nouns import NANO_PER_USD, Asks
 
 
-def asks_of(headers: Iterable[Header]) -> Asks:
-    """What the headers (lower-case names) ask for. Raises BadRequest for an amount that is none."""
-    named = dict(headers)
+def asks_of(named: Mapping[bytes, bytes]) -> Asks:
+    """What the headers (by their lower-case names) ask for. Raises BadRequest for an amount that is none."""
     if _ASKING.isdisjoint(named):
         return _NOTHING_ASKED
     return Asks(
@@ -34,7 +32,7 @@ _ASKING: Final = frozenset(
 )
 
 
-def _text(named: dict[bytes, bytes], name: bytes) -> str:
+def _text(named: Mapping[bytes, bytes], name: bytes) -> str:
     return named.get(name, b"").decode("latin-1").strip()
 
 

@@ -49,8 +49,9 @@ class KeyRing:
         """The caller behind an Authorization header (`b""` for none). Raises InvalidApiKey."""
         if self.mode == "open":
             return _ANYONE
-        token = _token(authorization)
-        if not token:
+        scheme, _, token = authorization.partition(b" ")
+        token = token.strip()
+        if not token or scheme.lower() != b"bearer":
             raise InvalidApiKey(_MISSING)
         digest = hashlib.sha256(token).digest()
         if self.mode == "passthrough":
@@ -69,21 +70,13 @@ def allow_endpoint(caller: Caller, endpoint: Endpoint) -> None:
         raise NotAllowed(f"This key may not use the {endpoint.value} endpoint.", code="endpoint_not_allowed")
 
 
-def authorization_of(headers: Sequence[Header]) -> bytes:
-    """The one Authorization header, `b""` when there is none. Raises InvalidApiKey for two: nobody could say which of
-    them was judged and which was sent up."""
-    by_name = dict(headers)
-    if len(by_name) == len(headers):  # no header comes twice
-        return by_name.get(b"authorization", b"")
-    found = [value for name, value in headers if name == b"authorization"]
-    if len(found) > 1:
+def authorization_of(headers: Sequence[Header], named: Mapping[bytes, bytes]) -> bytes:
+    """The one Authorization header, `b""` when there is none; `named` are the headers by name. Raises InvalidApiKey for
+    two: nobody could say which of them was judged and which was sent up."""
+    found = named.get(b"authorization", b"")
+    if len(named) < len(headers) and [name for name, _ in headers].count(b"authorization") > 1:
         raise InvalidApiKey("There is more than one Authorization header.", code="invalid_api_key")
-    return found[0] if found else b""
+    return found
 
 
 _ANYONE = Caller(key_id="open", key_name="open")
-
-
-def _token(authorization: bytes) -> bytes:
-    scheme, _, token = authorization.partition(b" ")
-    return token.strip() if scheme.lower() == b"bearer" else b""

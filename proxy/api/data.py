@@ -6,7 +6,7 @@ here reads the request's URL or Host, which a client can write as it likes.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ from proxy.api.passthrough import Surface
 from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.flow import serve
 from proxy.house import House
-from proxy.nouns import Call, Caller, Endpoint
+from proxy.nouns import Call, Endpoint
 
 ROOT: Final = "/v1"
 HOT: Final = {
@@ -71,31 +71,34 @@ class DataApp:
         self._port = port
         self._pages = Surface(port, build_pages(port))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         endpoint = HOT.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is None:
-            await self._pages(scope, receive, send)
-            return
-        await _relay(self._port, endpoint, scope, receive, send)
+            return self._pages(scope, receive, send)
+        return _relay(self._port, endpoint, scope)
 
 
-async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
     started_s, at = time.perf_counter(), time.time()
     request_id = new_id()
-    outlet = Outlet(send, exchange_of(scope))
+    exchange = exchange_of(scope)
+    outlet = Outlet(exchange)
     port.started()
     try:
         with port.gate.enter() as ticket:
-            headers = scope["headers"]
-            caller = _authenticate(port.keys, headers, endpoint, at)
-            body = await read_body(scope, receive, port.max_json_bytes, ticket)
+            headers, named = scope["headers"], exchange.named
+            authorization = authorization_of(headers, named)
+            caller = port.keys.identify(authorization, at)
+            allow_endpoint(caller, endpoint)
+            ticket.claim(authorization)
+            body = await read_body(exchange, port.max_json_bytes, ticket)
             call = Call(
                 id=request_id,
                 endpoint=endpoint,
                 target=scope["raw_path"][len(ROOT) :],
                 raw=body,
                 headers=headers,
-                asks=asks_of(headers),
+                asks=asks_of(named),
                 at=at,
                 started_s=started_s,
             )
@@ -119,9 +122,3 @@ async def _refuse(
 ) -> None:
     port.turned_away(refusal, endpoint.value, request_id)
     await outlet.whole(refusal.status, own_headers(refusal, request_id), refusal.body())
-
-
-def _authenticate(keys: KeyRing, headers: list[tuple[bytes, bytes]], endpoint: Endpoint, at: float) -> Caller:
-    caller = keys.identify(authorization_of(headers), at)
-    allow_endpoint(caller, endpoint)
-    return caller

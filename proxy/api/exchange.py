@@ -18,7 +18,18 @@ from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from proxy.api.answer import CHUNKED, LENGTH, UNSTARTED, UNTIL_CLOSE, answer_head, chunk, whole_head
+from proxy.api.answer import (
+    BODYLESS,
+    CHUNKED,
+    CHUNKED_LINE,
+    LENGTH,
+    UNSTARTED,
+    UNTIL_CLOSE,
+    answer_head,
+    chunk,
+    framing_of,
+    own_head,
+)
 from proxy.api.door import Callback, Door
 from proxy.errors import ServerError
 
@@ -40,8 +51,9 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """`declared_bytes`: the request's Content-Length, or None for a chunked body. `body_limit_bytes`: set by who reads
-    a whole body, so that no more than one piece beyond it is ever held."""
+    """`named`: the request's header fields by name, the last one where a name comes twice. `declared_bytes`: its
+    Content-Length, or None for a chunked body. `body_limit_bytes`: set by who reads a whole body, so that no more than
+    one piece beyond it is ever held."""
 
     __slots__ = (
         "_body",
@@ -62,6 +74,7 @@ class Exchange:
         "declared_bytes",
         "expects_continue",
         "keep_alive",
+        "named",
         "received_bytes",
         "request_complete",
         "task",
@@ -70,6 +83,7 @@ class Exchange:
     def __init__(
         self,
         connection: Connection,
+        named: dict[bytes, bytes],
         *,
         head_only: bool,
         old: bool,
@@ -78,6 +92,7 @@ class Exchange:
         declared_bytes: int | None,
     ) -> None:
         self.connection = connection
+        self.named = named
         self._door = connection.door
         self._head_only = head_only
         self._old = old
@@ -112,6 +127,27 @@ class Exchange:
         """Set (or clear) what is called when a drain wants this answer to end now."""
         self._cut = callback
 
+    def take(self) -> bytes:
+        """What has come of the body since the last time."""
+        pieces, self._body = self._body, []
+        # The connection may serve another request after this one, which must not find its reading paused.
+        self.connection.flow.resume_reading()
+        # Below zero: the end of the request has been handed over, what follows can only be a disconnect.
+        self.buffered_bytes = -1 if self.request_complete else 0
+        return b"".join(pieces)
+
+    async def arrival(self) -> None:
+        """Wait until more of the request comes, its end, or the end of this exchange."""
+        if self.expects_continue:
+            self.expects_continue = False
+            if not self._framing and not self.client_gone:
+                self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self.request_complete:
+            self.connection.flow.resume_reading()
+        if self._waiter is None or self._waiter.done():
+            self._waiter = self._door.loop.create_future()
+        await self._waiter
+
     @property
     def write_blocked(self) -> bool:
         """The client reads more slowly than we write: the next `send` will wait for it."""
@@ -133,11 +169,13 @@ class Exchange:
         self.buffered_bytes += len(data)
         if self.buffered_bytes > READ_AHEAD_BYTES:
             self.connection.flow.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def feed_end(self) -> None:
         self.request_complete = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def lost(self) -> None:
         """The client is gone, or what it sent cannot be understood: nothing more is read or written."""
@@ -197,29 +235,11 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """ASGI: the next piece of the body, or `http.disconnect` once there is nothing left to say."""
-        if self.expects_continue:
-            self.expects_continue = False
-            if not self._framing and not self.client_gone:
-                self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not (self.client_gone or self.complete):
             if self._body or (self.request_complete and self.buffered_bytes >= 0):
-                return self._take()
-            if not self.request_complete:
-                self.connection.flow.resume_reading()
-            if self._waiter is None or self._waiter.done():
-                self._waiter = self._door.loop.create_future()
-            await self._waiter
+                return {"type": "http.request", "body": self.take(), "more_body": not self.request_complete}
+            await self.arrival()
         return {"type": "http.disconnect"}
-
-    def _take(self) -> dict[str, Any]:
-        pieces = self._body
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._body = []
-        # The connection may serve another request after this one, which must not find its reading paused.
-        self.connection.flow.resume_reading()
-        # Below zero: the end of the request has been handed over, what follows can only be a disconnect.
-        self.buffered_bytes = -1 if self.request_complete else 0
-        return {"type": "http.request", "body": body, "more_body": not self.request_complete}
 
     async def send(self, message: Any) -> None:
         """ASGI: waits while the client is behind, so that an answer is never buffered beyond one message."""
@@ -237,14 +257,39 @@ class Exchange:
         else:
             raise RuntimeError(f"ASGI message {kind!r} out of order")
 
-    def write(self, block: bytes) -> None:
-        """More of a body that has begun, from an app that has made sure that the client keeps up."""
-        transport = self.connection.transport
-        if not (self.client_gone or transport.is_closing()):
+    def push(self, block: bytes) -> bool:
+        """More of a body that has begun. False, and nothing is sent, when the client has to be waited for."""
+        connection = self.connection
+        if connection.flow.write_paused:
+            return False
+        if not (self.client_gone or connection.transport.is_closing()):
             self._send_body(block, more=True)
+        return True
+
+    async def begin(self, status: int, fields: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
+        """What `send` does for a start without a length and the `first` of its body, if any, in one write. The fields are our
+        own (`own_head`)."""
+        connection = self.connection
+        if connection.flow.write_paused and not self.client_gone:
+            await connection.flow.drain()
+        if self.client_gone or connection.transport.is_closing():
+            return
+        if self._framing:
+            raise RuntimeError("an answer cannot begin twice")
+        framing = framing_of(-1, bodyless=self._head_only or status in BODYLESS, old=self._old)
+        close = not self.keep_alive or self._door.draining or not self.request_complete
+        line = CHUNKED_LINE if framing == CHUNKED else b""
+        begun = own_head(status, fields, line, self._door.date_line, close=close)
+        if framing == CHUNKED:
+            begun += chunk(first, last=False)
+        elif framing == UNTIL_CLOSE:
+            begun += first
+        self.keep_alive = not close
+        self._framing = framing
+        connection.transport.write(begun)
 
     async def send_whole(self, status: int, fields: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """What `send` does for a start and a body with its length, in one step. The fields are our own (`whole_head`)."""
+        """What `send` does for a start and a body with its length, in one step. The fields are our own (`own_head`)."""
         connection = self.connection
         if connection.flow.write_paused and not self.client_gone:
             await connection.flow.drain()
@@ -253,7 +298,9 @@ class Exchange:
         if self._framing:
             raise RuntimeError("an answer that has begun cannot be sent whole")
         close = not self.keep_alive or self._door.draining or not self.request_complete
-        head = whole_head(status, fields, len(body), self._door.date_line, close=close)
+        head = own_head(
+            status, fields, b"content-length: %d\r\n" % len(body), self._door.date_line, close=close
+        )
         self.keep_alive = not close
         self._framing = LENGTH
         connection.transport.write(head if self._head_only else head + body)
@@ -295,12 +342,12 @@ class Exchange:
     def _end(self) -> None:
         self.complete = True
         self._gone = self._cut = None
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
         self.connection.exchange_done(self)
 
 
-def exchange_of(scope: dict[str, Any]) -> Exchange | None:
-    """The exchange behind an ASGI scope, or None under another server."""
-    extensions = scope.get("extensions")
-    exchange: Exchange | None = extensions.get(EXTENSION) if extensions else None
+def exchange_of(scope: dict[str, Any]) -> Exchange:
+    """The exchange behind an ASGI scope of the data port."""
+    exchange: Exchange = scope["extensions"][EXTENSION]
     return exchange

@@ -8,46 +8,60 @@ front proxy cannot be made to see other borders between requests than we do (RFC
 """
 
 import re
+from collections.abc import Sequence
 
 from proxy.errors import BadRequest
+from proxy.headers import Header
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _TARGET = re.compile(rb"/[!$-~\"]*")
 
-HOST, LENGTH, CHUNKED = 1, 2, 4
+_ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 _UPGRADE_FIELDS = frozenset({b"upgrade", b"http2-settings", b"connection"})
 
 
-def seen_host(seen: int, value: bytes) -> int:
-    """`seen` with HOST added. Raises BadRequest for a second or malformed Host."""
-    if seen & HOST or not _HOST.fullmatch(value):
-        raise BadRequest("The Host header is malformed or repeated.")
-    return seen | HOST
-
-
-def seen_length(seen: int, value: bytes) -> int:
-    """`seen` with LENGTH added. Raises BadRequest unless this is the only framing header and plain digits."""
-    if seen & (LENGTH | CHUNKED) or not value.isdigit() or len(value) > 15:
-        raise BadRequest("The Content-Length header is malformed or repeated.")
-    return seen | LENGTH
-
-
-def seen_coding(seen: int, value: bytes) -> int:
-    """`seen` with CHUNKED added. Raises BadRequest unless this is the only framing header and says `chunked`."""
-    if seen & (LENGTH | CHUNKED) or value.lower() != b"chunked":
-        raise BadRequest("Only 'Transfer-Encoding: chunked' without a Content-Length is accepted.")
-    return seen | CHUNKED
-
-
-def check_request_line(version: str, method: bytes, target: bytes, seen: int) -> None:
-    """Raises BadRequest unless version, method, target and the framing headers `seen` make one plain request."""
-    if version != "1.1" and (version != "1.0" or seen & CHUNKED):
-        raise BadRequest("Only HTTP/1.1 and HTTP/1.0 without transfer codings are spoken here.")
-    if not seen & HOST and version == "1.1":
-        raise BadRequest("The Host header is missing.")
+def check_request_line(version: str, method: bytes, target: bytes) -> None:
+    """Raises BadRequest unless these are a version spoken here, a method and a path."""
+    if version not in ("1.1", "1.0"):
+        raise BadRequest("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
     if method == b"CONNECT" or not _TARGET.fullmatch(target):
         raise BadRequest("The request target must be a path.")
+
+
+def body_length(version: str, fields: Sequence[Header], named: dict[bytes, bytes]) -> int | None:
+    """How many bytes follow a head with these fields (`named`: the last of each name); None for a chunked body.
+
+    Raises BadRequest unless host, length and coding make one plain request.
+    """
+    if len(named) < len(fields):  # some field comes twice: which is no matter for most of them
+        names = [name for name, _ in fields]
+        if any(names.count(name) > 1 for name in _ONCE):
+            raise BadRequest("The Host header or one about the body's length is repeated.")
+    host = named.get(b"host")
+    if host is None and version == "1.1":
+        raise BadRequest("The Host header is missing.")
+    if host is not None and not _HOST.fullmatch(host):
+        raise BadRequest("The Host header is malformed.")
+    length, coding = named.get(b"content-length"), named.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or coding.lower() != b"chunked" or version != "1.1":
+            raise BadRequest("Only 'Transfer-Encoding: chunked' without a Content-Length is accepted.")
+        return None
+    if length is None:
+        return 0
+    if not length.isdigit() or len(length) > 15:
+        raise BadRequest("The Content-Length header is malformed.")
+    return int(length)
+
+
+def wants_continue(fields: Sequence[Header], named: dict[bytes, bytes]) -> bool:
+    """Whether the client waits for a `100 Continue`. Raises BadRequest for any other expectation."""
+    if b"expect" not in named:
+        return False
+    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in fields):
+        raise BadRequest("The only expectation met here is '100-continue'.")
+    return True
 
 
 def without_upgrade(method: bytes, target: bytes, version: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:

@@ -1,18 +1,19 @@
 """What a request must pass before its content is looked at: room in the house, and a body of bearable size.
 
     with gate.enter() as ticket:                      # 503 + retry-after when the house is full
-        body = await read_body(scope, receive, limit_bytes, ticket)   # 413, 503, ClientGone
+        ticket.claim(authorization)                   # 429 when the key has its share of a busy house
+        body = await read_body(exchange, limit_bytes, ticket)   # 413, 503, ClientGone
 
 The gate counts requests whose head was parsed, not connections, so half-open sockets cannot use it up. Bytes are counted
 as they are buffered and given back when the ticket is closed. `/livez` and `/readyz` do not enter. Whose request it is
-counts from the moment its body is read, after its key was judged: in a busy house each key has its share (`fairness`).
+counts from its `claim`, after its key was judged and before its body is read: in a busy house each key has its share (`fairness`).
 """
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from proxy.api.exchange import exchange_of
+from proxy.api.exchange import Exchange
 from proxy.api.fairness import may_have
 from proxy.errors import BodyTooLarge, RateLimited, UpstreamUnavailable
 
@@ -88,19 +89,15 @@ class Ticket:
         self._held_bytes += count_bytes
 
     def close(self) -> None:
-        self._gate.requests -= 1
-        self._gate.held_bytes -= self._held_bytes
+        gate, key = self._gate, self._key
+        gate.requests -= 1
+        gate.held_bytes -= self._held_bytes
         self._held_bytes = 0
-        if self._key is not None:
-            self._leave(self._key)
-
-    def _leave(self, key: int) -> None:
-        left = self._gate.keys[key] - 1
-        if left:
-            self._gate.keys[key] = left
-        else:
-            del self._gate.keys[key]
-        self._key = None
+        if key is not None:
+            self._key = None
+            left = gate.keys.pop(key) - 1
+            if left:
+                gate.keys[key] = left
 
     def __enter__(self) -> Self:
         return self
@@ -111,52 +108,25 @@ class Ticket:
         self.close()
 
 
-async def read_body(scope: Scope, receive: Receive, limit_bytes: int, ticket: Ticket) -> bytes:
-    """The whole body. Raises RateLimited when the key has its share of a busy house, BodyTooLarge (by length, before a byte
-    is read, or by count), Overloaded, ClientGone."""
-    ticket.claim(dict(scope["headers"]).get(b"authorization", b""))
-    exchange = exchange_of(scope)
-    if exchange is not None:
-        exchange.body_limit_bytes = limit_bytes
-    declared = exchange.declared_bytes if exchange is not None else declared_bytes(scope)
+async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> bytes:
+    """The whole body. Raises BodyTooLarge (by length, before a byte is read, or by count), Overloaded, ClientGone."""
+    exchange.body_limit_bytes = limit_bytes
+    declared = exchange.declared_bytes
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)
-    first = await receive()
-    body: bytes = _piece(first, ticket)
-    if not first.get("more_body", False):
-        if len(body) > limit_bytes:
-            raise _too_large(limit_bytes)
-        return body
-    pieces, count_bytes, more = [body], len(body), True
-    while more:
+    pieces, count_bytes = [], 0
+    while True:
+        if exchange.client_gone:
+            raise ClientGone
+        piece = exchange.take()
+        ticket.hold(len(piece))
+        count_bytes += len(piece)
         if count_bytes > limit_bytes:
             raise _too_large(limit_bytes)
-        message = await receive()
-        pieces.append(_piece(message, ticket))
-        count_bytes += len(pieces[-1])
-        more = message.get("more_body", False)
-    if count_bytes > limit_bytes:
-        raise _too_large(limit_bytes)
-    return b"".join(pieces)
-
-
-def declared_bytes(scope: Scope) -> int | None:
-    """The request's Content-Length; None for a chunked body."""
-    exchange = exchange_of(scope)
-    if exchange is not None:
-        return exchange.declared_bytes
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value)
-    return None
-
-
-def _piece(message: Any, ticket: Ticket) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    ticket.hold(len(body))
-    return body
+        pieces.append(piece)
+        if exchange.request_complete:  # as a rule at once: the body came along with its head
+            return b"".join(pieces)
+        await exchange.arrival()
 
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:

@@ -39,7 +39,8 @@ def build_pages(port: Port) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
     def caller(request: Request) -> Caller:
-        return port.keys.identify(authorization_of(request.scope["headers"]), port.now())
+        headers = request.scope["headers"]
+        return port.keys.identify(authorization_of(headers, dict(headers)), port.now())
 
     known = Annotated[Caller, Depends(caller)]
 

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from proxy.api.asks import asks_of
 from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
-from proxy.api.exchange import exchange_of
-from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, declared_bytes, read_body
+from proxy.api.exchange import Exchange, exchange_of
+from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body
 from proxy.api.outlet import Outlet
 from proxy.api.pages import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
@@ -56,9 +56,9 @@ class Surface:
         path = _path(scope)
         found = match(scope["method"], path) if path else None
         if found is not None:
-            await _relay(self._port, found, scope, receive, send)
+            await _relay(self._port, found, scope, receive)
         elif refusal := _not_here(scope["method"], path):
-            await _refuse(self._port, refusal, "", new_id(), Outlet(send, exchange_of(scope)))
+            await _refuse(self._port, refusal, "", new_id(), Outlet(exchange_of(scope)))
         else:
             await self._pages(scope, receive, send)
 
@@ -79,31 +79,33 @@ def _not_here(method: str, path: str) -> ApiError | None:
     return None
 
 
-async def _relay(port: Port, found: Match, scope: Scope, receive: Receive, send: Send) -> None:
+async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> None:
     started_s, at = time.perf_counter(), time.time()
     request_id, endpoint = new_id(), found.operation.endpoint
-    outlet = Outlet(send, exchange_of(scope))
+    exchange = exchange_of(scope)
+    outlet = Outlet(exchange)
     port.started()
     try:
         with port.gate.enter() as ticket:
-            headers, query = scope["headers"], scope["query_string"]
-            caller = port.keys.identify(authorization_of(headers), at)
+            headers, named, query = scope["headers"], exchange.named, scope["query_string"]
+            authorization = authorization_of(headers, named)
+            caller = port.keys.identify(authorization, at)
             allow_endpoint(caller, endpoint)
+            ticket.claim(authorization)
             kind = next((value for name, value in headers if name == b"content-type"), b"")
             upload, raw = None, b""
             if wants_form(found.operation, kind):
-                ticket.claim(authorization_of(headers))
                 ticket.hold(held_bytes(found.operation, caller))
-                upload = _sent(scope, receive, kind)
+                upload = _sent(exchange, receive, kind)
             else:
-                raw = await _read(port, found, scope, receive, ticket)
+                raw = await _read(port, found, exchange, ticket)
             call = Call(
                 id=request_id,
                 endpoint=endpoint,
                 target=scope["raw_path"][len(ROOT) :] + (b"?" + query if query else b""),
                 raw=raw,
                 headers=headers,
-                asks=asks_of(headers),
+                asks=asks_of(named),
                 at=at,
                 started_s=started_s,
             )
@@ -122,13 +124,13 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive, send:
         port.ended()
 
 
-async def _read(port: Port, found: Match, scope: Scope, receive: Receive, ticket: Ticket) -> bytes:
-    body = await read_body(scope, receive, port.max_json_bytes, ticket)
+async def _read(port: Port, found: Match, exchange: Exchange, ticket: Ticket) -> bytes:
+    body = await read_body(exchange, port.max_json_bytes, ticket)
     return body if found.operation.method == "POST" else b""
 
 
-def _sent(scope: Scope, receive: Receive, kind: bytes) -> Sent:
-    declared = declared_bytes(scope)
+def _sent(exchange: Exchange, receive: Receive, kind: bytes) -> Sent:
+    declared = exchange.declared_bytes
     if declared is not None and declared > MAX_UPLOAD_BYTES:
         raise _too_large()
     return Sent(_pieces(receive), declared, kind)

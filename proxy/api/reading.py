@@ -29,7 +29,6 @@ FRESH, BETWEEN, HEAD, BODY, DEAF = range(5)
 PIECE_BYTES: Final = 32_768
 _MALFORMED: Final = "The request could not be understood as HTTP/1.1."
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-_WATCHED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 
 
 class ReadingProtocol(HttpToolsProtocol):
@@ -51,9 +50,6 @@ class ReadingProtocol(HttpToolsProtocol):
         self.since = self.door.now
         self.latest: Exchange | None = None
         self._method = b""
-        self._seen = 0
-        self._declared_bytes = 0
-        self._expects_continue = False
         self._upgrading = False
         self._refusal: ApiError | None = None
         self._head_fed_bytes = 0
@@ -147,43 +143,21 @@ class ReadingProtocol(HttpToolsProtocol):
         self.reading = HEAD
         self.url = b""
         self.headers = []
-        self._seen = self._declared_bytes = 0
-        self._expects_continue = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.reading != HEAD:
-            return
-        name, value = name.lower(), value.rstrip(b" \t")
-        self.headers.append((name, value))
-        if name in _WATCHED:
-            self._watch(name, value)
-
-    def _watch(self, name: bytes, value: bytes) -> None:
-        try:
-            if name == b"host":
-                self._seen = framing.seen_host(self._seen, value)
-            elif name == b"content-length":
-                self._seen = framing.seen_length(self._seen, value)
-                self._declared_bytes = int(value)
-            elif name == b"transfer-encoding":
-                self._seen = framing.seen_coding(self._seen, value)
-            elif value.lower() == b"100-continue":
-                self._expects_continue = True
-            else:
-                raise BadRequest("The only expectation met here is '100-continue'.")
-        except ApiError as error:
-            self._refusal = error
-            raise
+        if self.reading == HEAD:
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
         self._method = self.parser.get_method()
         try:
-            self._check_head(version)
+            self._check_size()
+            framing.check_request_line(version, self._method, self.url)
+            exchange = self._exchange(version, dict(self.headers))
             if self.parser.should_upgrade():
                 self._upgrading = True
                 return
-            exchange = self._exchange(version)
             self.take(exchange, self._scope(version, exchange))
         except ApiError as error:
             self._refusal = error
@@ -193,12 +167,9 @@ class ReadingProtocol(HttpToolsProtocol):
         self.since = self.door.now
         self._framing_fed_bytes = 0
 
-    def _check_head(self, version: str) -> None:
+    def _check_size(self) -> None:
         limits = self.limits
-        if len(self.headers) > limits.head_fields:
-            raise self._too_large()
-        framing.check_request_line(version, self._method, self.url, self._seen)
-        if len(self.url) > limits.target_bytes:
+        if len(self.headers) > limits.head_fields or len(self.url) > limits.target_bytes:
             raise self._too_large()
         # The bytes fed are an upper bound; only a head that might be too large is added up.
         if self._head_fed_bytes > limits.head_bytes:
@@ -206,16 +177,17 @@ class ReadingProtocol(HttpToolsProtocol):
             if head_bytes > limits.head_bytes:
                 raise self._too_large()
 
-    def _exchange(self, version: str) -> Exchange:
-        modern = version == "1.1"
+    def _exchange(self, version: str, named: dict[bytes, bytes]) -> Exchange:
+        modern, fields = version == "1.1", self.headers
         carrier: Any = self  # the answering half
         return Exchange(
             carrier,
+            named,
             head_only=self._method == b"HEAD",
             old=not modern,
             keep_alive=modern and self.parser.should_keep_alive(),
-            expects_continue=modern and self._expects_continue,
-            declared_bytes=None if self._seen & framing.CHUNKED else self._declared_bytes,
+            expects_continue=framing.wants_continue(fields, named) and modern,
+            declared_bytes=framing.body_length(version, fields, named),
         )
 
     def _scope(self, version: str, exchange: Exchange) -> dict[str, Any]:

@@ -42,8 +42,9 @@ class Listened:
     def started(self) -> bool:
         return self._client.started
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        await self._client.start(status, headers)
+    async def start(self, status: int, headers: list[Header], first: bytes) -> None:
+        self._keep(first)
+        await self._client.start(status, headers, first)
 
     async def write(self, block: bytes) -> None:
         self._keep(block)

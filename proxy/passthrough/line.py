@@ -137,11 +137,13 @@ async def _relay(
 async def _stream(response: http.Response, kind: bytes, trace: Trace, client: Client, rooms: Rooms) -> None:
     """Upstream's bytes as they arrive. What breaks off shows it: an error event among events, a cut connection else."""
     down = headers(response.headers, trace, rooms)
-    if response.decoder is None and (length := _header(response, b"content-length")):
-        down.append((b"content-length", length))
+    length = _header(response, b"content-length") if response.decoder is None else b""
     is_events = kind.startswith(b"text/event-stream")
     try:
-        await client.start(response.status, down)
+        if length:
+            await client.start_sized(response.status, down, length)
+        else:
+            await client.start(response.status, down)
         while block := await response.read_chunk():
             await client.write(block)
     except http.UpstreamError as error:

@@ -2,7 +2,17 @@
 
 import pytest
 
-from proxy.api.answer import CHUNKED, LENGTH, NONE, UNTIL_CLOSE, answer_head, chunk, status_line, whole_head
+from proxy.api.answer import (
+    CHUNKED,
+    CHUNKED_LINE,
+    LENGTH,
+    NONE,
+    UNTIL_CLOSE,
+    answer_head,
+    chunk,
+    own_head,
+    status_line,
+)
 
 DATE = b"date: now\r\n"
 
@@ -61,15 +71,18 @@ def test_chunks_carry_their_size_and_only_the_last_one_ends_the_body() -> None:
 
 
 @pytest.mark.parametrize("close", [False, True])
-def test_the_head_of_a_whole_answer_is_the_one_its_fields_and_length_would_have(close) -> None:
-    """Written in one step, it is the same head field for field."""
+def test_a_head_of_our_own_is_the_one_its_fields_would_have(close) -> None:
+    """Written in one step, it is the same head field for field, by length and in chunks."""
     fields = [(b"content-type", b"application/json"), (b"x-request-id", b"r")]
-    general = head(200, *fields, (b"content-length", b"12"), close=close)[0]
-    assert whole_head(200, fields, 12, DATE, close=close) == general
+    sized = head(200, *fields, (b"content-length", b"12"), close=close)[0]
+    assert own_head(200, fields, b"content-length: 12\r\n", DATE, close=close) == sized
+    assert own_head(200, fields, CHUNKED_LINE, DATE, close=close) == head(200, *fields, close=close)[0]
+    ended = head(200, *fields, old=True, close=close)[0]
+    assert own_head(200, fields, b"", DATE, close=close) == ended
 
 
 @pytest.mark.parametrize("value", [b"a\r\nx-more: b", b"a\nb", b"a\rb", b"a\0b"])
-def test_a_field_of_a_whole_answer_cannot_start_another(value) -> None:
+def test_a_field_of_our_own_cannot_start_another(value) -> None:
     """A stray line end or NUL is refused, however it came into a value."""
     with pytest.raises(RuntimeError):
-        whole_head(200, [(b"x-name", value)], 0, DATE, close=False)
+        own_head(200, [(b"x-name", value)], CHUNKED_LINE, DATE, close=False)

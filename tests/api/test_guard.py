@@ -1,67 +1,80 @@
-"""The gate's counters and the bounded body reader, over plain ASGI messages and over real sockets."""
+"""The gate's counters and the bounded body reader, over real sockets."""
 
 import asyncio
 
 import pytest
 
-from proxy.api.guard import ClientGone, Gate, Overloaded, declared_bytes, read_body
+from proxy.api.exchange import exchange_of
+from proxy.api.guard import ClientGone, Gate, Overloaded, read_body
 from proxy.errors import ApiError, BodyTooLarge
-from tests.api.door_kit import answer, open_port, run
+from tests.api.door_kit import answer, open_port, read_all, run
 
-SCOPE = {"headers": []}
-
-
-def receiver(*messages):
-    waiting = list(messages)
-
-    async def receive():
-        return waiting.pop(0)
-
-    return receive
+HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+END = b"0\r\n\r\n"
 
 
-def piece(body: bytes, more: bool = False):
-    return {"type": "http.request", "body": body, "more_body": more}
+def piece(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
 
 
-def read(limit_bytes: int, *messages, headers=(), gate: Gate | None = None) -> bytes:
-    with (gate or Gate(1, 1000)).enter() as ticket:
-        return asyncio.run(read_body({"headers": headers}, receiver(*messages), limit_bytes, ticket))
+def read(limit_bytes: int, *sent: bytes, stays: bool = True, gate: Gate | None = None) -> bytes:
+    """The body an app reads of a request that comes in these pieces, each sent when the one before has arrived. Then the
+    client waits for its answer, or leaves."""
+
+    async def main() -> bytes:
+        exchanges, outcome = [], asyncio.get_running_loop().create_future()
+
+        async def app(scope, receive, send) -> None:
+            exchanges.append(exchange_of(scope))
+            try:
+                with (gate or Gate(1, 1000)).enter() as ticket:
+                    outcome.set_result(await read_body(exchanges[0], limit_bytes, ticket))
+            except (ApiError, ClientGone) as error:
+                outcome.set_exception(error)
+            await answer(send, b"")
+
+        async with open_port(app) as port:
+            reader, writer = await port.connect()
+            for number, each in enumerate(sent):
+                writer.write(each)
+                while not outcome.done() and (not exchanges or exchanges[0].received_bytes < number):
+                    await asyncio.sleep(0)
+            if stays:
+                await read_all(reader, writer)
+            writer.close()
+            return await asyncio.wait_for(outcome, 10)
+
+    return run(main())
 
 
 def test_a_body_in_one_piece_and_in_many_is_the_same() -> None:
-    """The pieces are joined in order."""
-    assert (
-        read(6, piece(b"abcdef"))
-        == read(6, piece(b"ab", True), piece(b"", True), piece(b"cdef"))
-        == b"abcdef"
-    )
+    """Whether it came along with its head or after it, by length or in chunks: the pieces are joined in order."""
+    sized = HEAD + b"Content-Length: 6\r\n\r\n"
+    for sent in (
+        [sized + b"abcdef"],
+        [sized, b"a", b"bcdef"],
+        [CHUNKED + piece(b"abcdef") + END],
+        [CHUNKED, piece(b"ab"), piece(b"c"), piece(b"def"), END],
+    ):
+        assert read(6, *sent) == b"abcdef"
 
 
 def test_one_byte_over_the_limit_is_too_large_however_it_comes() -> None:
     """By declared length before anything is read, by count in one piece, and by count in many."""
     with pytest.raises(BodyTooLarge) as refusal:
-        read(6, headers=[(b"content-length", b"7")])
+        read(6, HEAD + b"Content-Length: 7\r\n\r\n")
     assert refusal.value.status == 413
-    with pytest.raises(BodyTooLarge):
-        read(6, piece(b"abcdefg"))
-    with pytest.raises(BodyTooLarge):
-        read(6, piece(b"abcd", True), piece(b"efg", True))
-    with pytest.raises(BodyTooLarge):
-        read(6, piece(b"abcd", True), piece(b"efg"))
+    for sent in ([CHUNKED + piece(b"abcdefg") + END], [CHUNKED, piece(b"abcd"), piece(b"efg")]):
+        with pytest.raises(BodyTooLarge):
+            read(6, *sent)
 
 
 def test_a_client_that_leaves_is_not_a_short_body() -> None:
-    """A disconnect, first or in the middle, raises ClientGone."""
-    for messages in [({"type": "http.disconnect"},), (piece(b"ab", True), {"type": "http.disconnect"})]:
+    """A client that leaves behind its head or in the middle of its body raises ClientGone."""
+    for sent in ([CHUNKED], [CHUNKED, piece(b"ab")]):
         with pytest.raises(ClientGone):
-            read(6, *messages)
-
-
-def test_a_chunked_body_declares_nothing_and_a_missing_header_reads_alike() -> None:
-    """Under a server without exchanges the header is looked up."""
-    assert declared_bytes(SCOPE) is None
-    assert declared_bytes({"headers": [(b"content-length", b"12")]}) == 12
+            read(6, *sent, stays=False)
 
 
 def test_the_gate_refuses_the_request_after_the_last_place_and_opens_again() -> None:
@@ -82,25 +95,21 @@ def test_bytes_are_counted_over_all_requests_and_given_back() -> None:
     with gate.enter() as first:
         first.hold(6)
         with pytest.raises(Overloaded):
-            read(100, piece(b"abc", True), piece(b"de"), gate=gate)
+            read(100, CHUNKED, piece(b"abc"), piece(b"de"), END, gate=gate)
         assert gate.held_bytes == 6
     assert (gate.requests, gate.held_bytes) == (0, 0)
-    assert read(100, piece(b"0123456789"), gate=gate) == b"0123456789"
+    assert read(100, CHUNKED + piece(b"0123456789") + END, gate=gate) == b"0123456789"
 
 
 def reading_app(limit_bytes: int):
-    """Reads the body through the guard and answers its length or the refusal. `app.pieces`: messages taken."""
+    """Reads the body through the guard and answers its length or the refusal."""
     gate = Gate(10, 10_000_000)
 
     async def app(scope, receive, send):
-        async def counting():
-            app.pieces += 1
-            return await receive()
-
         try:
             with gate.enter() as ticket:
                 try:
-                    body = await read_body(scope, counting, limit_bytes, ticket)
+                    body = await read_body(exchange_of(scope), limit_bytes, ticket)
                 finally:
                     app.held_bytes = gate.held_bytes
         except ApiError as error:
@@ -108,11 +117,8 @@ def reading_app(limit_bytes: int):
         else:
             await answer(send, b"%d" % len(body))
 
-    app.pieces = app.held_bytes = 0
+    app.held_bytes = 0
     return app
-
-
-HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 
 
 def test_a_limit_is_met_to_the_byte_by_length_and_chunked_over_a_socket() -> None:
@@ -133,14 +139,12 @@ def test_a_limit_is_met_to_the_byte_by_length_and_chunked_over_a_socket() -> Non
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_body_is_asked_for() -> None:
-    """With `Expect: 100-continue` the 413 comes instead of the 100, and nothing was read."""
+    """With `Expect: 100-continue` the 413 comes instead of the 100."""
 
     async def main() -> None:
-        app = reading_app(10)
-        async with open_port(app) as port:
+        async with open_port(reading_app(10)) as port:
             answered = await port.exchange(HEAD + b"Expect: 100-continue\r\nContent-Length: 11\r\n\r\n")
             assert answered.startswith(b"HTTP/1.1 413 ")
-            assert app.pieces == 0
 
     run(main())
 

@@ -41,8 +41,8 @@ class Reader:
     def __init__(self):
         self.cutting, self.started, self.got = False, False, []
 
-    async def start(self, status, headers):
-        self.started = True
+    async def start(self, status, headers, first):
+        self.started, self.got = True, [first]
 
     async def write(self, block):
         self.got.append(block)
