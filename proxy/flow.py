@@ -12,7 +12,6 @@ answers go out). Three rules shape the code:
 """
 
 import asyncio
-from collections import deque
 from functools import partial
 
 from proxy.errors import ApiError
@@ -32,7 +31,8 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     """Answer one request. Returns when the last byte is handed over; raises only CancelledError, when the client left."""
     trace = Trace(call, caller)
     try:
-        request = trace.request = parse(call.endpoint, call.raw)
+        request = parse(call.endpoint, call.raw)
+        trace.parsed(request)
         now = house.wall_clock()
         begun = await house.loops.begun(request, caller, now) if house.loops is not None else NOWHERE_BEGUN
         plan = trace.plan = house.planner.plan(request, call.asks, caller, now, begun)
@@ -55,13 +55,12 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
         client = onlooker.listen(client, trace)
     try:
         outcome = await _ask_in_order(request, plan, trace, house)
-        match outcome:
-            case Failed():
-                await pass_on(outcome, trace, client, house)
-            case Answered():
-                await relay_whole(outcome, trace, client, house)
-            case Streaming():
-                await relay_stream(outcome, request, trace, client, house)
+        if isinstance(outcome, Answered):
+            await relay_whole(outcome, trace, client, house)
+        elif isinstance(outcome, Streaming):
+            await relay_stream(outcome, request, trace, client, house)
+        else:
+            await pass_on(outcome, trace, client, house)
     except ApiError as refusal:
         trace.refused(refusal)
         await refuse(refusal, trace, client, house)
@@ -81,13 +80,13 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
     house.retries.earn()
     preferred = house.money.preferred(request, plan, trace)
     admitted = await house.tenants.admit(request, preferred, trace.caller)
-    queue = deque(house.breakers.in_order(admitted, house.clock()))
-    asked = 0
+    queue = house.breakers.in_order(admitted, house.clock())
+    fallback = False
     while True:
-        candidate = house.aftercare.prepared(request, queue.popleft(), trace.caller, trace.call.at)
+        candidate = house.aftercare.prepared(request, queue.pop(0), trace.caller, trace.call.at)
         if trace.sent:  # before the next candidate's name and price are the trace's
             _close(trace, house, final=False)
-        trace.considering(candidate, fallback=asked > 0)
+        trace.considering(candidate, fallback=fallback)
         outcome = await _ask(request, candidate, trace, house)
         if isinstance(outcome, Failed) and _advice(outcome, plan).same and house.retries.spend():
             await _back_off(outcome, trace, house)
@@ -95,8 +94,8 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
         if not isinstance(outcome, Failed):
             return outcome
         better = await house.aftercare.candidates(outcome, candidate, request, plan, trace)
-        queue.extendleft(reversed(better))
-        asked += 1
+        queue[:0] = better
+        fallback = True
         if not queue or not (better or _advice(outcome, plan).next):
             return outcome
         house.moved_on(candidate, queue[0], outcome.name)
@@ -115,20 +114,27 @@ async def _ask(request: Request, candidate: Candidate, trace: Trace, house: Hous
         ask_for_usage=provider.stream_usage,
         recall=partial(house.recall, trace.caller.key_id, candidate.model),
     )
-    trace.error = ""  # what the attempt before it failed of is on a row of its own
     outcome = await house.send(question, candidate, trace)
+    house.heard(outcome, trace)
     failure = outcome.failure if isinstance(outcome, Failed) else None
-    state = house.breakers.note(candidate, failure, house.clock())
+    state = house.breakers.note(candidate, failure, trace.first_byte_s)
     if state is not None:
         house.health_changed(candidate, state)
+    house.tenants.answered(trace)
     if isinstance(outcome, Answered):
         house.remember(outcome.whole.sealed, trace)
-    elif isinstance(outcome, Failed) and candidate.arm is not None and house.onlooker is not None:
-        house.onlooker.failed(outcome, trace, house.clock())
-    house.tenants.answered(trace)
-    if house.loops is not None and not isinstance(outcome, Failed):
-        house.loops.note(trace, house.wall_clock())
+    if candidate.arm is not None:
+        _note_side(outcome, trace, house)
     return outcome
+
+
+def _note_side(outcome: Outcome, trace: Trace, house: House) -> None:
+    """What a migration wants to know at once of an attempt on one of its sides."""
+    if not isinstance(outcome, Failed):
+        if house.loops is not None:
+            house.loops.note(trace, house.wall_clock())
+    elif house.onlooker is not None:
+        house.onlooker.failed(outcome, trace, trace.first_byte_s)
 
 
 def _advice(failed: Failed, plan: Plan) -> Advice:

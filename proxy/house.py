@@ -1,6 +1,6 @@
 """What a request meets on its way: the client it answers, and the rooms that flow calls."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -85,24 +85,25 @@ class House:
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
 
-    async def send(self, question: Question, candidate: Candidate, trace: Trace) -> Outcome:
-        """One attempt, timed, and what came of it noted in its trace."""
+    def send(self, question: Question, candidate: Candidate, trace: Trace) -> Awaitable[Outcome]:
+        """One attempt, from now on; what comes of it is to be `heard`."""
         provider = self.providers[candidate.provider]
         trace.sending(self.clock())
         if candidate.fan_out > 1:
-            outcome = await attempt_parts(provider, question, candidate.fan_out, self.tasks)
-        else:
-            outcome = await attempt(provider, question)
+            return attempt_parts(provider, question, candidate.fan_out, self.tasks)
+        return attempt(provider, question)
+
+    def heard(self, outcome: Outcome, trace: Trace) -> None:
+        """Note in its trace what came of an attempt."""
         trace.heard(self.clock())
-        match outcome:
-            case Answered(whole=whole):
-                trace.seen, trace.status = whole.seen, whole.status
-            case Streaming(response=response, stream=stream):
-                trace.seen, trace.status = stream.seen, response.status
-            case Failed():
-                trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
-                trace.seen = outcome.seen
-        return outcome
+        if isinstance(outcome, Answered):
+            whole = outcome.whole
+            trace.seen, trace.status = whole.seen, whole.status
+        elif isinstance(outcome, Streaming):
+            trace.seen, trace.status = outcome.stream.seen, outcome.response.status
+        else:
+            trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+            trace.seen = outcome.seen
 
     def recall(self, key_id: str, model: str, call_id: str) -> Sequence[Mapping[str, Any]]:
         """The sealed reasoning behind a tool call."""

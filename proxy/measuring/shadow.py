@@ -185,6 +185,7 @@ async def _ask(copy: _Copy) -> Outcome:
     edits = await house.money.hold(request, candidate, trace)
     question = question_for(trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=lambda _: ())
     outcome = await house.send(question, candidate, trace)
+    house.heard(outcome, trace)
     if isinstance(outcome, Answered):
         copy.said.append(outcome.whole.body)
     elif isinstance(outcome, Streaming):
