@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from proxy.aftercare import Aftercare
@@ -12,11 +13,12 @@ from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
 from proxy.nouns import Candidate, LedgerRow
 from proxy.planning.plan import Planner
+from proxy.question import question_for
 from proxy.routing.pace import Pace
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
 from proxy.trace import Trace
-from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
+from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed
@@ -85,9 +87,11 @@ class House:
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
 
-    def send(self, question: Question, candidate: Candidate, trace: Trace) -> Awaitable[Outcome]:
-        """One attempt, from now on; what comes of it is to be `heard`."""
+    def send(self, candidate: Candidate, edits: Mapping[str, bytes], trace: Trace) -> Awaitable[Outcome]:
+        """One attempt with the body that this candidate takes, from now on; what comes of it is to be `heard`."""
         provider = self.providers[candidate.provider]
+        recall = partial(self.recall, trace.caller.key_id, candidate.model)
+        question = question_for(trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=recall)
         trace.sending(self.clock())
         if candidate.fan_out > 1:
             return attempt_parts(provider, question, candidate.fan_out, self.tasks)

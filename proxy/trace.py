@@ -73,10 +73,12 @@ class Trace(msgspec.Struct, eq=False):
         self.reason = reason._value_ if not fallback or reason in _TOLD else Reason.FALLBACK._value_
 
     def sending(self, now_s: float) -> None:
-        """An attempt begins. What the one before it cost, or failed of, is on a row of its own."""
+        """An attempt begins."""
+        if self.attempt:  # what the one before it cost, or failed of, is on a row of its own
+            self.seen, self.accounted, self.error = None, False, ""
+            self.usage, self.cost_nano = _NO_USAGE, 0
         self.attempt += 1
-        self.seen, self.accounted, self.sent, self.sent_s = None, False, True, now_s
-        self.error, self.usage, self.cost_nano = "", _NO_USAGE, 0
+        self.sent, self.sent_s = True, now_s
 
     def heard(self, now_s: float) -> None:
         """The attempt's answer has begun, or it has failed."""

@@ -58,18 +58,13 @@ def long_or_plain(row: PriceRow, input_tokens: int) -> PriceRow:
 
 
 def _tokens_nano(usage: Usage, row: PriceRow, extended_cache: bool) -> int:
-    """Tokens × rate of every kind."""
+    """Tokens × rate of every kind: all at the plain rate, then what parts cost instead."""
     rates = long_or_plain(row, usage.input_tokens)
-    # Parts that overlap (cached audio) leave no plain input, never a negative amount.
+    into, out, spoken = usage.input_tokens, usage.output_tokens, usage.audio_output_tokens
     parts = (
         usage.cached_tokens + usage.cache_write_tokens + usage.audio_input_tokens + usage.image_input_tokens
     )
-    spoken = usage.audio_output_tokens
-    products = (
-        max(0, usage.input_tokens - parts) * rates.input + max(0, usage.output_tokens - spoken) * rates.output
-    )
-    if spoken:
-        products += spoken * rates.audio_output
+    products = into * rates.input + out * rates.output
     if parts:
         write_rate = rates.cache_write_extended if extended_cache else rates.cache_write
         products += (
@@ -77,5 +72,9 @@ def _tokens_nano(usage: Usage, row: PriceRow, extended_cache: bool) -> int:
             + usage.cache_write_tokens * write_rate
             + usage.audio_input_tokens * rates.audio_input
             + usage.image_input_tokens * rates.image_input
+            # Parts that overlap (cached audio) leave no plain input, never a negative amount.
+            - min(parts, into) * rates.input
         )
+    if spoken:
+        products += spoken * rates.audio_output - min(spoken, out) * rates.output
     return -(-products // _TOKENS_PER_RATE)

@@ -91,18 +91,14 @@ def usage_of(evidence: Evidence) -> Usage:
     return _unreported(evidence)
 
 
-def reported(reports: Sequence[bytes], service_tier: str) -> Usage | None:
-    """The last usage object that has token counts; None without any."""
+def reported(reports: Sequence[bytes], service_tier: str = "") -> Usage | None:
+    """What the last usage object says that has token counts, of chat, responses, completions or embeddings; None without
+    any."""
     for report in reversed(reports):
-        usage = read_report(report, service_tier)
+        usage = _read_sound(report, service_tier) or _read_odd(report, service_tier)
         if usage is not None:
             return usage
     return None
-
-
-def read_report(report: bytes, service_tier: str = "") -> Usage | None:
-    """One usage object of chat, responses, completions or embeddings; None when it has no token counts."""
-    return _read_sound(report, service_tier) or _read_odd(report, service_tier)
 
 
 def _read_sound(report: bytes, service_tier: str) -> Usage | None:

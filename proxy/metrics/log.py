@@ -101,11 +101,11 @@ class Log:
         self._flush()
 
     def _flush(self) -> None:
+        dropped = self._dropped - self._told
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         for batch in _batches(lines, self._write_bytes):
             self._write(batch)
             self._written_bytes += len(batch)
-        dropped = self._dropped - self._told
         if dropped:
             self._told += dropped
             self._write(self._line("log_dropped", "warning", {"lines": dropped}))
