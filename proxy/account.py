@@ -4,7 +4,7 @@ An attempt that never showed us anything is charged as if it had run to its boun
 """
 
 from proxy.budgets.bill import bill
-from proxy.budgets.usage import Evidence, estimate_input, usage_of
+from proxy.budgets.usage import Evidence, estimate_input, reported, usage_of
 from proxy.nouns import Candidate, Endpoint, Usage
 from proxy.parse import Request
 from proxy.upstreams.seen import Seen
@@ -19,10 +19,11 @@ _NOTHING = Seen()
 def used(request: Request, candidate: Candidate, seen: Seen | None, held_output: int) -> Usage:
     """Usage of one attempt that was sent. `seen` None: no part of an answer ever arrived. `held_output` is the hold's
     bound on output tokens, 0 without a hold."""
+    if seen is not None and seen.usages:
+        usage = reported(seen.usages, seen.service_tier)
+        if usage is not None:
+            return usage
     tally = seen or _NOTHING
-    reports = tally.usages
-    if reports:
-        return usage_of(Evidence(reports=reports, service_tier=tally.service_tier))
     generates = request.endpoint in _GENERATES
     return usage_of(
         Evidence(

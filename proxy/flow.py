@@ -12,27 +12,25 @@ answers go out). Three rules shape the code:
 """
 
 import asyncio
-from collections import deque
-from functools import partial
 
 from proxy.errors import ApiError
 from proxy.house import Client, House
 from proxy.nouns import Call, Caller, Candidate, Plan
 from proxy.parse import Request, parse
 from proxy.planning.plan import NOWHERE_BEGUN
-from proxy.question import question_for
 from proxy.relay import break_off, pass_on, refuse, relay_stream, relay_whole
 from proxy.trace import Trace
 from proxy.upstreams.attempt import Answered, Outcome, Streaming
 from proxy.upstreams.refusals import SHUTTING_DOWN, Failed
-from proxy.upstreams.retry import Advice, back_off_s, judge
+from proxy.upstreams.retry import back_off_s, judge
 
 
 async def serve(call: Call, caller: Caller, client: Client, house: House) -> None:
     """Answer one request. Returns when the last byte is handed over; raises only CancelledError, when the client left."""
     trace = Trace(call, caller)
     try:
-        request = trace.request = parse(call.endpoint, call.raw)
+        request = parse(call.endpoint, call.raw)
+        trace.parsed(request)
         now = house.wall_clock()
         begun = await house.loops.begun(request, caller, now) if house.loops is not None else NOWHERE_BEGUN
         plan = trace.plan = house.planner.plan(request, call.asks, caller, now, begun)
@@ -55,13 +53,12 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
         client = onlooker.listen(client, trace)
     try:
         outcome = await _ask_in_order(request, plan, trace, house)
-        match outcome:
-            case Failed():
-                await pass_on(outcome, trace, client, house)
-            case Answered():
-                await relay_whole(outcome, trace, client, house)
-            case Streaming():
-                await relay_stream(outcome, request, trace, client, house)
+        if isinstance(outcome, Answered):
+            await relay_whole(outcome, trace, client, house)
+        elif isinstance(outcome, Streaming):
+            await relay_stream(outcome, request, trace, client, house)
+        else:
+            await pass_on(outcome, trace, client, house)
     except ApiError as refusal:
         trace.refused(refusal)
         await refuse(refusal, trace, client, house)
@@ -77,62 +74,61 @@ async def _answer(request: Request, plan: Plan, trace: Trace, client: Client, ho
 
 
 async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House) -> Outcome:
-    """Ask the candidates as the retry table allows, until one answers or none is left."""
+    """Ask the candidates as the retry table allows, each attempt on its own hold, until one answers or none is left."""
     house.retries.earn()
     preferred = house.money.preferred(request, plan, trace)
     admitted = await house.tenants.admit(request, preferred, trace.caller)
-    queue = deque(house.breakers.in_order(admitted, house.clock()))
-    asked = 0
+    queue = house.breakers.in_order(admitted, house.clock())
+    again: Candidate | None = None
+    fallback = False
     while True:
-        candidate = house.aftercare.prepared(request, queue.popleft(), trace.caller, trace.call.at)
-        if trace.sent:  # before the next candidate's name and price are the trace's
+        turn = queue.pop(0)
+        if trace.sent:  # the attempt before this one may have cost money
             _close(trace, house, final=False)
-        trace.considering(candidate, fallback=asked > 0)
-        outcome = await _ask(request, candidate, trace, house)
-        if isinstance(outcome, Failed) and _advice(outcome, plan).same and house.retries.spend():
-            await _back_off(outcome, trace, house)
-            outcome = await _ask(request, candidate, trace, house)
+        candidate = house.aftercare.prepared(request, turn, trace.caller, trace.call.at)
+        trace.considering(candidate, fallback=fallback)
+        edits = await house.money.hold(request, candidate, trace)
+        outcome = await house.send(candidate, edits, trace)
+        house.heard(outcome, trace)
+        _note(outcome, candidate, trace, house)
         if not isinstance(outcome, Failed):
             return outcome
+        advice = judge(
+            outcome.failure, retry_after_s=outcome.retry_after_s, next_on_timeout=plan.next_on_timeout
+        )
+        if advice.same and turn is not again and house.retries.spend():
+            await _back_off(outcome, trace, house)
+            queue.insert(0, turn)
+            again = turn
+            continue
         better = await house.aftercare.candidates(outcome, candidate, request, plan, trace)
-        queue.extendleft(reversed(better))
-        asked += 1
-        if not queue or not (better or _advice(outcome, plan).next):
+        queue[:0] = better
+        if not queue or not (better or advice.next):
             return outcome
         house.moved_on(candidate, queue[0], outcome.name)
+        fallback = True
 
 
-async def _ask(request: Request, candidate: Candidate, trace: Trace, house: House) -> Outcome:
-    """One attempt on its own hold. The one before it, if it may have cost money, is closed first."""
-    if trace.sent:
-        _close(trace, house, final=False)
-    edits = await house.money.hold(request, candidate, trace)
-    provider = house.providers[candidate.provider]
-    question = question_for(
-        trace,
-        candidate,
-        edits,
-        ask_for_usage=provider.stream_usage,
-        recall=partial(house.recall, trace.caller.key_id, candidate.model),
-    )
-    trace.error = ""  # what the attempt before it failed of is on a row of its own
-    outcome = await house.send(question, candidate, trace)
+def _note(outcome: Outcome, candidate: Candidate, trace: Trace, house: House) -> None:
+    """What others remember of an attempt: breakers, owners of stored objects, tool loops, migrations."""
     failure = outcome.failure if isinstance(outcome, Failed) else None
-    state = house.breakers.note(candidate, failure, house.clock())
+    state = house.breakers.note(candidate, failure, trace.first_byte_s)
     if state is not None:
         house.health_changed(candidate, state)
+    house.tenants.answered(trace)
     if isinstance(outcome, Answered):
         house.remember(outcome.whole.sealed, trace)
-    elif isinstance(outcome, Failed) and candidate.arm is not None and house.onlooker is not None:
-        house.onlooker.failed(outcome, trace, house.clock())
-    house.tenants.answered(trace)
-    if house.loops is not None and not isinstance(outcome, Failed):
-        house.loops.note(trace, house.wall_clock())
-    return outcome
+    if candidate.arm is not None:
+        _note_side(outcome, trace, house)
 
 
-def _advice(failed: Failed, plan: Plan) -> Advice:
-    return judge(failed.failure, retry_after_s=failed.retry_after_s, next_on_timeout=plan.next_on_timeout)
+def _note_side(outcome: Outcome, trace: Trace, house: House) -> None:
+    """What a migration wants to know at once of an attempt on one of its sides."""
+    if not isinstance(outcome, Failed):
+        if house.loops is not None:
+            house.loops.note(trace, house.wall_clock())
+    elif house.onlooker is not None:
+        house.onlooker.failed(outcome, trace, trace.first_byte_s)
 
 
 async def _back_off(failed: Failed, trace: Trace, house: House) -> None:

@@ -1,7 +1,8 @@
 """What a request meets on its way: the client it answers, and the rooms that flow calls."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from proxy.aftercare import Aftercare
@@ -12,11 +13,12 @@ from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
 from proxy.nouns import Candidate, LedgerRow
 from proxy.planning.plan import Planner
+from proxy.question import question_for
 from proxy.routing.pace import Pace
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
 from proxy.trace import Trace
-from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
+from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed
@@ -85,24 +87,27 @@ class House:
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
 
-    async def send(self, question: Question, candidate: Candidate, trace: Trace) -> Outcome:
-        """One attempt, timed, and what came of it noted in its trace."""
+    def send(self, candidate: Candidate, edits: Mapping[str, bytes], trace: Trace) -> Awaitable[Outcome]:
+        """One attempt with the body that this candidate takes, from now on; what comes of it is to be `heard`."""
         provider = self.providers[candidate.provider]
+        recall = partial(self.recall, trace.caller.key_id, candidate.model)
+        question = question_for(trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=recall)
         trace.sending(self.clock())
         if candidate.fan_out > 1:
-            outcome = await attempt_parts(provider, question, candidate.fan_out, self.tasks)
-        else:
-            outcome = await attempt(provider, question)
+            return attempt_parts(provider, question, candidate.fan_out, self.tasks)
+        return attempt(provider, question)
+
+    def heard(self, outcome: Outcome, trace: Trace) -> None:
+        """Note in its trace what came of an attempt."""
         trace.heard(self.clock())
-        match outcome:
-            case Answered(whole=whole):
-                trace.seen, trace.status = whole.seen, whole.status
-            case Streaming(response=response, stream=stream):
-                trace.seen, trace.status = stream.seen, response.status
-            case Failed():
-                trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
-                trace.seen = outcome.seen
-        return outcome
+        if isinstance(outcome, Answered):
+            whole = outcome.whole
+            trace.seen, trace.status = whole.seen, whole.status
+        elif isinstance(outcome, Streaming):
+            trace.seen, trace.status = outcome.stream.seen, outcome.response.status
+        else:
+            trace.error, trace.status, trace.sent = outcome.name, outcome.status, outcome.may_be_billed
+            trace.seen = outcome.seen
 
     def recall(self, key_id: str, model: str, call_id: str) -> Sequence[Mapping[str, Any]]:
         """The sealed reasoning behind a tool call."""

@@ -21,7 +21,8 @@ async def relay_whole(answer: Answered, trace: Trace, client: Client, house: Hou
     trace.account(whole=True)
     headers = _headers(answer.headers, trace, house)
     headers.append((b"x-switchyard-cost-usd", usd(trace.cost_nano)))
-    await client.whole(answer.whole.status, headers, answer.whole.body)
+    whole = answer.whole
+    await client.whole(whole.status, headers, whole.body)
 
 
 async def relay_stream(
@@ -118,7 +119,8 @@ async def break_off(message: str, finish: str, trace: Trace, client: Client, hou
 
 
 def _headers(upstream: tuple[Header, ...] | list[Header], trace: Trace, house: House) -> list[Header]:
-    headers = downward(upstream, own_limits=bool(trace.rates))
-    headers += trace.rates
-    headers += trace.headers(house.clock())
-    return headers
+    return [
+        *downward(upstream, own_limits=bool(trace.rates)),
+        *trace.rates,
+        *trace.headers(house.clock()),
+    ]

@@ -32,21 +32,21 @@ def bill(
     `tier` is the service tier used, `tool_calls` counts hosted tools by name, `extended_cache` says that cache writes were
     for the long retention. Raises KeyError for a hosted tool without a price: unknown is never zero.
     """
-    fees = 0
-    for name, count in tool_calls.items():
-        fees += price.tool_calls[name] * count
     rows = rows_of_tier(price, tier)
     if len(rows) == 1:
-        return fees + _tokens_nano(usage, rows[0], extended_cache)
-    return fees + max([_tokens_nano(usage, row, extended_cache) for row in rows])
+        nano = _tokens_nano(usage, rows[0], extended_cache)
+    else:
+        nano = max([_tokens_nano(usage, row, extended_cache) for row in rows])
+    if tool_calls:
+        nano += sum([price.tool_calls[name] * count for name, count in tool_calls.items()])
+    return nano
 
 
 def rows_of_tier(price: PriceRow, tier: str) -> tuple[PriceRow, ...]:
     """The row of a tier, or every row when the tier is not a priced one (`auto`, `scale`, something new)."""
-    name = _SPELLINGS.get(tier, tier)
-    if name in _PLAIN_TIERS:
+    if tier in _PLAIN_TIERS:
         return (price,)
-    row = price.tiers.get(name)
+    row = price.tiers.get(_SPELLINGS.get(tier, tier))
     return (row,) if row is not None else (price, *price.tiers.values())
 
 
@@ -58,17 +58,13 @@ def long_or_plain(row: PriceRow, input_tokens: int) -> PriceRow:
 
 
 def _tokens_nano(usage: Usage, row: PriceRow, extended_cache: bool) -> int:
-    """Tokens × rate of every kind."""
+    """Tokens × rate of every kind: all at the plain rate, then what parts cost instead."""
     rates = long_or_plain(row, usage.input_tokens)
-    # Parts that overlap (cached audio) leave no plain input, never a negative amount.
+    into, out, spoken = usage.input_tokens, usage.output_tokens, usage.audio_output_tokens
     parts = (
         usage.cached_tokens + usage.cache_write_tokens + usage.audio_input_tokens + usage.image_input_tokens
     )
-    products = (
-        max(0, usage.input_tokens - parts) * rates.input
-        + max(0, usage.output_tokens - usage.audio_output_tokens) * rates.output
-        + usage.audio_output_tokens * rates.audio_output
-    )
+    products = into * rates.input + out * rates.output
     if parts:
         write_rate = rates.cache_write_extended if extended_cache else rates.cache_write
         products += (
@@ -76,5 +72,9 @@ def _tokens_nano(usage: Usage, row: PriceRow, extended_cache: bool) -> int:
             + usage.cache_write_tokens * write_rate
             + usage.audio_input_tokens * rates.audio_input
             + usage.image_input_tokens * rates.image_input
+            # Parts that overlap (cached audio) leave no plain input, never a negative amount.
+            - min(parts, into) * rates.input
         )
+    if spoken:
+        products += spoken * rates.audio_output - min(spoken, out) * rates.output
     return -(-products // _TOKENS_PER_RATE)

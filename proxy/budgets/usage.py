@@ -33,30 +33,30 @@ _OUTPUT: Final = ("completion_tokens", "output_tokens")
 _INPUT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
 _OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST_TOKENS)] | None
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST_TOKENS)]
 
 
 class _Details(msgspec.Struct, gc=False):
-    cached_tokens: _Count = None
-    cache_write_tokens: _Count = None
-    reasoning_tokens: _Count = None
-    audio_tokens: _Count = None
-    image_tokens: _Count = None
+    cached_tokens: _Count = 0
+    cache_write_tokens: _Count = 0
+    reasoning_tokens: _Count = 0
+    audio_tokens: _Count = 0
+    image_tokens: _Count = 0
 
 
 class _Report(msgspec.Struct, gc=False):
-    prompt_tokens: _Count = None
-    input_tokens: _Count = None
-    completion_tokens: _Count = None
-    output_tokens: _Count = None
-    total_tokens: _Count = None
+    prompt_tokens: _Count | None = None
+    input_tokens: _Count = 0
+    completion_tokens: _Count | None = None
+    output_tokens: _Count = 0
+    total_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     output_tokens_details: _Details | None = None
 
 
-_report = msgspec.json.Decoder(_Report)
+_decode_report: Final = msgspec.json.Decoder(_Report).decode
 _NO_DETAILS: Final = _Details()
 
 
@@ -83,39 +83,47 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 def usage_of(evidence: Evidence) -> Usage:
     """The usage to bill. `source` says how it is known: reported, estimated, bound, or none."""
-    for report in reversed(evidence.reports):
-        reported = read_report(report, evidence.service_tier)
-        if reported is not None:
-            return reported
+    usage = reported(evidence.reports, evidence.service_tier)
+    if usage is not None:
+        return usage
     if not evidence.sent:
         return Usage(source="none", service_tier=evidence.service_tier)
     return _unreported(evidence)
 
 
-def read_report(report: bytes, service_tier: str = "") -> Usage | None:
-    """One usage object of chat, responses, completions or embeddings; None when it has no token counts."""
-    return _read_sound(report, service_tier) or _read_odd(report, service_tier)
+def reported(reports: Sequence[bytes], service_tier: str = "") -> Usage | None:
+    """What the last usage object says that has token counts, of chat, responses, completions or embeddings; None without
+    any."""
+    for report in reversed(reports):
+        usage = _read_sound(report, service_tier) or _read_odd(report, service_tier)
+        if usage is not None:
+            return usage
+    return None
 
 
 def _read_sound(report: bytes, service_tier: str) -> Usage | None:
     """The usage of a report in which nothing is odd, as nearly all are; None for any other. It only saves time: what it
     accepts, `_read_odd` reads the same way."""
     try:
-        said = _report.decode(report)
+        said = _decode_report(report)
     except _UNREADABLE:
         return None
-    prompt = said.prompt_tokens if said.prompt_tokens is not None else said.input_tokens
-    answer = said.completion_tokens if said.completion_tokens is not None else said.output_tokens
-    if prompt is None or answer is None or said.total_tokens != prompt + answer:
+    prompt, answer = said.prompt_tokens, said.completion_tokens
+    if prompt is None:
+        prompt = said.input_tokens
+    if answer is None:
+        answer = said.output_tokens
+    if not (prompt or answer) or said.total_tokens != prompt + answer:
         return None
     into = said.prompt_tokens_details or said.input_tokens_details or _NO_DETAILS
     out = said.completion_tokens_details or said.output_tokens_details or _NO_DETAILS
-    cached, written, reasoning = (
-        into.cached_tokens or 0,
-        into.cache_write_tokens or 0,
-        out.reasoning_tokens or 0,
+    cached, written, heard, shown = (
+        into.cached_tokens,
+        into.cache_write_tokens,
+        into.audio_tokens,
+        into.image_tokens,
     )
-    heard, shown, spoken = into.audio_tokens or 0, into.image_tokens or 0, out.audio_tokens or 0
+    reasoning, spoken = out.reasoning_tokens, out.audio_tokens
     if max(cached + written, heard, shown) > prompt or max(reasoning, spoken) > answer:
         return None
     return Usage(
@@ -209,9 +217,9 @@ def _at_most(tokens: int, bound: int) -> int:
 def estimate_input(text: bytes) -> int:
     """Tokens of a prompt's JSON text. Prose and code are near a quarter token a byte; other scripts, escaped or not, are
     counted at up to a token a byte, which they rarely exceed."""
-    dense = len(text) - len(text.decode("ascii", "ignore")) if not text.isascii() else 0
-    escaped = text.count(b"\\u") * 4
-    return -(-(len(text) - dense) // _PROSE_BYTES_PER_TOKEN) + dense + escaped
+    plain = len(text)
+    dense = 0 if text.isascii() else plain - len(text.decode("ascii", "ignore"))
+    return -((dense - plain) // _PROSE_BYTES_PER_TOKEN) + dense + text.count(b"\\u") * 4
 
 
 def estimate_output(text_bytes: int, events: int) -> int:

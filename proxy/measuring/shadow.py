@@ -26,7 +26,6 @@ from proxy.measuring.witness import judged
 from proxy.migration.observation import Observation
 from proxy.nouns import Caller, Candidate, Endpoint, Reason
 from proxy.parse import REMOVE, Request
-from proxy.question import question_for
 from proxy.routing.verdicts import Verdicts
 from proxy.tasks import TaskOwner
 from proxy.trace import Trace
@@ -178,13 +177,13 @@ class Shadows:
 async def _ask(copy: _Copy) -> Outcome:
     """One attempt on its own hold, read to its end. Raises the refusals of budgets."""
     trace, candidate, house = copy.trace, copy.candidate, copy.house
-    request, provider = trace.request, house.providers[candidate.provider]
+    request = trace.request
     assert request is not None
     trace.considering(candidate, fallback=False)
     trace.reason = Reason.SHADOW.value
     edits = await house.money.hold(request, candidate, trace)
-    question = question_for(trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=lambda _: ())
-    outcome = await house.send(question, candidate, trace)
+    outcome = await house.send(candidate, edits, trace)
+    house.heard(outcome, trace)
     if isinstance(outcome, Answered):
         copy.said.append(outcome.whole.body)
     elif isinstance(outcome, Streaming):

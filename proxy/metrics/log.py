@@ -16,6 +16,7 @@ import os
 import select
 import stat
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
@@ -39,7 +40,8 @@ _REQUEST: Final = b'{"level":"info","event":"request",'
 
 
 class Log:
-    """Lines for `fd`. `clock` gives Unix seconds for events (a row has its own `at`). Thread-safe; call `close` at the end."""
+    """Lines for `fd`. `clock` gives Unix seconds for events (a row has its own `at`). One thread puts lines, so that neither
+    side needs a lock: it counts what is put and dropped, the writing thread what is written. Call `close` at the end."""
 
     def __init__(self, fd: int, clock: Callable[[], float], *, gather_s: float = GATHER_S) -> None:
         self._fd = fd
@@ -48,25 +50,22 @@ class Log:
         self._encode = msgspec.json.Encoder().encode
         regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self._write_bytes = _FILE_BYTES if regular else _PIPE_BYTES
-        self._lock = threading.Lock()
-        self._lines: list[bytes] = []
-        self._waiting_bytes = 0
-        self._dropped = 0
+        self._lines: deque[bytes] = deque()
+        self._put_bytes = self._written_bytes = 0
+        self._dropped = self._told = 0
         self._some = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
-    def request(self, row: LedgerRow, extras: Mapping[str, Value] | None = None) -> None:
-        """One request's line: the row's fields under their own names, then `extras` (metadata of ours, never content)."""
+    def request(self, row: LedgerRow) -> None:
+        """One request's line: the row's fields under their own names."""
         try:
             line = self._encode(row)
-            if extras:
-                line = line[:-1] + b"," + self._encode(extras)[1:]
         except UnicodeEncodeError:  # a lone surrogate in a name
             line = b""
         if not line or len(line) > _LONG or not line.isascii() or _DEL in line:
-            line = _careful({**_fields(row), **(extras or {})})
+            line = _careful({**msgspec.structs.asdict(row), "usage": msgspec.structs.asdict(row.usage)})
         self._append(_REQUEST + line[1:] + b"\n")
 
     def event(self, name: str, level: Level = "info", **fields: Value) -> None:
@@ -84,12 +83,12 @@ class Log:
         return _careful({**head, **fields}) + b"\n"
 
     def _append(self, line: bytes) -> None:
-        with self._lock:
-            if self._waiting_bytes + len(line) > MOST_WAITING_BYTES:
-                self._dropped += 1
-                return
-            self._lines.append(line)
-            self._waiting_bytes += len(line)
+        put_bytes = self._put_bytes + len(line)
+        if put_bytes - self._written_bytes > MOST_WAITING_BYTES:
+            self._dropped += 1
+            return
+        self._put_bytes = put_bytes
+        self._lines.append(line)
         if not self._some.is_set():
             self._some.set()
 
@@ -102,22 +101,14 @@ class Log:
         self._flush()
 
     def _flush(self) -> None:
-        with self._lock:
-            lines, self._lines = self._lines, []
-            dropped, self._dropped = self._dropped, 0
+        dropped = self._dropped - self._told
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        for batch in _batches(lines, self._write_bytes):
+            self._write(batch)
+            self._written_bytes += len(batch)
         if dropped:
-            told = self._line("log_dropped", "warning", {"lines": dropped})
-            lines.append(told)
-            with self._lock:
-                self._waiting_bytes += len(told)
-        try:
-            for batch in _batches(lines, self._write_bytes):
-                self._write(batch)
-                with self._lock:
-                    self._waiting_bytes -= len(batch)
-        except OSError:  # the reader is gone: there is nobody left to tell
-            with self._lock:
-                self._waiting_bytes = sum(map(len, self._lines))
+            self._told += dropped
+            self._write(self._line("log_dropped", "warning", {"lines": dropped}))
 
     def _write(self, batch: bytes) -> None:
         while batch:
@@ -125,6 +116,8 @@ class Log:
                 batch = batch[os.write(self._fd, batch) :]
             except BlockingIOError:  # somebody made the shared descriptor non-blocking
                 select.select((), (self._fd,), ())
+            except OSError:  # the reader is gone: there is nobody left to tell
+                return
 
 
 def _batches(lines: list[bytes], most_bytes: int) -> list[bytes]:
@@ -138,10 +131,6 @@ def _batches(lines: list[bytes], most_bytes: int) -> list[bytes]:
     if size:
         batches.append(b"".join(lines[start:]))
     return batches
-
-
-def _fields(row: LedgerRow) -> dict[str, object]:
-    return {**msgspec.structs.asdict(row), "usage": msgspec.structs.asdict(row.usage)}
 
 
 def _careful(fields: Mapping[str, object]) -> bytes:

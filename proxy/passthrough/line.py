@@ -61,7 +61,8 @@ async def pass_through(passage: Passage, caller: Caller, client: Client, rooms: 
 async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Rooms) -> Candidate:
     """Where the call goes, after everything that may refuse it: key, tenant, budgets."""
     operation, caller = passage.match.operation, trace.caller
-    trace.request = _as_request(passage, incoming)
+    request = _as_request(passage, incoming)
+    trace.parsed(request)
     candidate = rooms.planner.home(incoming.model, caller)
     pointed = passage.match.object_id or (cursor(passage.query) if operation.answer is Answer.LIST else "")
     named = (Named(operation.kind, pointed), *incoming.named) if pointed else incoming.named
@@ -73,7 +74,7 @@ async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Room
     )
     trace.plan = Plan(asked=incoming.model, candidates=(candidate,))
     trace.considering(candidate, fallback=False)
-    await rooms.money.hold(trace.request, candidate, trace)
+    await rooms.money.hold(request, candidate, trace)
     if operation.lines and rooms.tenants.keeps:
         await look_through(passage, candidate, caller, rooms, incoming.fields.get("input_file_id"))
     return candidate

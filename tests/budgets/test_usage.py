@@ -12,7 +12,7 @@ from proxy.budgets.usage import (
     Evidence,
     estimate_input,
     estimate_output,
-    read_report,
+    reported,
     usage_of,
 )
 
@@ -21,6 +21,10 @@ def report(prompt=10, answer=5, **more):
     return json.dumps(
         {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer, **more}
     ).encode()
+
+
+def read_report(text):
+    return reported([text])
 
 
 def test_what_was_reported_is_billed():
