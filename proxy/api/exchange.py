@@ -131,7 +131,8 @@ class Exchange:
         """What has come of the body since the last time."""
         pieces, self._body = self._body, []
         # The connection may serve another request after this one, which must not find its reading paused.
-        self.connection.flow.resume_reading()
+        if self.connection.flow.read_paused:
+            self.connection.flow.resume_reading()
         # Below zero: the end of the request has been handed over, what follows can only be a disconnect.
         self.buffered_bytes = -1 if self.request_complete else 0
         return b"".join(pieces)

@@ -39,13 +39,15 @@ def body_length(version: str, fields: Sequence[Header], named: dict[bytes, bytes
         if any(names.count(name) > 1 for name in _ONCE):
             raise BadRequest("The Host header or one about the body's length is repeated.")
     host = named.get(b"host")
-    if host is None and version == "1.1":
-        raise BadRequest("The Host header is missing.")
-    if host is not None and not _HOST.fullmatch(host):
+    if host is None:
+        if version == "1.1":
+            raise BadRequest("The Host header is missing.")
+    elif not _HOST.fullmatch(host):
         raise BadRequest("The Host header is malformed.")
-    length, coding = named.get(b"content-length"), named.get(b"transfer-encoding")
-    if coding is not None:
-        if length is not None or coding.lower() != b"chunked" or version != "1.1":
+    length = named.get(b"content-length")
+    if b"transfer-encoding" in named:
+        coding = named[b"transfer-encoding"].lower()
+        if length is not None or coding != b"chunked" or version != "1.1":
             raise BadRequest("Only 'Transfer-Encoding: chunked' without a Content-Length is accepted.")
         return None
     if length is None:
@@ -55,10 +57,8 @@ def body_length(version: str, fields: Sequence[Header], named: dict[bytes, bytes
     return int(length)
 
 
-def wants_continue(fields: Sequence[Header], named: dict[bytes, bytes]) -> bool:
-    """Whether the client waits for a `100 Continue`. Raises BadRequest for any other expectation."""
-    if b"expect" not in named:
-        return False
+def wants_continue(fields: Sequence[Header]) -> bool:
+    """The client, who expects something, waits for a `100 Continue`. Raises BadRequest for any other expectation."""
     if any(name == b"expect" and value.lower() != b"100-continue" for name, value in fields):
         raise BadRequest("The only expectation met here is '100-continue'.")
     return True

@@ -10,7 +10,6 @@ counts from its `claim`, after its key was judged and before its body is read: i
 """
 
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Final, Self
 
 from proxy.api.exchange import Exchange
@@ -69,8 +68,7 @@ class Ticket:
         """Count this request as one of the key's. Raises RateLimited when the key has its share already."""
         gate, key = self._gate, hash(credential)
         mine = gate.keys.get(key, 0) + 1
-        keys = len(gate.keys) + (mine == 1)
-        if not may_have(mine, keys, gate.requests, gate.max_requests):
+        if mine > 1 and not may_have(mine, len(gate.keys), gate.requests, gate.max_requests):
             raise RateLimited(
                 "This key has more requests under way than its share of a busy proxy.",
                 retry_after_s=_RETRY_AFTER_S,
@@ -88,7 +86,7 @@ class Ticket:
         gate.held_bytes += count_bytes
         self._held_bytes += count_bytes
 
-    def close(self) -> None:
+    def close(self, *_: object) -> None:
         gate, key = self._gate, self._key
         gate.requests -= 1
         gate.held_bytes -= self._held_bytes
@@ -102,10 +100,7 @@ class Ticket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    __exit__ = close
 
 
 async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> bytes:
@@ -114,14 +109,13 @@ async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> byt
     declared = exchange.declared_bytes
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)
-    pieces, count_bytes = [], 0
+    pieces = []
     while True:
         if exchange.client_gone:
             raise ClientGone
         piece = exchange.take()
         ticket.hold(len(piece))
-        count_bytes += len(piece)
-        if count_bytes > limit_bytes:
+        if exchange.received_bytes > limit_bytes:
             raise _too_large(limit_bytes)
         pieces.append(piece)
         if exchange.request_complete:  # as a rule at once: the body came along with its head

@@ -40,13 +40,15 @@ class Outlet:
     def end(self) -> Sending:
         return self._exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
+    def whole(self, status: int, headers: list[Header], body: bytes) -> Sending:
         if status in BODYLESS:
-            await self.start_sized(status, headers, b"%d" % len(body))
-            await self.end()
-        else:
-            self.started = True
-            await self._exchange.send_whole(status, headers, body)
+            return self._bodyless(status, headers, body)
+        self.started = True
+        return self._exchange.send_whole(status, headers, body)
+
+    async def _bodyless(self, status: int, headers: list[Header], body: bytes) -> None:
+        await self.start_sized(status, headers, b"%d" % len(body))
+        await self.end()
 
     def abort(self) -> None:
         """Leave the answer visibly broken off: what was sent of it cannot be completed and must not look whole."""

@@ -186,7 +186,7 @@ class ReadingProtocol(HttpToolsProtocol):
             head_only=self._method == b"HEAD",
             old=not modern,
             keep_alive=modern and self.parser.should_keep_alive(),
-            expects_continue=framing.wants_continue(fields, named) and modern,
+            expects_continue=b"expect" in named and framing.wants_continue(fields) and modern,
             declared_bytes=framing.body_length(version, fields, named),
         )
 
