@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvicorn
 import uvloop
 
-from proxy.api.door import DoorLimits
+from proxy.api.door import Door, DoorLimits
+from proxy.api.protocol import GuardedProtocol
 from proxy.api.server import DataServer
 
 QUICK = DoorLimits(
@@ -85,6 +87,40 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]
     first, *lines = head.split("\r\n")[:-2]
     fields = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
     return int(first.split()[1]), fields, await reader.readexactly(int(fields.get("content-length", 0)))
+
+
+class Sink(asyncio.Transport):
+    """Keeps what is written; closing and half-closing are the same to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed
+        self.writes.append(data)
+
+    def write_eof(self) -> None:
+        self.closed = True
+
+    close = abort = write_eof
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def protocol_on(sink: Sink, door: Door, app: Any) -> GuardedProtocol:
+    """A connection of `door` whose client reads what `sink` keeps; the test feeds it."""
+    config = uvicorn.Config(app, http=GuardedProtocol, interface="asgi3", lifespan="off", log_config=None)
+    config.load()
+    protocol = GuardedProtocol(config, door, {}, door.loop)
+    protocol.connection_made(sink)
+    return protocol
 
 
 @contextlib.asynccontextmanager

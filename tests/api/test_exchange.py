@@ -9,8 +9,19 @@ import struct
 
 import pytest
 
+from proxy.api.door import Door
 from proxy.api.exchange import exchange_of
-from tests.api.door_kit import Recorder, answer, open_port, read_all, read_answer, run
+from tests.api.door_kit import (
+    PATIENT,
+    Recorder,
+    Sink,
+    answer,
+    open_port,
+    protocol_on,
+    read_all,
+    read_answer,
+    run,
+)
 
 HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\n"
 LAST = HEAD + b"Connection: close\r\n"
@@ -265,6 +276,39 @@ def test_an_answer_is_framed_by_its_length_or_in_chunks(messages, expected: byte
     assert body == expected
     assert b"date: " in head
     assert (b"transfer-encoding: chunked" in head) == expected.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "first", "body"),
+    [
+        (b"POST /v1/x HTTP/1.1\r\n", b"data: 1\n\n", b"9\r\ndata: 1\n\n\r\n"),
+        (b"POST /v1/x HTTP/1.1\r\n", b"", b""),
+        (b"POST /v1/x HTTP/1.0\r\n", b"data: 1\n\n", b"data: 1\n\n"),
+        (b"HEAD /v1/x HTTP/1.1\r\n", b"data: 1\n\n", b""),
+    ],
+    ids=["chunked", "nothing yet", "until close", "no body"],
+)
+def test_a_stream_begins_with_one_write(request_line: bytes, first: bytes, body: bytes) -> None:
+    """Its head leaves together with what there is of its body, which is framed as the rest will be."""
+
+    async def main() -> None:
+        begun, sink = asyncio.Event(), Sink()
+
+        async def app(scope, receive, send) -> None:
+            await exchange_of(scope).begin(200, [(b"content-type", b"text/event-stream")], first)
+            begun.set()
+            await send(chunk(b"", more=False))
+
+        door = Door(PATIENT, asyncio.get_running_loop())
+        protocol = protocol_on(sink, door, app)
+        protocol.data_received(request_line + b"Host: a\r\n\r\n")
+        await asyncio.wait_for(begun.wait(), 5)
+        head, _, sent = sink.writes[0].partition(b"\r\n\r\n")
+        assert (b"transfer-encoding: chunked" in head) == request_line.startswith(b"POST /v1/x HTTP/1.1")
+        assert sent == body
+        protocol.connection_lost(None)
+
+    run(main())
 
 
 def test_http_1_0_gets_a_body_that_ends_with_the_connection() -> None:

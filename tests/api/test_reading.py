@@ -4,13 +4,11 @@ import asyncio
 import itertools
 import re
 
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.api.door import Door, DoorLimits
-from proxy.api.protocol import GuardedProtocol
-from tests.api.door_kit import Recorder
+from tests.api.door_kit import Recorder, Sink, protocol_on
 
 PARTS = [
     b"POST /v1/x HTTP/1.1\r\n",
@@ -43,39 +41,12 @@ GOOD = [
 REFUSAL = re.compile(rb'400 .*\r\nconnection: close\r\n\r\n\{"error": \{"message": "[^{}]*\}\}', re.DOTALL)
 
 
-class Sink(asyncio.Transport):
-    """Keeps what is written; closing and half-closing are the same to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.closed = False
-
-    def write(self, data) -> None:
-        assert not self.closed
-        self.written += data
-
-    def write_eof(self) -> None:
-        self.closed = True
-
-    close = abort = write_eof
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
 async def outcome(pieces: list[bytes]) -> tuple[list[tuple[str, str, bytes]], list[bytes], bool]:
     """What the app saw, the status lines and bodies that left, and whether the connection was closed."""
     door = Door(DoorLimits(), asyncio.get_running_loop())
     app = Recorder()
-    config = uvicorn.Config(app, http=GuardedProtocol, interface="asgi3", lifespan="off", log_config=None)
-    config.load()
-    protocol, sink = GuardedProtocol(config, door, {}, door.loop), Sink()
-    protocol.connection_made(sink)
+    sink = Sink()
+    protocol = protocol_on(sink, door, app)
     for piece in pieces:
         protocol.data_received(piece)
         await asyncio.sleep(0)
@@ -86,7 +57,7 @@ async def outcome(pieces: list[bytes]) -> tuple[list[tuple[str, str, bytes]], li
     for _ in range(3):
         await asyncio.sleep(0)
     assert not door.exchanges
-    answers = re.sub(rb"date: [^\r]*\r\n", b"", sink.written)
+    answers = re.sub(rb"date: [^\r]*\r\n", b"", b"".join(sink.writes))
     # Whether an interim answer was still wanted depends on when the body came, not on what came.
     answers = answers.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
     return app.seen, re.split(rb"HTTP/1\.1 (?=[0-9])", answers), closed
