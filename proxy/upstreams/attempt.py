@@ -106,10 +106,7 @@ async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
 
 
 def _is_stream(response: Incoming) -> bool:
-    for name, value in response.headers:
-        if name == b"content-type" and value.startswith(b"text/event-stream"):
-            return True
-    return False
+    return dict(response.headers).get(b"content-type", b"").startswith(b"text/event-stream")
 
 
 def transport_failure(error: http.UpstreamError) -> Failed:

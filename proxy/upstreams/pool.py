@@ -92,8 +92,9 @@ class HttpPool:
         self, method: bytes, head: bytes, body: Body, length: int, timeouts: Timeouts, *, fresh: bool
     ) -> Response:
         """One try on one connection. Returns with a head or with a fault."""
-        response = Response(timeouts.idle_s, time.monotonic())
-        connection = None if fresh else self._idle_connection(response.connect_started_s)
+        now_s = time.monotonic()
+        response = Response(timeouts.idle_s, now_s, now_s)
+        connection = None if fresh else self._idle_connection(now_s)
         if connection is None:
             connection = await self._acquire(timeouts.connect_s)
             response.connect_done_s = time.monotonic()
