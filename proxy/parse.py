@@ -132,7 +132,7 @@ def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
     """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
     if not edits:
         return _encode(fields.slices)
-    merged = {**fields.slices, **{name: msgspec.Raw(value) for name, value in edits.items()}}
+    merged = fields.slices | dict(zip(edits, map(msgspec.Raw, edits.values()), strict=True))
     if REMOVE in edits.values():
         merged = {name: value for name, value in merged.items() if edits.get(name) != REMOVE}
     return _encode(merged)

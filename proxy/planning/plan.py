@@ -176,7 +176,8 @@ class Planner:
         for one in plan.candidates:
             if self._yard.gone(one.provider, one.model):
                 return None
-        _check_allowed(caller, names, plan.asked)
+        if caller.models:
+            _check_allowed(caller, names, plan.asked)
         return plan
 
     def _routed(self, asks: Asks, plan: Plan, route: Route, errand: Errand) -> Considered:

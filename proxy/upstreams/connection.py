@@ -51,7 +51,6 @@ class Connection(asyncio.Protocol):
         "_framing",
         "_owner",
         "_patience_s",
-        "_reading_paused",
         "_timer",
         "_transport",
         "_unsent_bytes",
@@ -61,6 +60,7 @@ class Connection(asyncio.Protocol):
         "exchange",
         "idle_limit_s",
         "idle_since_s",
+        "reading_paused",
         "writing_paused",
     )
 
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._first_byte_s = 0.0
         self._unsent_bytes = 0
         self._used = False
-        self._reading_paused = False
+        self.reading_paused = False
         self._whole = False
         self.writing_paused = False
         self.exchange: Response | None = None
@@ -145,8 +145,8 @@ class Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """The reader took what was buffered."""
-        if self._reading_paused:
-            self._reading_paused = False
+        if self.reading_paused:
+            self.reading_paused = False
             if not self.transport.is_closing():
                 self.transport.resume_reading()
 
@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
         if framing.keep_alive and exchange.sent_s > 0:
             if framing.idle_hint_s is not None:
                 self.idle_limit_s = min(self.idle_limit_s, framing.idle_hint_s)
-            if self._reading_paused:  # TLS can deliver the end from its own buffer after that
+            if self.reading_paused:  # TLS can deliver the end from its own buffer after that
                 self.resume()
             self.idle_since_s = time.monotonic()
             self._owner.keep(self)
@@ -239,9 +239,9 @@ class Connection(asyncio.Protocol):
         if fault is not None:
             self.fail(*fault)
             return
-        exchange.buffered_bytes += len(data)
-        if exchange.buffered_bytes > HIGH_BYTES and not self._reading_paused:
-            self._reading_paused = True
+        exchange.buffered_bytes = buffered = exchange.buffered_bytes + len(data)
+        if buffered > HIGH_BYTES and not self.reading_paused:
+            self.reading_paused = True
             self.transport.pause_reading()
         if exchange.status:
             exchange.wake()

@@ -9,6 +9,7 @@ Nothing is raised through the parser: a callback records a fault and `feed` retu
 
 import re
 import time
+from operator import itemgetter
 from typing import Final
 
 import httptools
@@ -21,6 +22,8 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """The most a response may send without sending body: head, interim answers, chunk extensions, trailers."""
 
 _TELLING: Final = frozenset({b"content-encoding", b"content-length", b"keep-alive", b"transfer-encoding"})
+_LENGTH_ALONE: Final = frozenset({b"content-length"})
+_name: Final = itemgetter(0)
 _HINT: Final = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})", re.IGNORECASE).search
 _HINT_SHARE: Final = 0.8  # of the server's announced idle time: its clock started earlier than ours
 _FLOOD: Final = (BadResponse, "the upstream sends headers without end")
@@ -100,9 +103,10 @@ class Framing:
         if exchange is None or parser is None or exchange.complete:
             return
         status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
-            self._interim = True
-        elif not 200 <= status <= 599:
+        if not 200 <= status <= 599:
+            if 100 <= status < 200 and status != 101:
+                self._interim = True
+                return
             self._fault = (BadResponse, f"the upstream answered with status {status}")
         elif self._silent_bytes > MAX_HEAD_BYTES and _size(headers) > MAX_HEAD_BYTES:
             self._fault = _FLOOD
@@ -133,9 +137,12 @@ class Framing:
 
     def _read(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Learn how the body ends; return how it is packed."""
+        telling = _TELLING.intersection(map(_name, headers))
+        if telling == _LENGTH_ALONE:
+            return b""
         framed, encoding = self.keep_alive, b""
         for name, value in headers:
-            if name not in _TELLING:
+            if name not in telling:
                 continue
             if name == b"content-length":
                 framed = True

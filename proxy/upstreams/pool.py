@@ -104,7 +104,7 @@ class HttpPool:
                 connection.send_whole(head, body, timeouts.write_s)
             else:
                 await upload(connection, response, head, body, length, write_s=timeouts.write_s)
-            while not response.early:
+            while not (response.status or response.fault):
                 await response.wait()
         except BaseException:
             response.close()
