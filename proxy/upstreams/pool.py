@@ -93,7 +93,7 @@ class HttpPool:
     ) -> Response:
         """One try on one connection. Returns with a head or with a fault."""
         now_s = time.monotonic()
-        response = Response(timeouts.idle_s, now_s, now_s)
+        response = Response(timeouts.idle_s, now_s)
         connection = None if fresh else self._idle_connection(now_s)
         if connection is None:
             connection = await self._acquire(timeouts.connect_s)

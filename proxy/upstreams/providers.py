@@ -96,7 +96,7 @@ class HttpProvider:
 
     def send(self, call: Call, target: bytes, body: bytes) -> Coroutine[Any, Any, Response]:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
-        headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
+        headers = upward(call.headers, passthrough=self.passthrough) + self.own_headers
         return self.pool.send(b"POST", target, headers, body, patient(self.timeouts, call))
 
     async def relay(

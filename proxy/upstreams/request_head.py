@@ -49,7 +49,7 @@ class RequestHeads:
             before = b"http://" + origin.authority + before
             if origin.proxy.authorization:
                 after += b"\r\nproxy-authorization: " + origin.proxy.authorization
-        self._before_target = before
+        self._before_target = b" " + before
         self._after_target = after
         self._lines: dict[tuple[bytes, ...], bytes] = {}
 
@@ -73,8 +73,8 @@ class RequestHeads:
             framing = b"\r\ncontent-length: %d\r\n\r\n" % length
         else:
             framing = b"\r\n\r\n"
-        begin = (method, b" ", self._before_target, target, self._after_target)
-        return b"".join((*begin, lines % values, framing))
+        begin = self._before_target, target, self._after_target
+        return b"".join((method, *begin, lines % values, framing))
 
     def _judged(self, names: tuple[bytes, ...]) -> bytes:
         """The lines for these header names, with `%b` where a value belongs. Callers send the same few lists of them again

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 
-import msgspec
-
 from proxy.upstreams.decoding import Decoder
 from proxy.upstreams.http_errors import BodyTooLarge, ConnectionCut, UpstreamError, UpstreamProtocolError
 
@@ -50,35 +48,55 @@ class Line(Protocol):
     def abort(self) -> None: ...
 
 
-class Response(msgspec.Struct, eq=False):
+class Response:
     """`status`, `headers` (names in lower case), `reused`, and times of one monotonic clock in seconds:
     `connect_started_s`, `connect_done_s` (a connection in hand), `sent_s` (all written), `first_byte_s` (head complete).
 
     Read by one task at a time. Always `close()` it; reading to the end and closing keeps the connection for the next call.
     """
 
-    idle_s: float
-    connect_started_s: float
-    connect_done_s: float = 0.0
-    sent_s: float = 0.0
-    first_byte_s: float = 0.0
-    status: int = 0
-    headers: list[tuple[bytes, bytes]] = []
-    reused: bool = False
-    phase: Phase = SENDING
-    complete: bool = False
-    fault: Fault | None = None
-    stale: bool = False
-    parts: list[bytes] = []
-    buffered_bytes: int = 0
-    decoder: Decoder | None = None
-    connection: Line | None = None
-    waiter: asyncio.Future[None] | None = None
-    interrupt: asyncio.Timeout | None = None
-    tap: Tap | None = None
+    __slots__ = (
+        "buffered_bytes",
+        "complete",
+        "connect_done_s",
+        "connect_started_s",
+        "connection",
+        "decoder",
+        "fault",
+        "first_byte_s",
+        "headers",
+        "idle_s",
+        "interrupt",
+        "parts",
+        "phase",
+        "reused",
+        "sent_s",
+        "stale",
+        "status",
+        "tap",
+        "waiter",
+    )
 
-    def __repr__(self) -> str:
-        return f"Response(status={self.status}, phase={self.phase.value!r}, complete={self.complete})"
+    def __init__(self, idle_s: float, started_s: float) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.reused = False
+        self.connect_started_s = started_s
+        self.connect_done_s = started_s
+        self.sent_s = 0.0
+        self.first_byte_s = 0.0
+        self.phase: Phase = SENDING
+        self.complete = False
+        self.fault: Fault | None = None
+        self.stale = False
+        self.parts: list[bytes] = []
+        self.buffered_bytes = 0
+        self.decoder: Decoder | None = None
+        self.connection: Line | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.interrupt: asyncio.Timeout | None = None
+        self.idle_s = idle_s
+        self.tap: Tap | None = None
 
     async def read_chunk(self) -> bytes:
         """What arrived since the last call, up to `PIECE_BYTES`, b"" at the end. Waits at most `idle_s` for the first byte of it.
