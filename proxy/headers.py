@@ -21,7 +21,7 @@ _OURS: Final = b"x-ratelimit-"
 def upward(headers: Iterable[Header], *, passthrough: bool) -> tuple[Header, ...]:
     """The client's headers that may go to a provider."""
     allowed = UP_PASSTHROUGH if passthrough else UP
-    return tuple([(name, value) for name, value in headers if name in allowed])
+    return tuple([header for header in headers if header[0] in allowed])
 
 
 def downward(headers: Iterable[Header], *, own_limits: bool) -> list[Header]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 from proxy.aftercare import Aftercare
@@ -90,8 +89,9 @@ class House:
     def send(self, candidate: Candidate, edits: Mapping[str, bytes], trace: Trace) -> Awaitable[Outcome]:
         """One attempt with the body that this candidate takes, from now on; what comes of it is to be `heard`."""
         provider = self.providers[candidate.provider]
-        recall = partial(self.recall, trace.caller.key_id, candidate.model)
-        question = question_for(trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=recall)
+        question = question_for(
+            trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=self.recall
+        )
         trace.sending(self.clock())
         if candidate.fan_out > 1:
             return attempt_parts(provider, question, candidate.fan_out, self.tasks)

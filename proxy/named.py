@@ -25,6 +25,7 @@ _MARKS: Final[Mapping[str, tuple[bytes, ...]]] = {
 }
 _OTHER_MARKS: Final = (b'"file_id',)
 """Without one of these a field names nothing below its top level. Few, since every long prompt is searched for them."""
+_TELLING: Final = _NAMING.union(_MARKS)
 _ESCAPED: Final = re.compile(rb"\\u00[4-7]")
 """A letter written as an escape: such a field is searched in any case, since its keys may be spelled that way."""
 _DATA: Final = frozenset({"metadata", "parameters", "schema", "results", "annotations", "arguments"})
@@ -59,6 +60,8 @@ class Named:
 
 def named_in(fields: Fields) -> tuple[Named, ...]:
     """Every stored object a JSON body names. Raises BadRequest where the body is not JSON after all."""
+    if fields.lacks(_TELLING) and not _may_name(_OTHER_MARKS, fields.body):
+        return ()
     found: list[Named] = []
     if not fields.lacks(_NAMING):
         _add(found, "previous", fields.get("previous_response_id"))
@@ -68,13 +71,13 @@ def named_in(fields: Fields) -> tuple[Named, ...]:
             found, "conversation", conversation.get("id") if isinstance(conversation, dict) else conversation
         )
     for name, raw in fields.raws.items():
-        if name in _DATA or raw[:1] not in b"{[" or not _may_name(name, raw):
+        if name in _DATA or raw[:1] not in b"{[" or not _may_name(_MARKS.get(name, _OTHER_MARKS), raw):
             continue
         value = single(raw)
         if name in _ITEM_LISTS:
             found += _references(value)
         found += _below(value, 0)
-    return tuple(dict.fromkeys(found)) if found else ()
+    return tuple(dict.fromkeys(found))
 
 
 def single(raw: bytes) -> Any:
@@ -92,9 +95,9 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _may_name(name: str, raw: bytes) -> bool:
-    for mark in _MARKS.get(name, _OTHER_MARKS):
-        if raw.find(mark) >= 0:
+def _may_name(marks: tuple[bytes, ...], raw: bytes) -> bool:
+    for mark in marks:
+        if mark in raw:
             return True
     return _BACKSLASH in raw and _ESCAPED.search(raw) is not None
 
@@ -191,7 +194,7 @@ class Page:
 def read_page(body: bytes) -> Page | None:
     """None when it is not a list of objects with ids."""
     try:
-        fields = Fields(_top_level.decode(body))
+        fields = Fields(body, _top_level.decode(body))
         raw = fields.raw("data")
         objects = tuple([bytes(each) for each in _raws.decode(raw)])
         ids = tuple([each.id or "" for each in _inners.decode(raw)])

@@ -25,32 +25,6 @@ _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 _DEFAULT_MODELS: Final = {Endpoint.MODERATIONS: "omni-moderation-latest"}
 """Where the API lets `model` be left out: the one it then takes."""
-_STARTS: Final = {
-    name: _encode(name) + b":"
-    for name in (
-        *(
-            "model",
-            "messages",
-            "temperature",
-            "top_p",
-            "max_tokens",
-            "max_completion_tokens",
-            "stream",
-            "stream_options",
-        ),
-        *(
-            "tools",
-            "tool_choice",
-            "response_format",
-            "input",
-            "instructions",
-            "reasoning",
-            "reasoning_effort",
-            "store",
-        ),
-    )
-}
-"""How the fields of most requests begin."""
 _USERS: Final = frozenset({"safety_identifier", "user"})
 _USAGE_ON_REQUEST: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _TYPE_NAMES = {
@@ -64,51 +38,49 @@ _TYPE_NAMES = {
 
 
 class Fields(Mapping[str, Any]):
-    """The body's top-level fields. Reading one decodes it (once); `raw` gives its bytes without decoding."""
+    """A body's top-level fields. Reading one decodes it (once); `raws` has the bytes of each as sent, `slices` the same as
+    they lie in `body`."""
 
-    __slots__ = ("_decoded", "_raw")
+    __slots__ = ("_decoded", "body", "raws", "slices")
 
-    def __init__(self, raw: dict[str, msgspec.Raw]) -> None:
+    def __init__(self, body: bytes, slices: dict[str, msgspec.Raw]) -> None:
+        self.body: Final = body
+        self.slices: Final = slices
         # `bytes` of a slice copies it, and a prompt is looked at in several places.
-        self._raw = {name: bytes(value) for name, value in raw.items()}
+        self.raws: Final = dict(zip(slices, map(bytes, slices.values()), strict=True))
         self._decoded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name in self._decoded:
             return self._decoded[name]
-        value = decode(self._raw[name])
+        value = decode(self.raws[name])
         self._decoded[name] = value
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
         """As a dict's, without the exception `Mapping.get` would raise and catch for every absent field."""
-        return self[name] if name in self._raw else default
+        return self[name] if name in self.raws else default
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
+        return iter(self.raws)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self.raws)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._raw
+        return name in self.raws
 
     def raw(self, name: str) -> bytes:
         """The field's bytes as sent, `b""` when it was not sent."""
-        return self._raw.get(name, b"")
-
-    @property
-    def raws(self) -> Mapping[str, bytes]:
-        """Every field's bytes as sent."""
-        return self._raw
+        return self.raws.get(name, b"")
 
     def sent(self, names: frozenset[str]) -> list[bytes]:
-        """The bytes of those of `names` that were sent; most of many never are."""
-        return [raw for name, raw in self._raw.items() if name in names]
+        """The bytes of those of `names` that were sent, in no order; most of many never are."""
+        return list(map(self.raws.__getitem__, names.intersection(self.raws)))
 
     def lacks(self, names: frozenset[str]) -> bool:
         """Whether none of `names` was sent, whatever its value."""
-        return names.isdisjoint(self._raw)
+        return names.isdisjoint(self.raws)
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -129,7 +101,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 def parse(endpoint: Endpoint, body: bytes) -> Request:
     """Read what routing and relaying need. Raises BadRequest with OpenAI's wording for everything that is not a request."""
     fields = fields_of(body)
-    model = fields.get("model") or _DEFAULT_MODELS.get(endpoint)
+    raws = fields.raws
+    model = decode(raws["model"]) if "model" in raws else None
+    model = model or _DEFAULT_MODELS.get(endpoint)
     if model is None:
         raise BadRequest("you must provide a model parameter")
     if not isinstance(model, str):
@@ -142,27 +116,26 @@ def parse(endpoint: Endpoint, body: bytes) -> Request:
         endpoint=endpoint,
         fields=fields,
         model=model,
-        stream=fields.raw("stream") == b"true",
-        asks_usage=_asks_usage(fields),
-        user=_user(fields),
+        stream=raws.get("stream") == b"true",
+        asks_usage="stream_options" in raws and _asks_usage(fields),
+        user="" if _USERS.isdisjoint(raws) else _user(fields),
         size_bytes=len(body),
     )
 
 
 def fields_of(body: bytes) -> Fields:
     """The top-level fields of any JSON object, whatever it asks for. Raises BadRequest."""
-    return Fields(_decode_object(body))
+    return Fields(body, _decode_object(body))
 
 
 def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
     """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
-    merged = {**fields.raws, **edits} if edits else fields.raws
-    return b"{" + b",".join([_start(name) + value for name, value in merged.items() if value]) + b"}"
-
-
-def _start(name: str) -> bytes:
-    """The beginning of a field."""
-    return _STARTS.get(name) or _encode(name) + b":"
+    if not edits:
+        return _encode(fields.slices)
+    merged = fields.slices | dict(zip(edits, map(msgspec.Raw, edits.values()), strict=True))
+    if REMOVE in edits.values():
+        merged = {name: value for name, value in merged.items() if edits.get(name) != REMOVE}
+    return _encode(merged)
 
 
 def ask_usage(request: Request) -> dict[str, bytes]:
@@ -199,15 +172,11 @@ def _decode_object(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _asks_usage(fields: Fields) -> bool:
-    if "stream_options" not in fields.raws:
-        return False
     options = fields["stream_options"]
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def _user(fields: Fields) -> str:
-    if fields.lacks(_USERS):
-        return ""
     for name in ("safety_identifier", "user"):
         value = fields.get(name)
         if isinstance(value, str) and value:

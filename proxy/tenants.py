@@ -17,6 +17,7 @@ from proxy.parse import Request
 from proxy.store.objects import Owner, StoredObjects
 from proxy.trace import Trace
 
+_RESPONSES: Final = Endpoint.RESPONSES
 _MOST_NAMED: Final = 2_000
 """More than any conversation refers to; each one is a look into the store."""
 
@@ -100,5 +101,5 @@ class Tenants:
 
 def _is_stored(request: Request) -> bool:
     """Responses are stored unless told not to, chat completions only when asked to."""
-    store = request.fields.raw("store")
-    return store != b"false" if request.endpoint is Endpoint.RESPONSES else store == b"true"
+    store = request.fields.raws.get("store")
+    return store != b"false" if request.endpoint is _RESPONSES else store == b"true"

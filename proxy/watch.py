@@ -45,7 +45,7 @@ class ModelWatch:
 
     def gone(self, provider: str, model: str) -> bool:
         """Whether the provider was found to have no such model, against what its dates say."""
-        sighting = self._sightings.get((provider, model))
+        sighting = self._sightings.get((provider, model)) if self._sightings else None
         return sighting is not None and is_gone(sighting, self._clock())
 
     async def run(self, poll_minutes: Callable[[], int]) -> None:

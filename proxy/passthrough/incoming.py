@@ -35,7 +35,7 @@ class Sent:
 class Incoming:
     """A body as far as it must be known. `head` is what was read of a form, `span` where its model stands in that."""
 
-    fields: Fields = field(default_factory=lambda: Fields({}))
+    fields: Fields = field(default_factory=lambda: Fields(b"", {}))
     model: str = ""
     named: tuple[Named, ...] = ()
     raw: bytes = b""

@@ -40,12 +40,8 @@ _FITS_ANY_WINDOW_BYTES: Final = 12_000
 """Some 3,000 tokens, which is less than the window of any model worth routing to."""
 
 
-class _Named(NamedTuple):
-    """All that the plan of an untouched request depends on."""
-
-    model: str
-    endpoint: Endpoint
-    effort: bytes
+_Named = tuple[str, Endpoint, bytes | None]
+"""All that the plan of an untouched request depends on: model, endpoint and effort as it was sent."""
 
 
 class _Kept(NamedTuple):
@@ -165,9 +161,9 @@ class Planner:
         wishes = Wishes(max_cost_nano=_max_cost_nano(asks, errand.rules))
         choice = self._chooser.first_of([[target]], errand, wishes, probing=False)
         considered = _considered(plan, choice, errand, wishes)
-        named = _named(errand.request)
+        model, _, effort = named = _named(errand.request)
         settled = choice.settled and wishes.max_cost_nano is None
-        if settled and len(named.model) + len(named.effort) < _LONGEST_KEPT:
+        if settled and len(model) + len(effort or b"") < _LONGEST_KEPT:
             self._kept.keep(named, _Kept(considered.plan, names), errand.now)
         return considered
 
@@ -180,7 +176,8 @@ class Planner:
         for one in plan.candidates:
             if self._yard.gone(one.provider, one.model):
                 return None
-        _check_allowed(caller, names, plan.asked)
+        if caller.models:
+            _check_allowed(caller, names, plan.asked)
         return plan
 
     def _routed(self, asks: Asks, plan: Plan, route: Route, errand: Errand) -> Considered:
@@ -226,7 +223,7 @@ class Planner:
 
 
 def _named(request: Request) -> _Named:
-    return _Named(request.model, request.endpoint, request.fields.raw("reasoning_effort"))
+    return (request.model, request.endpoint, request.fields.raws.get("reasoning_effort"))
 
 
 def _max_cost_nano(asks: Asks, rules: CallRules) -> int | None:

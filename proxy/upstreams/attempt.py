@@ -52,7 +52,13 @@ async def attempt(provider: Provider, question: Question) -> Outcome:
     outcome: Outcome | None = None
     try:
         response = await provider.send(question.call, question.target, question.body)
-        outcome = await _first_look(response, question)
+        shape = question.shape
+        if response.status >= 400:
+            outcome = await _read_refusal(response, shape)
+        elif _is_stream(response):
+            outcome = await _peek(response, shape)
+        else:
+            outcome = _understood(response, await response.read_all(MAX_ANSWER_BYTES), shape)
     except http.UpstreamError as error:
         outcome = transport_failure(error)
     finally:
@@ -61,13 +67,7 @@ async def attempt(provider: Provider, question: Question) -> Outcome:
     return outcome
 
 
-async def _first_look(response: Incoming, question: Question) -> Outcome:
-    shape = question.shape
-    if response.status >= 400:
-        return await _read_refusal(response, shape)
-    if _is_stream(response):
-        return await _peek(response, shape)
-    body = await response.read_all(MAX_ANSWER_BYTES)
+def _understood(response: Incoming, body: bytes, shape: Shape) -> Answered | Failed:
     whole = shape.whole(response.status, body)
     if whole is None:
         return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)

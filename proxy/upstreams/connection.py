@@ -49,19 +49,18 @@ class Connection(asyncio.Protocol):
         "_deadline_s",
         "_first_byte_s",
         "_framing",
-        "_method",
         "_owner",
         "_patience_s",
-        "_reading_paused",
-        "_served",
         "_timer",
         "_transport",
         "_unsent_bytes",
+        "_used",
         "_whole",
         "dead",
         "exchange",
         "idle_limit_s",
         "idle_since_s",
+        "reading_paused",
         "writing_paused",
     )
 
@@ -75,9 +74,8 @@ class Connection(asyncio.Protocol):
         self._patience_s = 0.0
         self._first_byte_s = 0.0
         self._unsent_bytes = 0
-        self._method = b""
-        self._served = 0
-        self._reading_paused = False
+        self._used = False
+        self.reading_paused = False
         self._whole = False
         self.writing_paused = False
         self.exchange: Response | None = None
@@ -91,9 +89,8 @@ class Connection(asyncio.Protocol):
         """Take up a new call; nothing is written yet."""
         self.exchange = exchange
         exchange.connection = self
-        exchange.reused = self._served > 0
-        self._served += 1
-        self._method = method
+        exchange.reused = self._used
+        self._used = True
         self._first_byte_s = first_byte_s
         self._whole = False
         self._framing.begin(exchange, method)
@@ -101,10 +98,11 @@ class Connection(asyncio.Protocol):
     def send_whole(self, head: bytes, body: bytes, write_s: float) -> None:
         """Head and body in one write; large bodies are not copied for it."""
         self._whole = True
+        transport = self.transport
         if len(body) <= _JOIN_BYTES:
-            self.transport.write(head + body)
+            transport.write(head + body)
         else:
-            self.transport.writelines((head, body))
+            transport.writelines((head, body))
         if self.writing_paused:
             self.expect(write_s)
         else:
@@ -147,8 +145,8 @@ class Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """The reader took what was buffered."""
-        if self._reading_paused:
-            self._reading_paused = False
+        if self.reading_paused:
+            self.reading_paused = False
             if not self.transport.is_closing():
                 self.transport.resume_reading()
 
@@ -200,19 +198,20 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         self.exchange = None
         self._deadline_s = 0.0
-        self._framing.let_go()
+        self._framing.exchange = None
         if exchange is not None:
             exchange.connection = None
         return exchange
 
     def _complete(self, exchange: Response) -> None:
-        keep = self._framing.keep_alive and exchange.sent_s > 0
+        framing = self._framing
         self._let_go()
         exchange.complete = True
-        if keep:
-            if self._framing.idle_hint_s is not None:
-                self.idle_limit_s = min(self.idle_limit_s, self._framing.idle_hint_s)
-            self.resume()  # TLS can deliver the end from its own buffer after reading was paused
+        if framing.keep_alive and exchange.sent_s > 0:
+            if framing.idle_hint_s is not None:
+                self.idle_limit_s = min(self.idle_limit_s, framing.idle_hint_s)
+            if self.reading_paused:  # TLS can deliver the end from its own buffer after that
+                self.resume()
             self.idle_since_s = time.monotonic()
             self._owner.keep(self)
         else:
@@ -240,9 +239,9 @@ class Connection(asyncio.Protocol):
         if fault is not None:
             self.fail(*fault)
             return
-        exchange.buffered_bytes += len(data)
-        if exchange.buffered_bytes > HIGH_BYTES and not self._reading_paused:
-            self._reading_paused = True
+        exchange.buffered_bytes = buffered = exchange.buffered_bytes + len(data)
+        if buffered > HIGH_BYTES and not self.reading_paused:
+            self.reading_paused = True
             self.transport.pause_reading()
         if exchange.status:
             exchange.wake()
@@ -271,7 +270,9 @@ class Connection(asyncio.Protocol):
         else:
             untouched = self._framing.untouched
             unreceived = untouched and self._never_received(error)
-            exchange.stale = exchange.reused and untouched and (unreceived or self._method in IDEMPOTENT)
+            exchange.stale = (
+                exchange.reused and untouched and (unreceived or self._framing.method in IDEMPOTENT)
+            )
             self.fail(
                 ConnectionCut, "the upstream closed the connection without a response", sent=not unreceived
             )

@@ -9,6 +9,7 @@ Nothing is raised through the parser: a callback records a fault and `feed` retu
 
 import re
 import time
+from operator import itemgetter
 from typing import Final
 
 import httptools
@@ -21,6 +22,8 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """The most a response may send without sending body: head, interim answers, chunk extensions, trailers."""
 
 _TELLING: Final = frozenset({b"content-encoding", b"content-length", b"keep-alive", b"transfer-encoding"})
+_LENGTH_ALONE: Final = frozenset({b"content-length"})
+_name: Final = itemgetter(0)
 _HINT: Final = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})", re.IGNORECASE).search
 _HINT_SHARE: Final = 0.8  # of the server's announced idle time: its clock started earlier than ours
 _FLOOD: Final = (BadResponse, "the upstream sends headers without end")
@@ -28,27 +31,28 @@ _NOT_HTTP: Final = (BadResponse, "the upstream's response is not HTTP/1.1")
 
 
 class Framing:
-    """One connection's parser. `keep_alive`, `ends_with_close` and `idle_hint_s` speak of the current response."""
+    """One connection's parser. `exchange` is the response under way, to a `method`; `keep_alive`, `ends_with_close` and
+    `idle_hint_s` speak of it."""
 
     __slots__ = (
-        "_exchange",
         "_fault",
         "_headers",
         "_interim",
-        "_method",
         "_parser",
         "_silent_bytes",
         "ends_with_close",
+        "exchange",
         "idle_hint_s",
         "keep_alive",
+        "method",
     )
 
     def __init__(self) -> None:
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._exchange: Response | None = None
+        self.exchange: Response | None = None
         self._fault: tuple[type[UpstreamError], str] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._method = b""
+        self.method = b""
         self._interim = False
         self._silent_bytes = 0
         self.keep_alive = False
@@ -57,14 +61,10 @@ class Framing:
 
     def begin(self, exchange: Response, method: bytes) -> None:
         """The next response answers `method` and fills `exchange`."""
-        self._exchange = exchange
-        self._method = method
+        self.exchange = exchange
+        self.method = method
         self._silent_bytes = 0
         self.keep_alive = self.ends_with_close = False
-
-    def let_go(self) -> None:
-        """Forget the response."""
-        self._exchange = None
 
     def release(self) -> None:
         """The connection is over; parser and callbacks refer to each other."""
@@ -90,54 +90,63 @@ class Framing:
         return self._fault
 
     def on_message_begin(self) -> None:
-        if self._exchange is not None and self._exchange.complete:
+        exchange = self.exchange
+        if exchange is not None and exchange.complete:
             self.keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        exchange, parser, headers = self._exchange, self._parser, self._headers
+        exchange, parser, headers = self.exchange, self._parser, self._headers
         self._headers = []
         if exchange is None or parser is None or exchange.complete:
             return
         status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
-            self._interim = True
-        elif not 200 <= status <= 599:
+        if not 200 <= status <= 599:
+            if 100 <= status < 200 and status != 101:
+                self._interim = True
+                return
             self._fault = (BadResponse, f"the upstream answered with status {status}")
         elif self._silent_bytes > MAX_HEAD_BYTES and _size(headers) > MAX_HEAD_BYTES:
             self._fault = _FLOOD
         else:
             self.keep_alive = parser.should_keep_alive()
-            encoding = self._read(headers)
-            bodyless = self._method == b"HEAD" or status in (204, 304)
-            if encoding not in (b"", b"identity") and not bodyless:
+            encoding, head_only = self._read(headers), self.method == b"HEAD"
+            if encoding and encoding != b"identity" and not (head_only or status in (204, 304)):
                 headers = self._decode(exchange, encoding, headers)
             if self._fault is None:
-                exchange.begin_body(status, headers, time.monotonic())
-                if self._method == b"HEAD":
+                exchange.status, exchange.headers = status, headers
+                exchange.first_byte_s = time.monotonic()
+                exchange.phase = BODY
+                if head_only:
                     # The parser cannot be told that no body follows, so its state is worth nothing afterwards.
                     exchange.complete, self.keep_alive = True, False
 
     def on_body(self, data: bytes) -> None:
         self._silent_bytes = 0
-        if self._exchange is not None and not self._exchange.complete:
-            self._exchange.parts.append(data)
+        exchange = self.exchange
+        if exchange is not None and not exchange.complete:
+            exchange.parts.append(data)
 
     def on_message_complete(self) -> None:
         if self._interim:
             self._interim = False
-        elif self._exchange is not None and self._exchange.phase is BODY:
-            self._exchange.complete = True
+        elif self.exchange is not None and self.exchange.phase is BODY:
+            self.exchange.complete = True
 
     def _read(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Learn how the body ends; return how it is packed."""
+        telling = _TELLING.intersection(map(_name, headers))
+        if telling == _LENGTH_ALONE:
+            return b""
         framed, encoding = self.keep_alive, b""
         for name, value in headers:
-            if name not in _TELLING:
+            if name not in telling:
                 continue
-            if name == b"content-encoding":
+            if name == b"content-length":
+                framed = True
+            elif name == b"content-encoding":
                 encoding = encoding + b"," + value if encoding else value.strip().lower()
             elif name == b"keep-alive":
                 hint = _HINT(value)

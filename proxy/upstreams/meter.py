@@ -36,6 +36,7 @@ from proxy.upstreams.seen import (
     text_bytes,
 )
 
+_RESPONSES: Final = Endpoint.RESPONSES
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 """An event larger than this is relayed unread: no model writes one, and buffering it would be somebody's attack."""
 
@@ -43,7 +44,7 @@ MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _ANY_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _NULL_USAGE: Final = b',"usage":null'
-_DONE: Final = b"data: [DONE]\n\n"
+_LAST: Final = b"\n\ndata: [DONE]\n\n"
 _BETWEEN: Final = b"}\n\ndata: {"
 
 
@@ -54,28 +55,28 @@ class StreamMeter:
     complete: half of one is of no use to a client, and could not be taken back when its other half is damaged.
     """
 
-    __slots__ = ("_chunks", "_read", "_strip", "_tail", "seen")
+    __slots__ = ("_chunks", "_strip", "_tail", "seen")
 
     def __init__(self, endpoint: Endpoint, *, strip_usage: bool) -> None:
         self.seen = Seen()
         self._strip = strip_usage
         self._tail = b""
-        self._chunks = endpoint is not Endpoint.RESPONSES
-        self._read = self._read_chunk if self._chunks else self._read_response_event
+        self._chunks = endpoint is not _RESPONSES
 
     def feed(self, block: bytes) -> bytes:
         """The bytes to relay for `block`: the events it completes, up to one that cannot be read (`seen.unreadable`)."""
         buffered = self._tail + block if self._tail else block
-        end = buffered.rfind(b"\n\n") + 2
-        if b"\r" in buffered:
-            end = _last_event_end(buffered)
+        unusual = b"\r" in buffered
+        end = _last_event_end(buffered) if unusual else buffered.rfind(b"\n\n") + 2
         if end < 2:
             return self._keep_tail(buffered)
         if end == len(buffered):
-            self._tail = b""
-            return self._read_events(buffered)
-        self._tail = buffered[end:]
-        return self._read_events(buffered[:end])
+            self._tail, complete = b"", buffered
+        else:
+            self._tail, complete = buffered[end:], buffered[:end]
+        if unusual or not self._chunks:
+            return self._read_one_by_one(complete)
+        return self._read_chunks(complete)
 
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
@@ -93,38 +94,34 @@ class StreamMeter:
         self.seen.malformed += 1
         return buffered
 
-    def _read_events(self, complete: bytes) -> bytes:
-        if not self._chunks:
-            return self._read_one_by_one(complete)
+    def _read_chunks(self, complete: bytes) -> bytes:
         # Usage comes once, with the last chunk: what goes before it is plain. (No string has these bytes: its quotes
         # would be escaped.)
         usage = complete.find(b'"usage":{')
-        run = len(complete) if usage < 0 else complete.rfind(b"\n\n", 0, usage) + 2
-        if run < 2:
-            return self._read_one_by_one(complete)
-        relayed = self._read_run(complete if run == len(complete) else complete[:run])
+        if usage < 0:
+            relayed = self._read_run(complete)
+            return self._read_one_by_one(complete) if relayed is None else relayed
+        run = complete.rfind(b"\n\n", 0, usage) + 2
+        relayed = self._read_run(complete[:run]) if run >= 2 else None
         if relayed is None:
             return self._read_one_by_one(complete)
-        return relayed if run == len(complete) else relayed + self._read_one_by_one(complete[run:])
+        return relayed + self._read_one_by_one(complete[run:])
 
     # A run of plain chunks
 
     def _read_run(self, run: bytes) -> bytes | None:
-        """A run of plain chunks, with the stream's end if that is part of it; None, and nothing is noted, when any of it is
+        """A run of plain chunks without a carriage return, with the stream's end if that is part of it; None, and nothing is noted, when any of it is
         something else.
 
         Each event is known to be one line of data by the count of line ends, and one whole object by the count of objects:
         between two events stand `}` and `{`, which no JSON continues over a line end without a comma.
         """
-        ends = run.endswith(_DONE)
-        if run[:7] != b"data: {" or run[-3:] != b"}\n\n":
-            if not ends or run[-17:-14] != b"}\n\n":
-                return None
-        else:
-            ends = False
-        body = run[6:-16] if ends else run[6:-2]
+        ends = run.endswith(_LAST)
+        body = run[6 : -len(_LAST)] if ends else run[6:-2]
+        if not (run.startswith(b"data: {") and body.endswith(b"}")):
+            return None
         between = body.count(_BETWEEN)
-        if body.count(b"\n") != 2 * between or b"\r" in body or not (body.isascii() or _is_utf8(body)):
+        if body.count(b"\n") != 2 * between or not (body.isascii() or _is_utf8(body)):
             return None
         try:
             chunks = (
@@ -146,7 +143,10 @@ class StreamMeter:
                 said += text_bytes(choice)
             if chunk.usage is None:
                 nulls += 1
-            model, tier = chunk.model or model, chunk.service_tier or tier
+            if chunk.model:
+                model = chunk.model
+            if chunk.service_tier:
+                tier = chunk.service_tier
         if self._strip and nulls:
             if not run.count(_NULL_USAGE) == run.count(b'"usage"') == nulls:
                 return None
@@ -155,8 +155,14 @@ class StreamMeter:
             seen.answer_id = id_of(body[: body.find(b"\n")] if len(chunks) > 1 else body)
         seen.events += len(chunks)
         seen.text_bytes += said
-        seen.finish, seen.done = finish or seen.finish, ends or seen.done
-        seen.model, seen.service_tier = model or seen.model, tier or seen.service_tier
+        if ends:
+            seen.done = True
+        if finish:
+            seen.finish = finish
+        if model:
+            seen.model = model
+        if tier:
+            seen.service_tier = tier
         return run
 
     # One event
@@ -192,7 +198,7 @@ class StreamMeter:
             return event
         self.seen.events += 1
         try:
-            return self._read(event, data)
+            return self._read_chunk(event, data) if self._chunks else self._read_response_event(event, data)
         except UNREADABLE:
             return self._read_loose(event, data)
 

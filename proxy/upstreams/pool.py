@@ -92,8 +92,9 @@ class HttpPool:
         self, method: bytes, head: bytes, body: Body, length: int, timeouts: Timeouts, *, fresh: bool
     ) -> Response:
         """One try on one connection. Returns with a head or with a fault."""
-        response = Response(timeouts.idle_s, time.monotonic())
-        connection = None if fresh else self._idle_connection(response.connect_started_s)
+        now_s = time.monotonic()
+        response = Response(timeouts.idle_s, now_s)
+        connection = None if fresh else self._idle_connection(now_s)
         if connection is None:
             connection = await self._acquire(timeouts.connect_s)
             response.connect_done_s = time.monotonic()
@@ -103,7 +104,7 @@ class HttpPool:
                 connection.send_whole(head, body, timeouts.write_s)
             else:
                 await upload(connection, response, head, body, length, write_s=timeouts.write_s)
-            while not response.early:
+            while not (response.status or response.fault):
                 await response.wait()
         except BaseException:
             response.close()

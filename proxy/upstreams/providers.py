@@ -5,9 +5,9 @@ directly), `azure.AzureProvider` and `litellm_adapter.LitellmProvider`. The body
 from here.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.headers import Header, upward
 from proxy.nouns import Call
@@ -94,10 +94,10 @@ class HttpProvider:
         found = [value.rpartition(b" ")[2] for name, value in self.own_headers if name in _SECRET_HEADERS]
         return tuple([secret for secret in found if secret])
 
-    async def send(self, call: Call, target: bytes, body: bytes) -> Response:
+    def send(self, call: Call, target: bytes, body: bytes) -> Coroutine[Any, Any, Response]:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
-        headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
-        return await self.pool.send(b"POST", target, headers, body, patient(self.timeouts, call))
+        headers = upward(call.headers, passthrough=self.passthrough) + self.own_headers
+        return self.pool.send(b"POST", target, headers, body, patient(self.timeouts, call))
 
     async def relay(
         self, call: Call, method: bytes, target: bytes, body: bytes | AsyncIterator[bytes], length: int | None
@@ -126,7 +126,7 @@ def patient(timeouts: Timeouts, call: Call) -> Timeouts:
     """The caller's own patience (`x-stainless-read-timeout`) shortens ours, so that nobody waits for an answer whose reader
     has gone."""
     patience_s = call.asks.read_timeout_s
-    patience_s = None if patience_s is None else patience_s + _LATER_S
-    if patience_s is None or patience_s >= timeouts.first_byte_s:
+    if patience_s is None or patience_s + _LATER_S >= timeouts.first_byte_s:
         return timeouts
+    patience_s += _LATER_S
     return replace(timeouts, first_byte_s=patience_s, idle_s=min(patience_s, timeouts.idle_s))

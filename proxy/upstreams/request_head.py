@@ -6,7 +6,7 @@ and `content-length` is taken only for a streamed body, whose length only the ca
 
 import re
 from collections.abc import Sequence
-from operator import add
+from operator import itemgetter
 from typing import Final
 
 from proxy.upstreams.origin import Origin
@@ -31,9 +31,8 @@ _TARGET: Final = re.compile(rb"[\x21-\x7e]*").fullmatch
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BREAK: Final = re.compile(rb"[\r\n\x00]").search
 _METHODS: Final = frozenset({b"POST", b"GET", b"DELETE"})
-_OURS: Final = b""
-_ACCEPT_ENCODING: Final = b"\r\naccept-encoding: "
-_IDENTITY: Final = b"\r\naccept-encoding: identity"
+_name: Final = itemgetter(0)
+_value: Final = itemgetter(1)
 _MAX_LISTS: Final = 500  # names come from short allow-lists; more would be somebody playing
 _MAX_LIST_BYTES: Final = 1000
 _BARE: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})
@@ -42,7 +41,7 @@ _BARE: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})
 class RequestHeads:
     """Builds heads for one origin. What never changes is prepared once, and a list of header names is judged once."""
 
-    __slots__ = ("_after_target", "_before_target", "_starts")
+    __slots__ = ("_after_target", "_before_target", "_lines")
 
     def __init__(self, origin: Origin) -> None:
         before, after = origin.base_path, b" HTTP/1.1\r\nhost: " + origin.authority
@@ -50,9 +49,9 @@ class RequestHeads:
             before = b"http://" + origin.authority + before
             if origin.proxy.authorization:
                 after += b"\r\nproxy-authorization: " + origin.proxy.authorization
-        self._before_target = before
+        self._before_target = b" " + before
         self._after_target = after
-        self._starts: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+        self._lines: dict[tuple[bytes, ...], bytes] = {}
 
     def build(self, method: bytes, target: bytes, headers: Sequence[Header], length: int) -> bytes:
         """The head with its blank line. `length` is the body's, or `CHUNKED`.
@@ -61,45 +60,42 @@ class RequestHeads:
         """
         if not (method in _METHODS or _TOKEN(method)) or not _TARGET(target):
             raise ValueError("the method or target has characters that are not allowed there")
-        names, values = tuple([name for name, _ in headers]), [value for _, value in headers]
-        starts = self._starts.get(names)
-        if starts is None:
-            starts = self._judged(names)
+        names, values = tuple(map(_name, headers)), tuple(map(_value, headers))
+        lines = self._lines.get(names)
+        if lines is None:
+            lines = self._judged(names)
         # One scan over all values at once, at C speed: whatever could end a line is refused.
         if _BREAK(b" ".join(values)):
             raise ValueError("a header value has a CR, LF or NUL")
-        if _OURS in starts:
-            kept = [(start, value) for start, value in zip(starts, values, strict=True) if start is not _OURS]
-            starts, values = tuple([start for start, _ in kept]), [value for _, value in kept]
-        encoding = b"" if _ACCEPT_ENCODING in starts else _IDENTITY
         if length == CHUNKED:
             framing = b"\r\ntransfer-encoding: chunked\r\n\r\n"
         elif length or method not in _BARE:
             framing = b"\r\ncontent-length: %d\r\n\r\n" % length
         else:
             framing = b"\r\n\r\n"
-        before = (method, b" ", self._before_target, target, self._after_target)
-        return b"".join((*before, *map(add, starts, values), encoding, framing))
+        begin = self._before_target, target, self._after_target
+        return b"".join((method, *begin, lines % values, framing))
 
-    def _judged(self, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """The lines' beginnings for these header names. Callers send the same few lists of them again and again."""
-        starts = tuple([self._judge(name) for name in names])
-        if len(self._starts) < _MAX_LISTS and sum(map(len, names)) <= _MAX_LIST_BYTES:
-            self._starts[names] = starts
-        return starts
+    def _judged(self, names: tuple[bytes, ...]) -> bytes:
+        """The lines for these header names, with `%b` where a value belongs. Callers send the same few lists of them again
+        and again."""
+        lines = b"".join([_judge(name) for name in names])
+        if b"accept-encoding" not in [name.lower() for name in names]:
+            lines += b"\r\naccept-encoding: identity"
+        if len(self._lines) < _MAX_LISTS and sum(map(len, names)) <= _MAX_LIST_BYTES:
+            self._lines[names] = lines
+        return lines
 
-    def _judge(self, name: bytes) -> bytes:
-        """The line's beginning for a header name: refused, dropped (`_OURS`) or as it is spelt."""
-        lowered = name.lower()
-        if lowered in _FRAMING or not _TOKEN(name):
-            raise ValueError("a header name is no token, or a framing header was given by the caller")
-        if lowered == b"content-length":
-            start = _OURS
-        elif lowered == b"accept-encoding":
-            start = _ACCEPT_ENCODING
-        else:
-            start = b"\r\n" + name + b": "
-        return start
+
+def _judge(name: bytes) -> bytes:
+    """The line of a header with this name: refused, as it is spelt, or nothing of it where it is ours to write."""
+    lowered = name.lower()
+    if lowered in _FRAMING or not _TOKEN(name):
+        raise ValueError("a header name is no token, or a framing header was given by the caller")
+    if lowered == b"content-length":
+        return b"%.0b"  # no byte of the value
+    spelt = lowered if lowered == b"accept-encoding" else name
+    return b"\r\n" + spelt.replace(b"%", b"%%") + b": %b"
 
 
 def declared_length(headers: Sequence[Header]) -> int:

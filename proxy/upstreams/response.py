@@ -40,6 +40,8 @@ BODY: Final = Phase.BODY
 class Line(Protocol):
     """What a response needs of its connection."""
 
+    reading_paused: bool
+
     def expect(self, within_s: float) -> None: ...
     def rest(self) -> None: ...
     def resume(self) -> None: ...
@@ -179,18 +181,12 @@ class Response:
         if self.connection is not None:
             connection.rest()
 
-    def begin_body(self, status: int, headers: list[tuple[bytes, bytes]], now_s: float) -> None:
-        """The head is here."""
-        self.status = status
-        self.headers = headers
-        self.first_byte_s = now_s
-        self.phase = BODY
-
     def wake(self) -> None:
         """News for the reader; a sender that is held up by its own body source is called away from it."""
         waiter, interrupt = self.waiter, self.interrupt
         if waiter is not None:
-            if not (waiter.done() or (self.tap is not None and self._poured(self.tap, waiter))):
+            tap = self.tap
+            if not (waiter.done() or (tap is not None and self._poured(tap, waiter))):
                 waiter.set_result(None)
         elif interrupt is not None and self.early:
             self.interrupt = None
@@ -198,7 +194,8 @@ class Response:
 
     def _poured(self, tap: Tap, waiter: asyncio.Future[None]) -> bool:
         """Hand over what arrived; whether its reader may sleep on."""
-        if self.complete or not self.parts or self.connection is None:
+        connection = self.connection
+        if self.complete or not self.parts or connection is None:
             return False
         try:
             is_open = tap(self._take())
@@ -207,8 +204,8 @@ class Response:
             return True
         if not is_open:
             self.tap = None
-        elif not self.parts and self.connection is not None:
-            self.connection.expect(self.idle_s)
+        elif not self.parts and self.connection is connection:
+            connection.expect(self.idle_s)
             return True
         return False
 
@@ -232,8 +229,9 @@ class Response:
             self.parts.append(taken[PIECE_BYTES:])
             self.buffered_bytes = len(taken) - PIECE_BYTES
             return taken[:PIECE_BYTES]
-        if self.connection is not None:
-            self.connection.resume()
+        connection = self.connection
+        if connection is not None and connection.reading_paused:
+            connection.resume()
         return taken
 
     async def _read_decoded(self, decoder: Decoder) -> bytes:

@@ -4,7 +4,6 @@ Only what money, routing and logs need is decoded; the rest is checked to be JSO
 usage is a matter of money and belongs to `budgets/usage.py`; here it is kept as JSON bytes.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -98,14 +97,13 @@ RESPONSE_FINISH: Final = {
 }
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(msgspec.Struct, gc=False):
     """The tally of one answer. `usages` holds every usage object reported, as JSON bytes, in order; `text_bytes` is the
     UTF-8 length of all generated text seen (an upper bound on its tokens); `error` an in-stream error object; `open_parts`
     how many of several merged answers are still being written. `answer_id` is the answer's own id, `items`
     the output items of a finished Responses object, as JSON: who may refer to them later is a matter of tenants."""
 
-    usages: list[bytes] = field(default_factory=list)
+    usages: list[bytes] = []
     events: int = 0
     text_bytes: int = 0
     finish: str = ""
@@ -145,8 +143,14 @@ def read_whole(body: bytes) -> Seen | None:
         return _read_unusual(body)
     except UNREADABLE:
         return None
-    seen = Seen(events=1, done=True, model=answer.model or "", service_tier=answer.service_tier or "")
-    seen.answer_id, seen.items = _id_text(answer.id), bytes(answer.output)
+    seen = Seen(
+        events=1,
+        done=True,
+        model=answer.model or "",
+        service_tier=answer.service_tier or "",
+        answer_id=_id_text(answer.id),
+        items=bytes(answer.output),
+    )
     if is_present(answer.usage):
         seen.usages.append(bytes(answer.usage))
     if is_present(answer.error):
@@ -220,10 +224,10 @@ def text_bytes(choice: Choice) -> int:
         total += len(delta.reasoning_content.encode())
     if delta.refusal:
         total += len(delta.refusal.encode())
-    if delta.tool_calls is not EMPTY:
+    if delta.tool_calls:
         total += len(bytes(delta.tool_calls))
-    if delta.function_call is not EMPTY:
+    if delta.function_call:
         total += len(bytes(delta.function_call))
-    if delta.audio is not EMPTY:
+    if delta.audio:
         total += len(bytes(delta.audio))
     return total

@@ -35,9 +35,9 @@ _WIRE: Mapping[Endpoint, Wire] = {Endpoint.CHAT: "chat", Endpoint.RESPONSES: "re
 
 class Yard:
     """Which models there are, where they are served, which of them have ended and which are being left. One snapshot;
-    `gone` is asked anew each time (provider, model): what was found missing is forgotten again."""
+    `gone(provider, model)` is asked anew each time: what was found missing is forgotten again."""
 
-    __slots__ = ("_allowed", "_catalogue", "_default", "_ends", "_places", "roads")
+    __slots__ = ("_allowed", "_catalogue", "_default", "_ends", "_places", "gone", "roads")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Yard:
         self._allowed = allowed_in(settings)
         self._default = default_in(settings)
         self._ends = Ends(settings, catalogue, self._places, published, gone)
+        self.gone: Final = gone
         self.roads = roads
 
     def written_for(self, request: Request) -> ModelRow | None:
@@ -84,10 +85,6 @@ class Yard:
         """The first second nobody serves a model any more; None where that is not known."""
         row = self.row(name)
         return self._ends.last_day(row) if row is not None else None
-
-    def gone(self, provider: str, model: str) -> bool:
-        """Whether the provider was just found to have no such model."""
-        return self._ends.gone(provider, model)
 
     def ended(self, row: ModelRow, now: float) -> bool:
         """Retired wherever it could be served."""
