@@ -79,7 +79,7 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
     preferred = house.money.preferred(request, plan, trace)
     admitted = await house.tenants.admit(request, preferred, trace.caller)
     queue = house.breakers.in_order(admitted, house.clock())
-    again: Candidate | None = None
+    again: Candidate | None = None  # whose turn is its second
     fallback = False
     while True:
         turn = queue.pop(0)
