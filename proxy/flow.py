@@ -116,8 +116,6 @@ def _note(outcome: Outcome, candidate: Candidate, trace: Trace, house: House) ->
     if state is not None:
         house.health_changed(candidate, state)
     house.tenants.answered(trace)
-    if isinstance(outcome, Answered):
-        house.remember(outcome.whole.sealed, trace)
     if candidate.arm is not None:
         _note_side(outcome, trace, house)
 
