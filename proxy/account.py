@@ -44,10 +44,9 @@ def input_estimate(request: Request) -> int:
 
 
 def cost_nano(usage: Usage, candidate: Candidate) -> int:
-    """Nano-dollars of this usage; 0 where nothing was used or the endpoint has no token price."""
-    if candidate.price is None or usage.source == "none":
-        return 0
-    return bill(usage, candidate.price, usage.service_tier)
+    """Nano-dollars of this usage; 0 where the endpoint has no token price."""
+    price = candidate.price
+    return bill(usage, price, usage.service_tier) if price is not None else 0
 
 
 def output_bound(request: Request, candidate: Candidate) -> int:

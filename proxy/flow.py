@@ -79,7 +79,7 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
     preferred = house.money.preferred(request, plan, trace)
     admitted = await house.tenants.admit(request, preferred, trace.caller)
     queue = house.breakers.in_order(admitted, house.clock())
-    again: Candidate | None = None
+    again: Candidate | None = None  # whose turn is its second
     fallback = False
     while True:
         turn = queue.pop(0)
@@ -116,8 +116,6 @@ def _note(outcome: Outcome, candidate: Candidate, trace: Trace, house: House) ->
     if state is not None:
         house.health_changed(candidate, state)
     house.tenants.answered(trace)
-    if isinstance(outcome, Answered):
-        house.remember(outcome.whole.sealed, trace)
     if candidate.arm is not None:
         _note_side(outcome, trace, house)
 

@@ -3,6 +3,8 @@
 A stream that breaks shows it; it never ends as if it were whole. Nothing here asks a provider again.
 """
 
+from collections.abc import Awaitable
+
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
 from proxy.house import Client, House
@@ -16,13 +18,15 @@ from proxy.upstreams.refusals import BROKEN_OFF, Failed, answer_for, error_frame
 from proxy.upstreams.retry import Failure
 
 
-async def relay_whole(answer: Answered, trace: Trace, client: Client, house: House) -> None:
+def relay_whole(answer: Answered, trace: Trace, client: Client, house: House) -> Awaitable[None]:
     """Upstream's body as it came (or as it was reshaped), with what we know of it in the headers."""
+    whole = answer.whole
+    if whole.sealed is not None:
+        house.remember(whole.sealed, trace)
     trace.account(whole=True)
     headers = _headers(answer.headers, trace, house)
     headers.append((b"x-switchyard-cost-usd", usd(trace.cost_nano)))
-    whole = answer.whole
-    await client.whole(whole.status, headers, whole.body)
+    return client.whole(whole.status, headers, whole.body)
 
 
 async def relay_stream(

@@ -126,8 +126,10 @@ class Trace(msgspec.Struct, eq=False):
     def _remaining_nano(self) -> int | None:
         """What is left to the key and the user: after this request's bill where that is known, else after its hold."""
         grant = self.grant
-        remaining_nano = grant.remaining_nano if grant is not None else None
-        if grant is None or remaining_nano is None or (self.sent and self.usage.source == "none"):
+        if grant is None:
+            return None
+        remaining_nano = grant.remaining_nano
+        if remaining_nano is None or (self.sent and self.usage.source == "none"):
             return remaining_nano
         return remaining_nano + grant.hold.amount_nano - self.cost_nano
 

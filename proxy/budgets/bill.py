@@ -32,11 +32,10 @@ def bill(
     `tier` is the service tier used, `tool_calls` counts hosted tools by name, `extended_cache` says that cache writes were
     for the long retention. Raises KeyError for a hosted tool without a price: unknown is never zero.
     """
-    rows = rows_of_tier(price, tier)
-    if len(rows) == 1:
-        nano = _tokens_nano(usage, rows[0], extended_cache)
+    if tier in _PLAIN_TIERS:
+        nano = _tokens_nano(usage, price, extended_cache)
     else:
-        nano = max([_tokens_nano(usage, row, extended_cache) for row in rows])
+        nano = max([_tokens_nano(usage, row, extended_cache) for row in rows_of_tier(price, tier)])
     if tool_calls:
         nano += sum([price.tool_calls[name] * count for name, count in tool_calls.items()])
     return nano

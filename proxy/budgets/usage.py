@@ -117,14 +117,10 @@ def _read_sound(report: bytes, service_tier: str) -> Usage | None:
         return None
     into = said.prompt_tokens_details or said.input_tokens_details or _NO_DETAILS
     out = said.completion_tokens_details or said.output_tokens_details or _NO_DETAILS
-    cached, written, heard, shown = (
-        into.cached_tokens,
-        into.cache_write_tokens,
-        into.audio_tokens,
-        into.image_tokens,
-    )
+    cached, written = into.cached_tokens, into.cache_write_tokens
+    heard, shown = into.audio_tokens, into.image_tokens
     reasoning, spoken = out.reasoning_tokens, out.audio_tokens
-    if max(cached + written, heard, shown) > prompt or max(reasoning, spoken) > answer:
+    if cached + written + heard + shown > prompt or reasoning + spoken > answer:
         return None
     return Usage(
         input_tokens=prompt,
