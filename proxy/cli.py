@@ -11,7 +11,8 @@ from pathlib import Path
 import uvloop
 
 from proxy import __version__
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
 from proxy.metrics.log import Log
 from proxy.process import worker

@@ -11,7 +11,9 @@ import pytest
 import town
 from wire import Line, ask, asking, bearer, chat, written
 
-from proxy.app import Blueprint, build_keys, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
+from proxy.app.keys import build_keys
 
 PROMPT, USER, SYSTEM, TOOL = (
     "canary-prompt-3f9a",

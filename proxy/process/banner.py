@@ -1,6 +1,6 @@
 """What is said at start: where it listens, against what, and the two things to paste."""
 
-from proxy.app import Configuration
+from proxy.app.configuration import Configuration
 
 _SANDBOX = """
   *** SANDBOX: no provider key was found, so a simulated OpenAI answers. Nothing leaves this machine, nothing costs. ***

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from proxy.app import Configuration, build_yard
+from proxy.app.configuration import Configuration
+from proxy.app.yard import build_yard
 from proxy.metrics.log import Log
 from proxy.models.lifecycle import DAY_S, days_left, warning
 from proxy.models.succession import successors_of
@@ -37,7 +38,7 @@ class LastDays:
     def take_up(self, configuration: Configuration) -> None:
         """Watch the models of this configuration from now on."""
         self._configuration = configuration
-        self._yard = build_yard(configuration, self._published)
+        self._yard = build_yard(configuration.settings, configuration.catalogue, self._published)
         rows = [configuration.catalogue.resolve(name) for name in models_named(configuration.settings)]
         self._configured = frozenset([row.name for row in rows if row is not None])
 

@@ -21,13 +21,10 @@ from typing import Any, Final
 from proxy import __version__
 from proxy.api.admin import AdminPort, build_admin
 from proxy.api.server import DataServer
-from proxy.app import (
-    Blueprint,
-    Configuration,
-    Pools,
-    build_vocabulary,
-    read_configuration,
-)
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import Configuration, read_configuration
+from proxy.app.names import build_vocabulary
+from proxy.app.providers import Pools
 from proxy.console.overview import Overview, View
 from proxy.console.pages import build_page
 from proxy.explain import Explainer

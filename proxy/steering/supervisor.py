@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from proxy.app import Configuration, last_days
+from proxy.app.configuration import Configuration
+from proxy.app.yard import last_days
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
 from proxy.migration.guards import Judgement, Measure
@@ -80,7 +81,7 @@ class Supervisor:
         if pipe is None or not configuration.settings.migrations or not self._watched.is_leader:
             return
         states = newest(self._watched.states, await read_states(pipe))
-        ends = last_days(configuration)
+        ends = last_days(configuration.settings, configuration.catalogue)
         helm = Helm(pipe, configuration.settings)
         for migration in configuration.settings.migrations:
             state = state_for(migration, states)

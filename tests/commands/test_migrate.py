@@ -12,7 +12,8 @@ import town
 from town import ask
 
 from proxy import cli
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.migration.assignment import bucket, user_unit
 
 ADMIN = "an-admin-key-of-more-than-32-characters"
