@@ -17,7 +17,8 @@ from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
 from proxy.metrics.log import Log
 from proxy.process import worker
 from proxy.process.forks import fork
-from proxy.process.parent import Order, Parent
+from proxy.process.order import Order
+from proxy.process.parent import Parent
 from proxy.sandbox import server as sandbox_server
 from proxy.settings import SettingsError, schema, shipped_file
 from proxy.store.embedded import EmbeddedError
