@@ -11,8 +11,8 @@ def build_yard(settings: Settings, catalogue: Catalogue, published: Published) -
     return Yard(settings, catalogue, published, lambda _, __: False)
 
 
-def last_days(settings: Settings, catalogue: Catalogue) -> dict[str, float]:
+def last_days(settings: Settings, catalogue: Catalogue, published: Published) -> dict[str, float]:
     """The first second that the model a migration leaves is served by nobody, where that is known, by its name there."""
-    yard = build_yard(settings, catalogue, {})
+    yard = build_yard(settings, catalogue, published)
     ends = {each.source: yard.last_day(each.source) for each in settings.migrations}
     return {name: end for name, end in ends.items() if end is not None}

@@ -130,7 +130,9 @@ def _timetable(
         yield demonstrate(data_at)
     yield store.run(recorder, log)
     judged = judge_by_measures(lambda: store.pipe, time.time)
-    yield Supervisor(store, judged, recorder, log, time.time).run()
+    yield Supervisor(
+        store, judged, recorder, log, time.time, published=lambda: replica.last_days.published
+    ).run()
     yield replica.last_days.run(store.pipe, lambda: store.is_leader)
 
 
