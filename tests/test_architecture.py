@@ -76,6 +76,7 @@ FLOORS = {
     "proxy.process.admin": 13,
     "proxy.process.parent": 13,
     "proxy.process.reload": 13,
+    "proxy.process.replica": 13,
     "proxy.process.worker": 13,
     "proxy.cli": 14,
 }

@@ -8,7 +8,7 @@ forks       the first workers; control: later ones, and the wire between parent 
 reload      an edited configuration is taken up; filewatch: sees that it was edited
 keeper      the parent's side of the store
 lastdays    warnings before a model's end
-admin       what the admin port tells of the replica
+replica     what the parent looks after; admin: what its port tells of it
 simulation  the sandbox in the providers' place, and a demo's traffic
 ports       what is listened on; banner: what is said at start
 """

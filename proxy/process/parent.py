@@ -23,7 +23,7 @@ from proxy.app.names import build_vocabulary
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder, open_recorder
-from proxy.process.admin import Replica, build_admin_port
+from proxy.process.admin import build_admin_port
 from proxy.process.banner import banner, say
 from proxy.process.crew import Crew, Duty
 from proxy.process.filewatch import watch_file
@@ -33,6 +33,7 @@ from proxy.process.lastdays import LastDays
 from proxy.process.order import Order, Running
 from proxy.process.ports import bind
 from proxy.process.reload import Reloading
+from proxy.process.replica import Replica
 from proxy.process.simulation import Simulation, demonstrate
 from proxy.steering.judging import judge_by_measures
 from proxy.steering.supervisor import Supervisor

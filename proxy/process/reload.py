@@ -4,9 +4,9 @@ from proxy.app.names import build_vocabulary
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
-from proxy.process.admin import Replica
 from proxy.process.banner import say
 from proxy.process.order import INVALID
+from proxy.process.replica import Replica
 from proxy.settings import needs_restart
 
 
