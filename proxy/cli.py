@@ -11,12 +11,14 @@ from pathlib import Path
 import uvloop
 
 from proxy import __version__
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
 from proxy.metrics.log import Log
 from proxy.process import worker
 from proxy.process.forks import fork
-from proxy.process.parent import Order, Parent
+from proxy.process.order import Order
+from proxy.process.parent import Parent
 from proxy.sandbox import server as sandbox_server
 from proxy.settings import SettingsError, schema, shipped_file
 from proxy.store.embedded import EmbeddedError

@@ -12,11 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from proxy.api.asks import asks_of
-from proxy.app import NO_STATES, Configuration, build_book, caller_named
+from proxy.app.book import build_book
+from proxy.app.configuration import Configuration
+from proxy.app.keys import caller_named
 from proxy.budgets.scopes import NO_TAB, Counter, Tab
 from proxy.errors import ApiError, BadRequest
 from proxy.headers import Header
-from proxy.migration.roads import States
+from proxy.migration.roads import NO_STATES, States
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import NOT_JSON, Request, parse
 from proxy.planning.candidates import Target, Yard

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.errors import BadRequest
 from proxy.migration.state import Event, moved
 from proxy.nouns import Asks, Caller, Endpoint, Reason

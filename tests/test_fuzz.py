@@ -3,7 +3,6 @@
 import json
 import random
 import socket
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 import town
+from accepting import Accepting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mangling import cut, legal, mangled
@@ -139,28 +139,14 @@ def broken(draw):
 BODIES = REQUESTS | REQUESTS | REQUESTS | broken() | st.binary(max_size=60)
 
 
-class Odd:
+class Odd(Accepting):
     """An upstream that answers request `seed` (its idempotency-key) with the stream of that seed, in odd pieces."""
 
     def __init__(self):
-        self._sock = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self._sock.getsockname()[1]
         self.asked = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def stop(self):
-        self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
+    def serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with sock, sock.makefile("rb") as file:
             try:

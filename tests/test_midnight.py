@@ -7,8 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from town import sandbox
 
-from proxy.app import NO_STATES, Blueprint, Fixtures, Pools, build_book, build_house, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.book import build_book
+from proxy.app.configuration import read_configuration
+from proxy.app.house import Fixtures, build_house
+from proxy.app.providers import Pools
 from proxy.flow import serve
+from proxy.migration.roads import NO_STATES
 from proxy.migration.state import Event, State, moved
 from proxy.models.learned import Learned
 from proxy.nouns import Asks, Call, Caller, Endpoint

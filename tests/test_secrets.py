@@ -4,14 +4,15 @@ import hashlib
 import json
 import pathlib
 import re
-import socket
-import threading
 
 import pytest
 import town
+from accepting import Accepting
 from wire import Line, ask, asking, bearer, chat, written
 
-from proxy.app import Blueprint, build_keys, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
+from proxy.app.keys import build_keys
 
 PROMPT, USER, SYSTEM, TOOL = (
     "canary-prompt-3f9a",
@@ -49,27 +50,10 @@ MODELS = "".join(
 STATUSES = (400, 401, 403, 404, 429, 500)
 
 
-class Echo:
+class Echo(Accepting):
     """A provider that puts whatever it was sent into its error: headers, key and body. The prompt names the status."""
 
-    def __init__(self):
-        self._sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self._sock.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def stop(self):
-        self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
+    def serve(self, sock):
         with sock:
             try:
                 sock.sendall(self._answer(sock.recv(1 << 20)))

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from proxy.app import Blueprint, Configuration, build_book, read_configuration, with_run_time
+from proxy.app.blueprint import Blueprint
+from proxy.app.book import build_book
+from proxy.app.configuration import Configuration, read_configuration, with_run_time
 from proxy.budgets.scopes import Book
 from proxy.commands.output import remark
 from proxy.settings import Settings

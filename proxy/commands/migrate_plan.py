@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.app import build_terms
+from proxy.app.courses import build_terms
 from proxy.commands.amounts import day, dollars, exact, moment, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table

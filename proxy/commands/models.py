@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.app import Configuration
+from proxy.app.configuration import Configuration
 from proxy.commands.amounts import day, dollars, exact
 from proxy.commands.joining import configured as read
 from proxy.commands.lessons import forget, learned

@@ -22,7 +22,7 @@ from msgspec import structs
 
 from proxy.errors import ApiError
 from proxy.house import House
-from proxy.measuring.witness import judged
+from proxy.measuring.answers import answered, judged
 from proxy.migration.observation import Observation
 from proxy.nouns import Caller, Candidate, Endpoint, Reason
 from proxy.parse import REMOVE, Request
@@ -218,14 +218,7 @@ async def _measured(copy: _Copy, outcome: Outcome | None) -> Observation:
     found = replace(found, total_s=ended_s - trace.sent_s)
     if outcome is None or isinstance(outcome, Failed):
         return replace(found, failure=outcome.failure.value if outcome is not None else "timeout")
-    found = replace(
-        found,
-        failure=trace.error,
-        first_s=trace.first_byte_s - trace.sent_s,
-        usage=trace.usage,
-        cost_nano=trace.cost_nano if trace.usage.source != "none" else None,
-        finish=trace.seen.finish if trace.seen is not None else "",
-    )
+    found = answered(replace(found, first_s=trace.first_byte_s - trace.sent_s), trace)
     request = trace.request
     assert request is not None
     return found if found.failure else await judged(found, request, b"".join(copy.said))

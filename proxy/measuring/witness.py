@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 from proxy.errors import ApiError
 from proxy.house import Client, House
+from proxy.measuring.answers import answered, judged
 from proxy.measuring.copies import Listened, Shelf
 from proxy.migration.comparison import Seen
 from proxy.migration.observation import (
@@ -27,8 +28,6 @@ from proxy.migration.observation import (
     pace_key,
     quantile,
 )
-from proxy.migration.said import Reader
-from proxy.migration.validity import fault_of, wanted_by
 from proxy.nouns import Endpoint
 from proxy.parse import Request
 from proxy.planning.expected import TOKENS, Terms, cost_ratio
@@ -44,7 +43,6 @@ BASELINE_CALLS: Final = 200
 """Calls of the old model that a baseline needs; of one task, or of one way of answering, half as many."""
 _EVERY_S: Final = 0.25
 _BASELINE_EVERY_S: Final = 1.0
-_EVENTS_AT_ONCE: Final = 200
 _MOST_WAITING: Final = 2_000
 _JUDGED: Final = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.COMPLETIONS})
 
@@ -129,7 +127,7 @@ class Witness:
         if outcome is None or trace.finish in ("client_gone", "cut"):
             self._keep(replace(found, left=True), trace, answer, looked_at=answer is not None)
             return
-        found = _answered(found, trace)
+        found = answered(found, trace)
         self._keep(found, trace, answer, looked_at=answer is not None)
         if arm.side == "old" and not found.failure and self.shadower is not None:
             self.shadower.offer(trace, house)
@@ -212,24 +210,6 @@ class Witness:
         return None
 
 
-async def judged(found: Observation, request: Request, copy: bytes) -> Observation:
-    """The observation with what its answer is worth; lets others have the loop in between."""
-    reader = Reader()
-    for number, _ in enumerate(reader.read(copy), 1):
-        if number % _EVENTS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    try:
-        wanted = wanted_by(request.fields)
-    except ApiError:  # what nobody can read asks for nothing that could be missed
-        return found
-    if reader.unreadable:
-        return found
-    filtered = found.finish == "content_filter"
-    refusal = filtered or any(said.refusal for said in reader.answers)
-    invalid = "" if filtered else fault_of(wanted, reader.answers)
-    return replace(found, judged=True, refusal=refusal, invalid=invalid)
-
-
 def _begun(trace: Trace) -> Observation:
     """Whose attempt it is."""
     candidate, request, plan = trace.candidate, trace.request, trace.plan
@@ -238,18 +218,6 @@ def _begun(trace: Trace) -> Observation:
     assert request is not None
     arm, task = candidate.arm, plan.task if plan is not None else ""
     return Observation(arm.migration, arm.version, arm.side, arm.unit, task, request.stream)
-
-
-def _answered(found: Observation, trace: Trace) -> Observation:
-    """What an answer shows without being looked at."""
-    finish = trace.seen.finish if trace.seen is not None else ""
-    return replace(
-        found,
-        failure=trace.error or ("error_in_answer" if finish == "error" else ""),
-        usage=trace.usage,
-        cost_nano=trace.cost_nano if trace.usage.source != "none" else None,
-        finish=finish,
-    )
 
 
 def baseline_of(counts: Seen, course: Course) -> Baseline | None:

@@ -15,6 +15,7 @@ remembers began before the change.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 from proxy.migration.assignment import Side, bucket, key_unit, side_of, talk_unit, user_unit
@@ -138,6 +139,7 @@ class Road:
 
 States = Mapping[str, State]
 """Migration -> where it stands."""
+NO_STATES: Final[States] = MappingProxyType({})
 
 Roads = Mapping[str, Road]
 """Catalogue name of the model to leave -> its road."""

@@ -1,6 +1,8 @@
-"""What is said at start: where it listens, against what, and the two things to paste."""
+"""What is said to whoever started it: where it listens, against what, the two things to paste, and what goes wrong."""
 
-from proxy.app import Configuration
+import sys
+
+from proxy.app.configuration import Configuration
 
 _SANDBOX = """
   *** SANDBOX: no provider key was found, so a simulated OpenAI answers. Nothing leaves this machine, nothing costs. ***
@@ -32,3 +34,9 @@ def banner(configuration: Configuration, port: int, admin_port: int, *, sandbox:
     ]
     lines += [f"warning: {mistake}" for mistake in configuration.warnings]
     return "\n".join(lines) + "\n"
+
+
+def say(text: str) -> None:
+    """A line on the terminal, at once."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.app import Blueprint
+from proxy.app.blueprint import Blueprint
 from proxy.process.forks import Fork
 
 _PACKAGE_HOME: Final = str(Path(__file__).resolve().parents[2])

@@ -8,7 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from proxy.app import Blueprint, Configuration, build_book, with_run_time
+from proxy.app.blueprint import Blueprint
+from proxy.app.book import build_book
+from proxy.app.configuration import Configuration, with_run_time
 from proxy.budgets.scopes import Book, Counter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder

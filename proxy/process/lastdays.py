@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from proxy.app import Configuration, build_yard
+from proxy.app.configuration import Configuration
+from proxy.app.yard import build_yard
 from proxy.metrics.log import Log
-from proxy.models.lifecycle import DAY_S, days_left, warning
+from proxy.models.lifecycle import DAY_S, Published, days_left, warning
 from proxy.models.succession import successors_of
 from proxy.settings import models_named
 from proxy.store.client import Pipe, StoreAway
@@ -23,12 +24,13 @@ _IN_USE_S: Final = 7 * DAY_S
 
 
 class LastDays:
-    """One per parent. `take_up` and `heard` say what there is to watch, `look` tells what is due."""
+    """One per parent. `take_up` and `heard` say what there is to watch, `look` tells what is due; `published` is what was
+    heard last."""
 
     def __init__(self, configuration: Configuration, log: Log, wall_clock: Callable[[], float]) -> None:
         self._log = log
         self._wall_clock = wall_clock
-        self._published: dict[tuple[str, str], float | None] = {}
+        self.published: Published = {}
         self._told: dict[tuple[str, str, float], int] = {}
         self._used: frozenset[str] = frozenset()
         self._read_at = float("-inf")
@@ -37,13 +39,13 @@ class LastDays:
     def take_up(self, configuration: Configuration) -> None:
         """Watch the models of this configuration from now on."""
         self._configuration = configuration
-        self._yard = build_yard(configuration, self._published)
+        self._yard = build_yard(configuration.settings, configuration.catalogue, self.published)
         rows = [configuration.catalogue.resolve(name) for name in models_named(configuration.settings)]
         self._configured = frozenset([row.name for row in rows if row is not None])
 
     def heard(self, dates: Iterable[tuple[str, str, float | None]]) -> None:
         """What a worker read in the lists of its providers: (provider, model, end)."""
-        self._published = {(provider, model): ends for provider, model, ends in dates}
+        self.published = {(provider, model): ends for provider, model, ends in dates}
         self.take_up(self._configuration)
 
     def days_left(self) -> dict[tuple[str, str], float]:

@@ -24,20 +24,12 @@ from proxy.api.door import DoorLimits
 from proxy.api.guard import Gate
 from proxy.api.me import Me
 from proxy.api.server import DataServer
-from proxy.app import (
-    Configuration,
-    Fixtures,
-    Pools,
-    build_book,
-    build_house,
-    build_keys,
-    build_ledger,
-    build_listing,
-    build_vocabulary,
-    read_configuration,
-    with_book,
-    with_run_time,
-)
+from proxy.app.book import build_book, build_ledger
+from proxy.app.configuration import Configuration, read_configuration, with_run_time
+from proxy.app.house import Fixtures, build_house, with_book
+from proxy.app.keys import build_keys
+from proxy.app.names import build_listing, build_vocabulary
+from proxy.app.providers import Pools
 from proxy.errors import ApiError
 from proxy.house import House
 from proxy.measuring.shadow import Shadows

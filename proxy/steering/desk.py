@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from proxy.app import Configuration
+from proxy.app.configuration import Configuration
 from proxy.errors import BadRequest, NotFound, UpstreamUnavailable
 from proxy.migration.state import VERBS, Event, Refused
 from proxy.parse import NOT_JSON

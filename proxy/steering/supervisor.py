@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from proxy.app import Configuration, last_days
+from proxy.app.configuration import Configuration
+from proxy.app.yard import last_days
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
 from proxy.migration.guards import Judgement, Measure
 from proxy.migration.roads import States, newest, state_for
 from proxy.migration.state import Event, Refused, State, Status, percent
 from proxy.migration.supervision import is_watched, next_step
-from proxy.models.lifecycle import days_left, warning
+from proxy.models.lifecycle import Published, days_left, warning
 from proxy.settings import Migration
 from proxy.steering.helm import Helm
 from proxy.store.client import Pipe, StoreAway
@@ -54,16 +55,25 @@ class Watched(Protocol):
 
 
 class Supervisor:
-    """One per parent; it acts while its replica leads."""
+    """One per parent; it acts while its replica leads. `published` is what providers say of their models' ends: the day it
+    acts on is the one that requests are planned by."""
 
     def __init__(
-        self, watched: Watched, judge: Judge, recorder: Recorder, log: Log, wall_clock: Callable[[], float]
+        self,
+        watched: Watched,
+        judge: Judge,
+        recorder: Recorder,
+        log: Log,
+        wall_clock: Callable[[], float],
+        *,
+        published: Callable[[], Published],
     ) -> None:
         self._watched = watched
         self._judge = judge
         self._recorder = recorder
         self._log = log
         self._wall_clock = wall_clock
+        self._published = published
         self._warned: dict[str, int] = {}
         self._refused: dict[str, str] = {}
 
@@ -80,7 +90,7 @@ class Supervisor:
         if pipe is None or not configuration.settings.migrations or not self._watched.is_leader:
             return
         states = newest(self._watched.states, await read_states(pipe))
-        ends = last_days(configuration)
+        ends = last_days(configuration.settings, configuration.catalogue, self._published())
         helm = Helm(pipe, configuration.settings)
         for migration in configuration.settings.migrations:
             state = state_for(migration, states)

@@ -1,13 +1,15 @@
 """What operators change while the proxy runs (keys, limits, migrations) as every worker sees it: a copy, under a second old.
 
-A worker compares one number twice a second and reads everything only when it has changed. While Redis is away the last copy
-stays in force: known keys go on working, revocations come through as soon as Redis is back.
+A worker looks twice a second at the number of changes and at the audit line of the last one, and reads everything only when
+either is another. The number alone could come again: data that was emptied, restored or taken from a replica left behind
+counts on from less. While Redis is away the last copy stays in force: known keys go on working, revocations come through as
+soon as Redis is back.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from proxy.migration.state import State
 from proxy.store import keys
@@ -34,7 +36,7 @@ class Accounts:
     def __init__(self, pipe: Pipe, changed: Callable[[RunTime], None]) -> None:
         self._pipe = pipe
         self._changed = changed
-        self._version: bytes | None = b"never read"
+        self._last: list[Any] = []
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -45,8 +47,8 @@ class Accounts:
     async def poll(self) -> bool:
         """Look once; whether there was something new."""
         try:
-            version = await self._pipe.call("GET", keys.VERSION)
-            if version == self._version:
+            last = await self._pipe.transaction([("GET", keys.VERSION), ("LRANGE", keys.AUDIT, 0, 0)])
+            if last == self._last:
                 return False
             made, limits, migrations = await asyncio.gather(
                 self._pipe.call("HGETALL", keys.KEYS),
@@ -55,7 +57,7 @@ class Accounts:
             )
         except StoreAway:
             return False
-        self._version = version
+        self._last = last
         limits_nano = {name: int(limit) for name, limit in pairs(limits).items()}
         self._changed(RunTime(pairs(made), limits_nano, states_in(pairs(migrations))))
         return True

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from proxy.store import keys
-from proxy.store.client import Pipe, StoreAway
+from proxy.store.client import Pipe, StoreAway, Word
 from proxy.store.epoch import ANY_EPOCH, Epoch
 from proxy.store.ports import Settlement
 from proxy.store.reaper import abandoned
@@ -69,10 +69,6 @@ class Operator:
         if not await self._pipe.call("HDEL", keys.KEYS, key_hash):
             raise Unknown(f"no key made at run time is named {name}")
         await self._changed("keys revoke", name)
-
-    async def list_keys(self) -> dict[str, bytes]:
-        """Keys made at run time: hash → settings as JSON."""
-        return pairs(await self._pipe.call("HGETALL", keys.KEYS))
 
     async def set_limit(self, budget: str, limit_nano: int | None) -> None:
         """Replace a budget's configured limit for good; None goes back to the configuration."""
@@ -142,12 +138,15 @@ class Operator:
         )
 
     async def _changed(self, what: str, target: str, detail: str = "") -> None:
-        await self._pipe.call("INCR", keys.VERSION)
-        await self._audit(what, target, detail)
+        """The number that workers look at rises, with the line of what was changed."""
+        await self._pipe.transaction([("INCR", keys.VERSION), *self._lines(what, target, detail)])
 
     async def _audit(self, what: str, target: str, detail: str = "") -> None:
+        await self._pipe.transaction(self._lines(what, target, detail))
+
+    def _lines(self, what: str, target: str, detail: str) -> tuple[tuple[Word, ...], ...]:
         line = msgspec.json.encode(AuditLine(self._at, self._who, what, target, detail))
-        await self._pipe.transaction([("LPUSH", keys.AUDIT, line), ("LTRIM", keys.AUDIT, 0, AUDIT_KEPT - 1)])
+        return ("LPUSH", keys.AUDIT, line), ("LTRIM", keys.AUDIT, 0, AUDIT_KEPT - 1)
 
 
 def _unsettled(hold_id: str, text: str) -> UnsettledHold:

@@ -66,20 +66,10 @@ class Run:
 
     def load(self, target: Target, connections: int, *flags: str, seconds: float = 0.0) -> dict[str, Any]:
         """Put load on a target; what the client saw, with the CPU seconds it cost as `cpu_s` and `store_s`."""
-        command = [
-            sys.executable,
-            "-m",
-            "tests.bench.load",
-            target.url,
-            "--model",
-            target.model,
-            "--key",
-            target.key,
-        ]
-        command += ["--connections", str(connections), "--seconds", str(seconds or self.seconds)]
+        command = _load_command(target, connections, seconds or self.seconds)
         before = used(target.process.pid)
         done = subprocess.run(
-            [*command, "--cpu", str(LOAD_CPU), *flags],
+            [*command, *flags],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -93,6 +83,13 @@ class Run:
                 f"{target.name}: {saw['failed']} failed, {saw['incomplete']} cut {saw['errors']}"
             )
         return {**saw, "cpu_s": after.proxy_s - before.proxy_s, "store_s": after.store_s - before.store_s}
+
+
+def _load_command(target: Target, connections: int, seconds: float) -> list[str]:
+    """The load generator against a target, on its own CPU."""
+    whom = (target.url, "--model", target.model, "--key", target.key)
+    much = ("--connections", str(connections), "--seconds", str(seconds), "--cpu", str(LOAD_CPU))
+    return [sys.executable, "-m", "tests.bench.load", *whom, *much]
 
 
 def measure(run: Run, target: Target, *, crowd: bool) -> None:
@@ -130,30 +127,9 @@ def hold(run: Run, target: Target, streams: int = 2000) -> None:
     """Memory with many streams open at once, each with ten events a second."""
     run.pace(50, 100_000)
     idle_mb = peak_mb = memory_mb(target.process.pid)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.bench.load",
-        target.url,
-        "--model",
-        target.model,
-        "--key",
-        target.key,
-    ]
-    command += [
-        "--connections",
-        str(streams),
-        "--seconds",
-        "5",
-        "--ramp",
-        "2",
-        "--once",
-        "--stream",
-        "--usage",
-    ]
-    with subprocess.Popen(
-        [*command, "--cpu", str(LOAD_CPU)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as loading:
+    command = _load_command(target, streams, 5)
+    shape = ("--ramp", "2", "--once", "--stream", "--usage")
+    with subprocess.Popen([*command, *shape], cwd=ROOT, stdout=subprocess.PIPE, text=True) as loading:
         while loading.poll() is None:
             peak_mb = max(peak_mb, memory_mb(target.process.pid))
             time.sleep(0.25)

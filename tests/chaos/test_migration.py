@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import town
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.migration.assignment import bucket, side_of, user_unit
 from proxy.migration.state import Event
 from proxy.steering.helm import Helm

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.migration.guards import Measure
 from proxy.migration.state import State, Status
 from proxy.steering.judging import standing

@@ -1,6 +1,5 @@
 """What an operator types, against a running proxy of two workers and its embedded store."""
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -8,10 +7,9 @@ import json
 import time
 
 import pytest
-import town
 from town import ask
 
-from proxy import cli
+from tests.commands.kit import run, said
 
 SECRET = "sk-file-key-0123456789"
 CONFIG = f"""
@@ -21,40 +19,6 @@ teams: [{{name: search, budgets: [{{usd: 5, per: month}}]}}]
 keys: [{{name: web, team: search, hash: "sha256:{hashlib.sha256(SECRET.encode()).hexdigest()}", budgets: [{{usd: 1, per: day}}], trusted_users: true}}]
 budgets: [{{name: company, scope: global, usd: 100, per: total}}, {{name: per-user, scope: user, usd: 0.5, per: day}}]
 """
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    with town.sandbox() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def door(upstream):
-    with town.proxy(upstream, CONFIG) as running:
-        yield running
-
-
-def run(door, *words, folder=None):
-    """One command in the proxy's directory: (status, standard output, standard error)."""
-    argv = list(words) if folder else [*words, "--config", str(door.folder / "switchyard.yaml")]
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(folder or door.folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            status = cli.main(argv)
-        except SystemExit as refused:
-            status = refused.code
-    return status, out.getvalue(), err.getvalue()
-
-
-def said(door, *words):
-    status, out, err = run(door, *words)
-    assert status == 0, err
-    return out
 
 
 def told(door, *words):

@@ -1,7 +1,5 @@
 """`switchyard migrate` and the same on the admin port, against a running proxy of two workers."""
 
-import contextlib
-import io
 import json
 import time
 import urllib.error
@@ -11,9 +9,10 @@ import pytest
 import town
 from town import ask
 
-from proxy import cli
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.migration.assignment import bucket, user_unit
+from tests.commands.kit import run, said
 
 ADMIN = "an-admin-key-of-more-than-32-characters"
 CONFIG = """
@@ -22,35 +21,6 @@ migrations:
   - {name: leave, from: gpt-4.1-mini, to: gpt-6-luna@none, stages: [40, 100], sticky: user}
   - {name: few, from: gpt-4o-mini, to: gpt-6-luna@none, sticky: key}
 """
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    with town.sandbox() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def door(upstream):
-    with town.proxy(upstream, CONFIG) as running:
-        yield running
-
-
-def run(door, *words):
-    """One command in the proxy's directory: (status, standard output, standard error)."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(door.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = cli.main([*words, "--config", "switchyard.yaml"])
-        except SystemExit as refused:
-            status = refused.code
-    return status, out.getvalue(), err.getvalue()
-
-
-def said(door, *words):
-    status, out, err = run(door, *words)
-    assert status == 0, err
-    return out
 
 
 def chat(door, user, model="gpt-4.1-mini"):

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.console import demo
 from proxy.settings import shipped_file
 from tests import town

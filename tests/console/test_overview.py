@@ -3,8 +3,11 @@
 import asyncio
 import json
 
-from proxy.app import Blueprint, RunTime, build_book, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.book import build_book
+from proxy.app.configuration import read_configuration
 from proxy.console.overview import Overview, View
+from proxy.store.accounts import RunTime
 from proxy.store.client import connected
 from tests import town
 

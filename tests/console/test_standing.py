@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.budgets.scopes import Budget
 from proxy.budgets.windows import NEVER, Window
 from proxy.console import standing

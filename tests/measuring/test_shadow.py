@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import town
@@ -15,18 +17,54 @@ from proxy.store.observations import seen, shares
 from proxy.store.rollups import latest_rows, spend
 from tests.money_kit import Money
 
-ROAD = {"leave": "gpt-4.1-mini", "poor": "gpt-4.1", "dead": "gpt-4o-mini", "mute": "gpt-4o"}
+ROAD = {
+    "leave": "gpt-4.1-mini",
+    "poor": "gpt-4.1",
+    "dead": "gpt-4o-mini",
+    "mute": "gpt-4o",
+    "sour": "gpt-5.4-mini",
+}
 OLD, NEW = ROAD["leave"], "gpt-6-luna"
 LUNA = (
     "family: gpt-5.6, context: 922000, max_output: 128000, usd_per_m: {input: 0.1, cached: 0.01, output: 0.5}"
 )
 
 
-def config(upstream):
-    """Everything is copied, in four ways: well, without money, to nobody, to somebody who never answers."""
+GAVE_UP = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": NEW,
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "We"}, "finish_reason": "error"}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+}
+
+
+class Sour(BaseHTTPRequestHandler):
+    """A provider whose every answer stops in the middle and says so: 200, `finish_reason: error`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        body = json.dumps(GAVE_UP).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+def config(upstream, sour):
+    """Everything is copied, in five ways: well, without money, to nobody, to somebody who never answers, or only with errors."""
     roads = "".join(
         f"  - {{name: {name}, from: {old}, to: {name}-luna@none, shadow: {{share: 1, usd: {usd}, per: day}}}}\n"
-        for (name, old), usd in zip(ROAD.items(), (1, "0.00000001", 1, 1), strict=True)
+        for (name, old), usd in zip(ROAD.items(), (1, "0.00000001", 1, 1, 1), strict=True)
     ).replace("to: leave-luna", f"to: {NEW}")
     return f"""
 server: {{workers: 1, drain_seconds: 2}}
@@ -36,11 +74,13 @@ providers:
   other: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-b, max_connections: 16}}
   dead: {{kind: openai, base_url: "http://127.0.0.1:9/v1", api_key: sk-c}}
   mute: {{kind: openai, base_url: "{upstream.url}/v1", api_key: sk-mute, max_connections: 16}}
+  sour: {{kind: openai, base_url: "http://127.0.0.1:{sour}/v1", api_key: sk-sour}}
 models:
   {NEW}: {{deployments: [{{provider: other}}]}}
   poor-luna: {{{LUNA}, deployments: [{{provider: other, model: {NEW}}}]}}
   dead-luna: {{{LUNA}, deployments: [{{provider: dead, model: {NEW}}}]}}
   mute-luna: {{{LUNA}, deployments: [{{provider: mute, model: {NEW}}}]}}
+  sour-luna: {{{LUNA}, deployments: [{{provider: sour, model: {NEW}}}]}}
 budgets: [{{name: company, scope: global, usd: 5, per: total}}]
 migrations:
 {roads}"""
@@ -54,8 +94,18 @@ def upstream():
 
 
 @pytest.fixture(scope="module")
-def door(upstream):
-    with town.proxy(upstream, config(upstream)) as running:
+def sour():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sour)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def door(upstream, sour):
+    with town.proxy(upstream, config(upstream, sour)) as running:
         yield running
 
 
@@ -147,6 +197,14 @@ def test_a_spent_budget_ends_the_copies_and_no_call(upstream, door):
     wait(lambda: counts(door, "poor").count("old", "", "calls") == 5)
     assert len(copies(upstream)) == before
     assert counts(door, "poor").count("shadow", "", "calls") == 0
+
+
+def test_a_copy_whose_answer_ends_in_an_error_has_failed_as_an_arms_would(door):
+    """An answer may come whole, with 200, and say that it stopped on an error: nobody could use it, whichever side it is of."""
+    assert chat(door, 1, ROAD["sour"]).status == 200
+    found = wait(lambda: (now := counts(door, "sour")).count("shadow", "", "calls") and now)
+    assert found.kinds("shadow", "", "error") == {"error_in_answer": 1}
+    assert (found.count("shadow", "", "failed"), found.count("shadow", "", "judged")) == (1, 0)
 
 
 @pytest.mark.parametrize(

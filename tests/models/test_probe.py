@@ -1,6 +1,7 @@
 """What a move changes is found by translating one request of each kind."""
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.models.probe import probes
 
 

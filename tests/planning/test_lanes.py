@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.errors import BadRequest, ContextLengthExceeded
 from proxy.nouns import Asks, Caller, Endpoint
 from proxy.parse import parse

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.settings import SettingsError
 
 HEAD = "migrations:\n"

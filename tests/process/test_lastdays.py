@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 from town import proxy, sandbox
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.metrics.log import Log
 from proxy.process.lastdays import LastDays
 from proxy.store.client import connected

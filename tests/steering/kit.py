@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.migration.guards import GuardVerdict, Judgement, Measure
 
 KEYS = "".join(f'  - {{name: k{i}, hash: "sha256:{i:064x}"}}\n' for i in range(1, 31))

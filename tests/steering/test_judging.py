@@ -3,7 +3,8 @@
 import asyncio
 import math
 
-from proxy.app import Blueprint, read_configuration
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
 from proxy.migration.guards import Measure
 from proxy.migration.observation import Baseline, Observation, Sums
 from proxy.migration.state import State, Status

@@ -24,7 +24,13 @@ class Scene:
         self.now, self.judgement, self.told = START, None, Told()
         self.parent = Parent(pipe, configuration, **more)
         self.helm = Helm(pipe, configuration.settings)
-        self.supervisor = Supervisor(self.parent, self.judge, self.told, self.told, lambda: self.now)
+        self.published = {}
+        self.supervisor = self.another()
+
+    def another(self):
+        return Supervisor(
+            self.parent, self.judge, self.told, self.told, lambda: self.now, published=lambda: self.published
+        )
 
     async def judge(self, migration, state):
         return self.judgement
@@ -109,9 +115,7 @@ def test_two_that_both_lead_promote_once(url):
     async def scenario(scene):
         await scene.start()
         scene.judgement, scene.now = READY, START + 24 * HOUR
-        others = [
-            Supervisor(scene.parent, scene.judge, scene.told, scene.told, lambda: scene.now) for _ in range(5)
-        ]
+        others = [scene.another() for _ in range(5)]
         await asyncio.gather(*[each.look() for each in others])
         state = await scene.helm.state("leave")
         assert (state.stages[state.stage], state.version) == (50, 2)
@@ -160,5 +164,21 @@ def test_the_last_day_is_warned_of_four_times_and_then_everybody_moves(url):
             "migrate deadline",
             "10 % -> 100 %, finished, version 2: gpt-4.1-mini has ended; everybody moves to gpt-6-luna@none",
         )
+
+    on(url, scenario)
+
+
+def test_a_day_that_the_provider_publishes_counts_as_it_does_for_requests(url):
+    """An earlier one than the catalogue's, heard while it runs: warned of at once, and everybody moves on it."""
+
+    async def scenario(scene):
+        await scene.start()
+        await scene.look()
+        assert scene.told.named("migration_deadline") == []
+        scene.published = {("openai", "gpt-4.1-mini"): START + 3 * 24 * HOUR}
+        assert (await scene.look()).status is Status.RUNNING
+        assert [each["days_left"] for each in scene.told.named("migration_deadline")] == [3]
+        scene.now += 2 * 24 * HOUR
+        assert (await scene.look()).status is Status.FINISHED
 
     on(url, scenario)

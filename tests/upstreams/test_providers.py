@@ -1,6 +1,6 @@
 """A provider from its settings: the caller's patience, the authorities it trusts, the proxy it goes through."""
 
-from proxy.app import _origin
+from proxy.app.providers import _origin
 from proxy.nouns import Asks, Call, Endpoint
 from proxy.settings import Provider as Settings
 from proxy.upstreams.http import ConnectFailed, HttpPool, Timeouts
