@@ -134,36 +134,26 @@ class StreamMeter:
         return self._note_run(run, body, chunks, ends=ends)
 
     def _note_run(self, run: bytes, body: bytes, chunks: list[PlainChunk], *, ends: bool) -> bytes | None:
-        seen, said, nulls = self.seen, 0, 0
-        finish = model = tier = ""
-        for chunk in chunks:
-            for choice in chunk.choices:
-                if choice.finish_reason:
-                    finish = choice.finish_reason
-                said += text_bytes(choice)
-            if chunk.usage is None:
-                nulls += 1
-            if chunk.model:
-                model = chunk.model
-            if chunk.service_tier:
-                tier = chunk.service_tier
-        if self._strip and nulls:
+        """What nearly every event says alike is looked at once for the run; only where it differs, event by event."""
+        seen, relayed = self.seen, run
+        if self._strip and (nulls := [chunk.usage for chunk in chunks].count(None)):
             if not run.count(_NULL_USAGE) == run.count(b'"usage"') == nulls:
                 return None
-            run = run.replace(_NULL_USAGE, b"")
+            relayed = run.replace(_NULL_USAGE, b"")
+        choices = [choice for chunk in chunks for choice in chunk.choices]
+        if run.count(b'"finish_reason":null') != len(choices):
+            seen.finish = _last([choice.finish_reason for choice in choices]) or seen.finish
+        seen.model = chunks[-1].model or _last([chunk.model for chunk in chunks]) or seen.model
+        seen.service_tier = (
+            chunks[-1].service_tier or _last([chunk.service_tier for chunk in chunks]) or seen.service_tier
+        )
         if not seen.events:
             seen.answer_id = id_of(body[: body.find(b"\n")] if len(chunks) > 1 else body)
         seen.events += len(chunks)
-        seen.text_bytes += said
+        seen.text_bytes += sum(map(text_bytes, choices))
         if ends:
             seen.done = True
-        if finish:
-            seen.finish = finish
-        if model:
-            seen.model = model
-        if tier:
-            seen.service_tier = tier
-        return run
+        return relayed
 
     # One event
 
@@ -300,3 +290,8 @@ def _last_event_end(buffered: bytes) -> int:
     for end in _ANY_EVENT_END.finditer(buffered):
         last = end.end()
     return last
+
+
+def _last(said: list[str | None]) -> str:
+    """The last that was said, "" where nothing was."""
+    return next(filter(None, reversed(said)), "")
