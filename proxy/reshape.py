@@ -4,8 +4,8 @@ Most answers need the meter alone and pass byte for byte. A call that went over 
 stop sequence that no living model takes is cut here, and the upstream call can then be closed.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -61,18 +61,18 @@ class Whole(msgspec.Struct, frozen=True, gc=False):
 
 
 class Stream:
-    """One stream's machines in a row. `over` says that no more is wanted from upstream."""
+    """One stream's machines in a row. `feed` takes a block and returns what of it may be sent on; `seen` is what was read so
+    far; `over` says that no more is wanted from upstream."""
 
-    __slots__ = ("_bridge", "_cutter", "_meter")
+    __slots__ = ("_bridge", "_cutter", "_meter", "feed", "seen")
 
     def __init__(self, shape: Shape) -> None:
         self._bridge = ChatStream(shape.bridged) if shape.bridged else None
         self._meter = StreamMeter(shape.endpoint, strip_usage=shape.strip_usage)
         self._cutter = StopCutter(shape.stop, shape.choices) if shape.stop else None
-
-    @property
-    def seen(self) -> Seen:
-        return self._meter.seen
+        self.seen: Final[Seen] = self._meter.seen
+        alone = self._bridge is None and self._cutter is None
+        self.feed: Final[Callable[[bytes], bytes]] = self._meter.feed if alone else self._feed
 
     @property
     def sealed(self) -> Sealed | None:
@@ -81,19 +81,18 @@ class Stream:
     @property
     def broken(self) -> bool:
         """Whether upstream sent something that is no event of the API."""
-        return self._meter.seen.unreadable
+        return self.seen.unreadable
 
     @property
     def ended(self) -> bool:
         """Whether nothing more is to be read of it, for either reason."""
-        return self._meter.seen.unreadable or (self._cutter is not None and self._cutter.done)
+        return self.seen.unreadable or (self._cutter is not None and self._cutter.done)
 
     @property
     def over(self) -> bool:
         return self._cutter is not None and self._cutter.done
 
-    def feed(self, block: bytes) -> bytes:
-        """What of this block may be sent on."""
+    def _feed(self, block: bytes) -> bytes:
         if self._bridge is not None:
             block = self._bridge.feed(block)
         kept = self._meter.feed(block) if block else b""

@@ -95,13 +95,13 @@ class StreamMeter:
         return buffered
 
     def _read_chunks(self, complete: bytes) -> bytes:
+        relayed = self._read_run(complete)
+        if relayed is not None:
+            return relayed
         # Usage comes once, with the last chunk: what goes before it is plain. (No string has these bytes: its quotes
         # would be escaped.)
         usage = complete.find(b'"usage":{')
-        if usage < 0:
-            relayed = self._read_run(complete)
-            return self._read_one_by_one(complete) if relayed is None else relayed
-        run = complete.rfind(b"\n\n", 0, usage) + 2
+        run = complete.rfind(b"\n\n", 0, usage) + 2 if usage >= 0 else 0
         relayed = self._read_run(complete[:run]) if run >= 2 else None
         if relayed is None:
             return self._read_one_by_one(complete)
@@ -110,8 +110,8 @@ class StreamMeter:
     # A run of plain chunks
 
     def _read_run(self, run: bytes) -> bytes | None:
-        """A run of plain chunks without a carriage return, with the stream's end if that is part of it; None, and nothing is noted, when any of it is
-        something else.
+        """A run of plain chunks without a carriage return, with the stream's end if that is part of it; None, and nothing is
+        noted, when any of it is something else.
 
         Each event is known to be one line of data by the count of line ends, and one whole object by the count of objects:
         between two events stand `}` and `{`, which no JSON continues over a line end without a comma.
@@ -120,40 +120,50 @@ class StreamMeter:
         body = run[6 : -len(_LAST)] if ends else run[6:-2]
         if not (run.startswith(b"data: {") and body.endswith(b"}")):
             return None
-        between = body.count(_BETWEEN)
-        if body.count(b"\n") != 2 * between or not (body.isascii() or _is_utf8(body)):
+        objects = body.split(_BETWEEN)
+        events = len(objects)
+        if body.count(b"\n") != 2 * (events - 1) or not (body.isascii() or _is_utf8(body)):
             return None
         try:
-            chunks = (
-                read_plain_chunks(body.replace(_BETWEEN, b"}\n{")) if between else [read_plain_chunk(body)]
-            )
+            chunks = read_plain_chunks(b"}\n{".join(objects)) if events > 1 else [read_plain_chunk(body)]
         except UNREADABLE:
             return None
-        if len(chunks) != between + 1:
+        if len(chunks) != events:
             return None
         return self._note_run(run, body, chunks, ends=ends)
 
     def _note_run(self, run: bytes, body: bytes, chunks: list[PlainChunk], *, ends: bool) -> bytes | None:
-        """What nearly every event says alike is looked at once for the run; only where it differs, event by event."""
-        seen, relayed = self.seen, run
-        if self._strip and (nulls := [chunk.usage for chunk in chunks].count(None)):
-            if not run.count(_NULL_USAGE) == run.count(b'"usage"') == nulls:
+        seen, said, nulls = self.seen, 0, 0
+        finish = model = tier = ""
+        for chunk in chunks:
+            for choice in chunk.choices:
+                if choice.finish_reason:
+                    finish = choice.finish_reason
+                said += text_bytes(choice)
+            if chunk.usage is None:
+                nulls += 1
+            if chunk.model:
+                model = chunk.model
+            if chunk.service_tier:
+                tier = chunk.service_tier
+        if self._strip and nulls:
+            kept = run.split(_NULL_USAGE)
+            run = b"".join(kept)
+            if len(kept) != nulls + 1 or b'"usage"' in run:
                 return None
-            relayed = run.replace(_NULL_USAGE, b"")
-        choices = [choice for chunk in chunks for choice in chunk.choices]
-        if run.count(b'"finish_reason":null') != len(choices):
-            seen.finish = _last([choice.finish_reason for choice in choices]) or seen.finish
-        seen.model = chunks[-1].model or _last([chunk.model for chunk in chunks]) or seen.model
-        seen.service_tier = (
-            chunks[-1].service_tier or _last([chunk.service_tier for chunk in chunks]) or seen.service_tier
-        )
         if not seen.events:
             seen.answer_id = id_of(body[: body.find(b"\n")] if len(chunks) > 1 else body)
         seen.events += len(chunks)
-        seen.text_bytes += sum(map(text_bytes, choices))
+        seen.text_bytes += said
         if ends:
             seen.done = True
-        return relayed
+        if finish:
+            seen.finish = finish
+        if model:
+            seen.model = model
+        if tier:
+            seen.service_tier = tier
+        return run
 
     # One event
 
@@ -290,8 +300,3 @@ def _last_event_end(buffered: bytes) -> int:
     for end in _ANY_EVENT_END.finditer(buffered):
         last = end.end()
     return last
-
-
-def _last(said: list[str | None]) -> str:
-    """The last that was said, "" where nothing was."""
-    return next(filter(None, reversed(said)), "")
