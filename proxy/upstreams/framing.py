@@ -39,15 +39,20 @@ class Framing:
         "_headers",
         "_interim",
         "_parser",
+        "_pieces",
         "_silent_bytes",
         "ends_with_close",
         "exchange",
         "idle_hint_s",
         "keep_alive",
         "method",
+        "on_body",
     )
 
     def __init__(self) -> None:
+        # A fast stream brings hundreds of chunks a read: the parser puts them here itself.
+        self._pieces: list[bytes] = []
+        self.on_body: Final = self._pieces.append
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.exchange: Response | None = None
         self._fault: tuple[type[UpstreamError], str] | None = None
@@ -85,6 +90,9 @@ class Framing:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.keep_alive = False
             return self._fault or _NOT_HTTP
+        finally:
+            if self._pieces:
+                self._hand_over()
         if self._silent_bytes > MAX_HEAD_BYTES:
             return self._fault or _FLOOD
         return self._fault
@@ -123,17 +131,22 @@ class Framing:
                     # The parser cannot be told that no body follows, so its state is worth nothing afterwards.
                     exchange.complete, self.keep_alive = True, False
 
-    def on_body(self, data: bytes) -> None:
+    def on_message_complete(self) -> None:
+        exchange = self.exchange
+        if self._interim:
+            self._interim = False
+        elif exchange is not None and exchange.phase is BODY:
+            if self._pieces:  # what comes behind them is not of this response
+                self._hand_over()
+            exchange.complete = True
+
+    def _hand_over(self) -> None:
+        """What came of the body goes to the response; what no response is there for is nobody's."""
         self._silent_bytes = 0
         exchange = self.exchange
         if exchange is not None and not exchange.complete:
-            exchange.parts.append(data)
-
-    def on_message_complete(self) -> None:
-        if self._interim:
-            self._interim = False
-        elif self.exchange is not None and self.exchange.phase is BODY:
-            self.exchange.complete = True
+            exchange.parts += self._pieces
+        self._pieces.clear()
 
     def _read(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Learn how the body ends; return how it is packed."""

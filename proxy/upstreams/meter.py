@@ -30,7 +30,6 @@ from proxy.upstreams.seen import (
     note_response,
     read_chunk,
     read_fields,
-    read_plain_chunk,
     read_plain_chunks,
     read_response_event,
     text_bytes,
@@ -65,18 +64,18 @@ class StreamMeter:
 
     def feed(self, block: bytes) -> bytes:
         """The bytes to relay for `block`: the events it completes, up to one that cannot be read (`seen.unreadable`)."""
-        buffered = self._tail + block if self._tail else block
-        unusual = b"\r" in buffered
-        end = _last_event_end(buffered) if unusual else buffered.rfind(b"\n\n") + 2
-        if end < 2:
-            return self._keep_tail(buffered)
-        if end == len(buffered):
-            self._tail, complete = b"", buffered
+        if self._tail:
+            block, self._tail = self._tail + block, b""
+        if b"\r" in block:
+            end, plain = _last_event_end(block), False
         else:
-            self._tail, complete = buffered[end:], buffered[:end]
-        if unusual or not self._chunks:
-            return self._read_one_by_one(complete)
-        return self._read_chunks(complete)
+            end, plain = block.rfind(b"\n\n") + 2, self._chunks
+        if end < 2:
+            return self._keep_tail(block)
+        if end < len(block):
+            block, self._tail = block[:end], block[end:]
+        relayed = self._read_run(block) if plain else self._read_one_by_one(block)
+        return self._read_mixed(block) if relayed is None else relayed
 
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
@@ -94,12 +93,9 @@ class StreamMeter:
         self.seen.malformed += 1
         return buffered
 
-    def _read_chunks(self, complete: bytes) -> bytes:
-        relayed = self._read_run(complete)
-        if relayed is not None:
-            return relayed
-        # Usage comes once, with the last chunk: what goes before it is plain. (No string has these bytes: its quotes
-        # would be escaped.)
+    def _read_mixed(self, complete: bytes) -> bytes:
+        """Usage comes once, with the last chunk: what goes before it is plain. (No string has these bytes: its quotes would be
+        escaped.)"""
         usage = complete.find(b'"usage":{')
         run = complete.rfind(b"\n\n", 0, usage) + 2 if usage >= 0 else 0
         relayed = self._read_run(complete[:run]) if run >= 2 else None
@@ -125,45 +121,33 @@ class StreamMeter:
         if body.count(b"\n") != 2 * (events - 1) or not (body.isascii() or _is_utf8(body)):
             return None
         try:
-            chunks = read_plain_chunks(b"}\n{".join(objects)) if events > 1 else [read_plain_chunk(body)]
+            chunks = read_plain_chunks(b"}\n{".join(objects))
         except UNREADABLE:
             return None
         if len(chunks) != events:
             return None
-        return self._note_run(run, body, chunks, ends=ends)
+        relayed = _without_nulls(run, chunks) if self._strip else run
+        if relayed is not None:
+            self._note_run(chunks, body)
+            if ends:
+                self.seen.done = True
+        return relayed
 
-    def _note_run(self, run: bytes, body: bytes, chunks: list[PlainChunk], *, ends: bool) -> bytes | None:
-        seen, said, nulls = self.seen, 0, 0
-        finish = model = tier = ""
-        for chunk in chunks:
-            for choice in chunk.choices:
-                if choice.finish_reason:
-                    finish = choice.finish_reason
-                said += text_bytes(choice)
-            if chunk.usage is None:
-                nulls += 1
-            if chunk.model:
-                model = chunk.model
-            if chunk.service_tier:
-                tier = chunk.service_tier
-        if self._strip and nulls:
-            kept = run.split(_NULL_USAGE)
-            run = b"".join(kept)
-            if len(kept) != nulls + 1 or b'"usage"' in run:
-                return None
+    def _note_run(self, chunks: list[PlainChunk], body: bytes) -> None:
+        seen, said = self.seen, 0
         if not seen.events:
             seen.answer_id = id_of(body[: body.find(b"\n")] if len(chunks) > 1 else body)
         seen.events += len(chunks)
+        for chunk in chunks:
+            for choice in chunk.choices:
+                if choice.finish_reason:
+                    seen.finish = choice.finish_reason
+                said += text_bytes(choice)
+            if chunk.model:
+                seen.model = chunk.model
+            if chunk.service_tier:
+                seen.service_tier = chunk.service_tier
         seen.text_bytes += said
-        if ends:
-            seen.done = True
-        if finish:
-            seen.finish = finish
-        if model:
-            seen.model = model
-        if tier:
-            seen.service_tier = tier
-        return run
 
     # One event
 
@@ -271,6 +255,16 @@ def _data_of(event: bytes) -> bytes:
         return event[6:].rstrip(b"\n")
     lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(event) if line.startswith(b"data:")]
     return b"\n".join(lines).strip()
+
+
+def _without_nulls(run: bytes, chunks: list[PlainChunk]) -> bytes | None:
+    """A run without the `"usage":null` of its chunks; None where one of them is spelled in another way, or not a chunk's."""
+    nulls = [chunk.usage for chunk in chunks].count(None)
+    if not nulls:
+        return run
+    pieces = run.split(_NULL_USAGE)
+    stripped = b"".join(pieces)
+    return None if len(pieces) != nulls + 1 or b'"usage"' in stripped else stripped
 
 
 def _without_usage(event: bytes, data: bytes) -> bytes:

@@ -79,7 +79,6 @@ class _Named(msgspec.Struct, gc=False):
 
 
 read_chunk: Final = msgspec.json.Decoder(Chunk).decode
-read_plain_chunk: Final = msgspec.json.Decoder(PlainChunk).decode
 read_plain_chunks: Final = msgspec.json.Decoder(PlainChunk).decode_lines
 read_answer: Final = msgspec.json.Decoder(Answer).decode
 read_response_event: Final = msgspec.json.Decoder(ResponseEvent).decode
@@ -143,25 +142,23 @@ def read_whole(body: bytes) -> Seen | None:
         return _read_unusual(body)
     except UNREADABLE:
         return None
-    seen = Seen(
+    finish, said = "", 0
+    if answer.choices:
+        finish, said = answer.choices[0].finish_reason or "", sum(map(text_bytes, answer.choices))
+    elif answer.status:
+        finish, said = RESPONSE_FINISH.get(answer.status, ""), len(body)
+    return Seen(
+        usages=[bytes(answer.usage)] if is_present(answer.usage) else [],
         events=1,
-        done=True,
+        text_bytes=said,
+        finish=finish,
+        error=bytes(answer.error) if is_present(answer.error) else b"",
         model=answer.model or "",
         service_tier=answer.service_tier or "",
+        done=True,
         answer_id=_id_text(answer.id),
         items=bytes(answer.output),
     )
-    if is_present(answer.usage):
-        seen.usages.append(bytes(answer.usage))
-    if is_present(answer.error):
-        seen.error = bytes(answer.error)
-    if answer.choices:
-        seen.finish = answer.choices[0].finish_reason or ""
-        seen.text_bytes = sum(map(text_bytes, answer.choices))
-    elif answer.status:
-        seen.finish = RESPONSE_FINISH.get(answer.status, "")
-        seen.text_bytes = len(body)
-    return seen
 
 
 def _read_unusual(body: bytes) -> Seen | None:
@@ -210,7 +207,7 @@ def id_of(data: bytes | msgspec.Raw) -> str:
 def _id_text(value: msgspec.Raw) -> str:
     """A JSON string as ids are: no escapes. `""` for anything else."""
     raw = bytes(value)
-    return raw[1:-1].decode() if raw[:1] == b'"' and raw.find(b"\\") < 0 else ""
+    return raw[1:-1].decode() if raw[:1] == b'"' and b"\\" not in raw else ""
 
 
 def text_bytes(choice: Choice) -> int:
