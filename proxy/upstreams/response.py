@@ -199,12 +199,14 @@ class Response:
             return False
         try:
             is_open = tap(self._take())
+            while is_open and self.parts:  # a large read is several pieces
+                is_open = tap(self._take())
         except Exception as error:  # noqa: BLE001 - it belongs to the reader, not to the connection that called us
             waiter.set_exception(error)
             return True
         if not is_open:
             self.tap = None
-        elif not self.parts and self.connection is connection:
+        elif self.connection is connection:
             connection.expect(self.idle_s)
             return True
         return False
@@ -221,8 +223,7 @@ class Response:
 
     def _take(self) -> bytes:
         """What is buffered, at most `PIECE_BYTES`: every stage between here and a slow client holds a piece or two."""
-        parts = self.parts
-        taken = parts[0] if len(parts) == 1 else b"".join(parts)
+        taken = b"".join(self.parts)
         self.parts = []
         self.buffered_bytes = 0
         if len(taken) > PIECE_BYTES:
