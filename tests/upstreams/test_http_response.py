@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 from proxy.upstreams.http import BadResponse, BodyTooLarge, ConnectionCut, UpstreamProtocolError
+from proxy.upstreams.response import PIECE_BYTES
 from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, text
 
 PLAIN = b"the quick brown fox " * 40
@@ -258,6 +259,50 @@ def test_a_chunk_read_returns_everything_that_came_and_then_waits() -> None:
             response.close()
             response.close()
             assert pool.idle_count == 1
+            pool.close()
+
+    run(test)
+
+
+def test_a_large_read_is_poured_piece_by_piece_without_waking_the_reader() -> None:
+    """Every piece is a small one and is handed on from where it arrives, in no task; a tap that is shut keeps the rest."""
+
+    async def test() -> None:
+        asleep, all_there = asyncio.Event(), asyncio.Event()
+        body, rest = b"0123456789" * 6_000, b"z" * 2 * PIECE_BYTES
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            peer.send(CHUNKED + chunks(b"first")[:-5])
+            await asleep.wait()
+            peer.send(chunks(body)[:-5])
+            await all_there.wait()
+            peer.send(chunks(rest))
+            await peer.gone()
+
+        pieces: list[bytes] = []
+        tasks: list[object] = []
+
+        def tap(piece: bytes) -> bool:
+            pieces.append(piece)
+            tasks.append(asyncio.current_task())
+            if len(pieces) == 1:
+                asleep.set()
+            if sum(map(len, pieces)) == len(b"first" + body):
+                all_there.set()
+            return piece[:1] != b"z"
+
+        async with serving(script) as server:
+            pool = server.pool()
+            response = await get(pool)
+            assert await response.pour(tap)
+            response_rest = await text(response)
+            assert max(map(len, pieces)) <= PIECE_BYTES
+            assert b"".join(pieces) + response_rest == b"first" + body + rest
+            assert [task for piece, task in zip(pieces, tasks, strict=True) if piece[:1].isdigit()] == [
+                None
+            ] * (len(pieces) - 2)
+            response.close()
             pool.close()
 
     run(test)
