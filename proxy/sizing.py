@@ -38,7 +38,13 @@ _IMAGE_TOKENS: Final = 50_000
 """More than any family charges for one image (high detail, largest size, the mini models' multipliers included)."""
 _NO_TOOLS: Final[Mapping[str, int]] = MappingProxyType({})
 _FREE_TOOLS: Final = frozenset({"function", "custom"})
+_MEDIA: Final = (
+    ("messages", b'"image_url"', 2, b'"file"'),
+    ("input", b'"input_image"', 1, b'"input_file"'),
+)
+"""Where media are, how an image says that it is one, and how often: in chat as its type and as its key; and a file."""
 _PAGES_PER_FILE: Final = 10
+"""A file may hold a few pages of pictures."""
 _USUAL_IMAGE_TOKENS: Final = 1_000
 _BYTES_PER_TOKEN: Final = 4
 _DENSE_BYTES_PER_TOKEN: Final = 3
@@ -48,10 +54,8 @@ _DENSE_BYTES_PER_TOKEN: Final = 3
 def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
     """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
     price = candidate.price
-    telling = not request.fields.lacks(_TELLING)
-    hosted = _hosted_tools(request) if telling else _NO_TOOLS
-    unbounded = price is None or (telling and _costs_without_end(request, hosted))
-    if unbounded and not tab.allows_unpriced:
+    hosted = _hosted_tools(request)
+    if (price is None or _costs_without_end(request, hosted)) and not tab.allows_unpriced:
         raise NotAllowed(
             "The cost of this request has no upper bound, and this key spends from a hard budget.",
             code="endpoint_not_budgeted",
@@ -190,18 +194,13 @@ def _cap_field(request: Request, candidate: Candidate) -> str:
 def _media(request: Request) -> tuple[int, int, int]:
     """How many images there are, how many bytes of the text are images inlined as data, and a bound on the tokens of spoken
     input: they are fewer than the bytes of any encoding, and may cost more than text."""
-    raws = request.fields.raws
     images = inlined_bytes = audio_tokens = 0
-    # A chat image says "image_url" twice: as its type and as its key. A file may hold a few pages of pictures.
-    if raw := raws.get("messages"):
-        images = -(-raw.count(b'"image_url"') // 2) + raw.count(b'"file"') * _PAGES_PER_FILE
-        inlined_bytes = _inlined_bytes(raw) if images else 0
-        audio_tokens = len(raw) if b'"input_audio"' in raw else 0
-    if raw := raws.get("input"):
-        more = raw.count(b'"input_image"') + raw.count(b'"input_file"') * _PAGES_PER_FILE
-        images += more
-        inlined_bytes += _inlined_bytes(raw) if more else 0
-        audio_tokens += len(raw) if b'"input_audio"' in raw else 0
+    for name, image, spelt, file in _MEDIA:
+        if raw := request.fields.raws.get(name):
+            shown = -(-raw.count(image) // spelt) + raw.count(file) * _PAGES_PER_FILE
+            images += shown
+            inlined_bytes += _inlined_bytes(raw) if shown else 0
+            audio_tokens += len(raw) if b'"input_audio"' in raw else 0
     return images, inlined_bytes, audio_tokens
 
 

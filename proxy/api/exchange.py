@@ -150,11 +150,6 @@ class Exchange:
         await self._waiter
 
     @property
-    def write_blocked(self) -> bool:
-        """The client reads more slowly than we write: the next `send` will wait for it."""
-        return self.connection.flow.write_paused
-
-    @property
     def started(self) -> bool:
         """Bytes of the answer have left."""
         return self._framing != UNSTARTED and not self._head
@@ -275,18 +270,12 @@ class Exchange:
             await connection.flow.drain()
         if self.client_gone or connection.transport.is_closing():
             return
-        if self._framing:
-            raise RuntimeError("an answer cannot begin twice")
         framing = framing_of(-1, bodyless=self._head_only or status in BODYLESS, old=self._old)
-        close = not self.keep_alive or self._door.draining or not self.request_complete
-        line = CHUNKED_LINE if framing == CHUNKED else b""
-        begun = own_head(status, fields, line, self._door.date_line, close=close)
+        begun = self._own_head(status, fields, framing, CHUNKED_LINE if framing == CHUNKED else b"")
         if framing == CHUNKED:
             begun += chunk(first, last=False)
         elif framing == UNTIL_CLOSE:
             begun += first
-        self.keep_alive = not close
-        self._framing = framing
         connection.transport.write(begun)
 
     async def send_whole(self, status: int, fields: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
@@ -296,16 +285,26 @@ class Exchange:
             await connection.flow.drain()
         if self.client_gone or connection.transport.is_closing():
             return
-        if self._framing:
-            raise RuntimeError("an answer that has begun cannot be sent whole")
-        close = not self.keep_alive or self._door.draining or not self.request_complete
-        head = own_head(
-            status, fields, b"content-length: %d\r\n" % len(body), self._door.date_line, close=close
-        )
-        self.keep_alive = not close
-        self._framing = LENGTH
+        head = self._own_head(status, fields, LENGTH, b"content-length: %d\r\n" % len(body))
         connection.transport.write(head if self._head_only else head + body)
         self._end()
+
+    def _own_head(
+        self, status: int, fields: Sequence[tuple[bytes, bytes]], framing: int, framing_line: bytes
+    ) -> bytes:
+        """The head with which an answer of ours begins now."""
+        if self._framing:
+            raise RuntimeError("an answer cannot begin twice")
+        close = self._closes
+        head = own_head(status, fields, framing_line, self._door.date_line, close=close)
+        self.keep_alive = not close
+        self._framing = framing
+        return head
+
+    @property
+    def _closes(self) -> bool:
+        """Whether the connection ends with an answer that begins now."""
+        return not self.keep_alive or self._door.draining or not self.request_complete
 
     def _send_start(self, status: int, fields: Any) -> None:
         head, self._framing, self._remaining_bytes, close = answer_head(
@@ -314,7 +313,7 @@ class Exchange:
             self._door.date_line,
             head_only=self._head_only,
             old=self._old,
-            close=not self.keep_alive or self._door.draining or not self.request_complete,
+            close=self._closes,
         )
         self.keep_alive = not close
         if self._remaining_bytes:

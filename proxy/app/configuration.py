@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.yard import build_yard
@@ -24,6 +25,9 @@ from proxy.settings import (
     with_made_keys,
 )
 from proxy.store.accounts import RunTime
+
+INVALID: Final = (SettingsError, OSError, ValueError)
+"""What is raised for a configuration that no worker could run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,20 +93,20 @@ def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
     """The hold of one candidate. Raises KeyError for a hosted tool without a price."""
     bound, n = input_bound(ask), ask.n
     input_rate, rate = _dearest(price, ask, bound)
-    fixed = -(-bound * input_rate // _TOKENS_PER_RATE)
+    fixed = _nano(bound * input_rate)
     if ask.tool_calls:
         fixed += sum(price.tool_calls[name] * count for name, count in ask.tool_calls.items())
     cap, smallest_cap, shown = _caps(ask, rule)
-    wanted = smallest = fixed - (-cap * n * rate // _TOKENS_PER_RATE)
+    wanted = smallest = fixed + _nano(cap * n * rate)
     if smallest_cap != cap:
-        smallest = fixed - (-smallest_cap * n * rate // _TOKENS_PER_RATE)
+        smallest = fixed + _nano(smallest_cap * n * rate)
     thoughts = min(cap, ask.reasoning_allowance)
     return HoldSize(
         wanted,
         shown,
         smallest,
         (CAP_ADDED,) if shown is not None else (),
-        reasoning_nano=fixed - (-thoughts * n * rate // _TOKENS_PER_RATE) if thoughts else 0,
+        reasoning_nano=fixed + _nano(thoughts * n * rate) if thoughts else 0,
         input_tokens=bound,
         output_tokens=cap * n,
         fixed_nano=fixed,
@@ -170,3 +170,7 @@ def _rates(row: PriceRow, ask: Ask) -> tuple[int, int]:
     if ask.audio_input_tokens or ask.whole_window:
         rate = max(rate, row.audio_input)
     return rate, max(row.output, row.audio_output) if ask.audio_output else row.output
+
+
+def _nano(product: int) -> int:
+    return -(-product // _TOKENS_PER_RATE)

@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import Configuration, read_configuration
 from proxy.app.providers import Pools
 from proxy.process.simulation import simulated
 from proxy.settings import Flag, SettingsError, mistake_at
-
-INVALID: Final = (SettingsError, OSError, ValueError)
-"""What is raised for a configuration that no worker could run."""
 
 
 @dataclass(frozen=True, slots=True)

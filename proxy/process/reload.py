@@ -1,11 +1,11 @@
 """Takes up an edited configuration while the replica serves; one with mistakes changes nothing."""
 
+from proxy.app.configuration import INVALID
 from proxy.app.names import build_vocabulary
 from proxy.metrics.exporter import Exporter
 from proxy.metrics.log import Log
 from proxy.metrics.recorder import Recorder
 from proxy.process.banner import say
-from proxy.process.order import INVALID
 from proxy.process.replica import Replica
 from proxy.settings import needs_restart
 

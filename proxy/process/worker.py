@@ -25,7 +25,7 @@ from proxy.api.guard import Gate
 from proxy.api.me import Me
 from proxy.api.server import DataServer
 from proxy.app.book import build_book, build_ledger
-from proxy.app.configuration import Configuration, read_configuration, with_run_time
+from proxy.app.configuration import INVALID, Configuration, read_configuration, with_run_time
 from proxy.app.house import Fixtures, build_house, with_book
 from proxy.app.keys import build_keys
 from proxy.app.names import build_listing, build_vocabulary
@@ -45,7 +45,6 @@ from proxy.process.forks import equipment
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
 from proxy.routing.verdicts import Verdicts
-from proxy.settings import SettingsError
 from proxy.store.accounts import Accounts, RunTime
 from proxy.store.ledger import Ledger
 from proxy.store.lessons import SharedLessons
@@ -60,8 +59,6 @@ _LAST_BILLS_S = 2.0
 _LOOK_EVERY_S: Final = 1.0
 BUFFERED_BODIES: Final = 8
 """Bodies of the largest size that may be held at once; smaller ones are counted by their bytes."""
-_UNUSABLE = (SettingsError, OSError, ValueError)
-"""What a configuration that cannot be run here raises."""
 
 
 class Worker:
@@ -243,7 +240,7 @@ class Worker:
 
 
 async def work(listener: socket.socket, wire: socket.socket, metrics: Path) -> int:
-    """Serve until told to stop. Returns the exit status; raises what `_UNUSABLE` lists when it cannot begin."""
+    """Serve until told to stop. Returns the exit status; raises what `INVALID` lists when it cannot begin."""
     control = await Control.over(wire)
     first = await control.receive()
     if first is None:
@@ -307,7 +304,7 @@ async def _follow(control: Control, worker: Worker) -> None:
             worker.take_up(configuration)
             worker.log.event("configuration_taken", pid=os.getpid())
             control.send(running=True)
-        except _UNUSABLE as error:
+        except INVALID as error:
             control.send(running=False, why=str(error))
 
 
@@ -335,7 +332,7 @@ def _live(listener: socket.socket, wire: socket.socket, metrics: Path) -> int:
         signal.signal(number, signal.SIG_IGN)
     try:
         return uvloop.run(work(listener, wire, metrics))
-    except _UNUSABLE as error:
+    except INVALID as error:
         sys.stderr.write(f"switchyard worker: {error}\n")
         return 1
 

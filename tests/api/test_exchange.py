@@ -195,7 +195,7 @@ def test_a_stopped_reader_stops_the_app_and_memory_stays_flat() -> None:
             exchange = exchange_of(scope)
             await send(START)
             for _ in range(pieces):
-                if exchange.write_blocked and not blocked.is_set():
+                if exchange.connection.flow.write_paused and not blocked.is_set():
                     assert exchange.connection.transport.get_write_buffer_size() < 1_000_000
                     blocked.set()
                 await send(chunk(piece))
@@ -236,7 +236,7 @@ def test_a_client_that_stops_reading_and_half_closes_is_gone_at_once() -> None:
             exchange.on_client_gone(gone.set)
             await send(START)
             while not gone.is_set():
-                if exchange.write_blocked:
+                if exchange.connection.flow.write_paused:
                     blocked.set()
                 await send(chunk(b"x" * 65_536))
 
