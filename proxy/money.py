@@ -12,7 +12,7 @@ from proxy.budgets.scopes import Book
 from proxy.nouns import Candidate, LedgerRow, Plan
 from proxy.parse import Request
 from proxy.planning.plan import Planner
-from proxy.sizing import bounded, edits_for
+from proxy.sizing import Sizer, adapted
 from proxy.store.label import label
 from proxy.store.ledger import Ledger
 from proxy.store.ports import HoldRequest
@@ -25,12 +25,13 @@ class Money:
     """One per snapshot of the settings; the ledger behind it lives as long as the process (None: nothing is counted,
     which settings allow only without budgets and limits)."""
 
-    __slots__ = ("_book", "_ledger", "_planner")
+    __slots__ = ("_book", "_ledger", "_planner", "_sizer")
 
     def __init__(self, ledger: Ledger | None, book: Book, planner: Planner) -> None:
         self._ledger = ledger
         self._book = book
         self._planner = planner
+        self._sizer = Sizer()
 
     def preferred(self, request: Request, plan: Plan, trace: Trace) -> tuple[Candidate, ...]:
         """The plan's candidates, or the cheaper model that a budget past its soft limit asks for."""
@@ -49,7 +50,8 @@ class Money:
         if not tab.counters or self._ledger is None:
             return _NO_EDITS
         assert plan is not None
-        size = bounded(request, candidate, tab, plan.default_max_output)
+        sized = self._sizer.sized(request, candidate, tab, plan.default_max_output)
+        size = sized.size
         tokens = input_estimate(request) + size.output_tokens if tab.counts_tokens else 0
         if trace.grant is not None:
             self._give_back(trace)
@@ -63,10 +65,10 @@ class Money:
         trace.rates = grant.rate_headers(call.at)
         if not tab.budgets:
             return _NO_EDITS
-        trace.changes = candidate.changes
-        if grant.size.changes:
-            trace.changes += tuple([f"{change} {grant.size.cap_to_set}" for change in grant.size.changes])
-        return edits_for(request, candidate, grant.size)
+        if grant.size is not size:  # less was granted
+            sized = adapted(request, candidate, grant.size)
+        trace.changes = sized.changes
+        return sized.edits
 
     def settle(self, trace: Trace, row: LedgerRow) -> None:
         """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits. The attempt is over then:

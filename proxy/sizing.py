@@ -8,11 +8,11 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.budgets.bill import bill
-from proxy.budgets.holds import Ask, HoldSize, Rule, hold_size
+from proxy.budgets.holds import Ask, HoldSize, Rule, Tariff, hold_size, tariff
 from proxy.budgets.scopes import Tab
 from proxy.errors import NotAllowed
 from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
-from proxy.parse import Request
+from proxy.parse import Fields, Request
 from proxy.routing.policy import expected_output
 
 _TEXT: Final = frozenset(
@@ -34,6 +34,10 @@ _TELLING: Final = frozenset(
     )
 )
 """Fields that a request's cost depends on beside its text and its cap. Most requests have none of them."""
+_PLAIN_CAPS: Final = {endpoint.value: _CAPS.get(endpoint, ()) for endpoint in Endpoint}
+"""By value: an Enum's hash is a function in Python."""
+_LONGEST_CAP: Final = 16
+_MOST_KNOWN: Final = 4096
 _IMAGE_TOKENS: Final = 50_000
 """More than any family charges for one image (high detail, largest size, the mini models' multipliers included)."""
 _NO_TOOLS: Final[Mapping[str, int]] = MappingProxyType({})
@@ -51,6 +55,63 @@ _DENSE_BYTES_PER_TOKEN: Final = 3
 """Letters beyond ASCII have two to four bytes and are a third of a token to a whole one."""
 
 
+class Sized(msgspec.Struct, frozen=True, gc=False):
+    """A hold, and what it changes: `edits` of the body and their names, the candidate's own among them."""
+
+    size: HoldSize
+    edits: Mapping[str, bytes]
+    changes: tuple[str, ...]
+
+
+class _Known(msgspec.Struct, frozen=True, gc=False):
+    """What holds of one candidate have in common as long as nothing but their text differs."""
+
+    candidate: Candidate
+    tariff: Tariff
+    edits: Mapping[str, bytes]
+    changes: tuple[str, ...]
+
+
+class Sizer:
+    """Sizes holds and remembers tariffs: most traffic is text for the same few candidates, of which only the length is new.
+    One per snapshot of the settings."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], _Known] = {}
+
+    def sized(self, request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> Sized:
+        """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
+        fields = request.fields
+        if not _is_plain(fields):
+            size = bounded(request, candidate, tab, default_max_output)
+            return adapted(request, candidate, size)
+        told = tuple(map(fields.raws.get, _PLAIN_CAPS[request.endpoint._value_]))
+        key = (candidate.model, candidate.provider, candidate.effort, tab, default_max_output, told)
+        known = self._known.get(key)
+        if known is None or known.candidate is not candidate:
+            size = bounded(request, candidate, tab, default_max_output)
+            sized = adapted(request, candidate, size)
+            if not any(len(cap) > _LONGEST_CAP for cap in told if cap):
+                self._remember(key, request, candidate, sized, _rule(tab, default_max_output))
+            return sized
+        bound = min(_text_bytes(fields), candidate.context_tokens)
+        return Sized(known.tariff.size(bound), known.edits, known.changes)
+
+    def _remember(
+        self, key: tuple[object, ...], request: Request, candidate: Candidate, sized: Sized, rule: Rule
+    ) -> None:
+        price = candidate.price
+        if price is None or candidate.fan_out > 1 or not candidate.context_tokens:
+            return
+        found = tariff(_ask(request, candidate, price, _NO_TOOLS), price, rule)
+        if found is not None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = _Known(candidate, found, sized.edits, sized.changes)
+
+
 def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
     """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
     price = candidate.price
@@ -62,9 +123,30 @@ def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output
         )
     if price is None:
         return HoldSize(0, None, 0)
-    rule = Rule(bool(tab.budgets), default_max_output, tab.shrinks_always)
-    size = hold_size(_ask(request, candidate, price, hosted), price, rule)
+    size = hold_size(_ask(request, candidate, price, hosted), price, _rule(tab, default_max_output))
     return _asked_often(size, candidate.fan_out) if candidate.fan_out > 1 else size
+
+
+def adapted(request: Request, candidate: Candidate, size: HoldSize) -> Sized:
+    """What a hold, as it was asked for or as it was granted, requires of the body."""
+    changes = tuple([f"{change} {size.cap_to_set}" for change in size.changes])
+    return Sized(size, edits_for(request, candidate, size), candidate.changes + changes)
+
+
+def _rule(tab: Tab, default_max_output: int) -> Rule:
+    return Rule(bool(tab.budgets), default_max_output, tab.shrinks_always)
+
+
+def _is_plain(fields: Fields) -> bool:
+    """Whether its cost depends on nothing but its text and its cap. May say no to a text about images."""
+    body = fields.body
+    return not (
+        b'"input_' in body or b'"image_url"' in body or b'"file"' in body or not fields.lacks(_TELLING)
+    )
+
+
+def _text_bytes(fields: Fields) -> int:
+    return sum(map(len, fields.sent(_TEXT)))
 
 
 def _asked_often(size: HoldSize, times: int) -> HoldSize:
@@ -141,7 +223,7 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
     fields = request.fields
     images, inlined_bytes, audio_tokens = _media(request)
     ask = Ask(
-        text_bytes=sum(map(len, fields.sent(_TEXT))) - inlined_bytes,
+        text_bytes=_text_bytes(fields) - inlined_bytes,
         context_tokens=candidate.context_tokens,
         max_output=candidate.max_output_tokens,
         cap=_cap(request, candidate),

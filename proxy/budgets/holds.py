@@ -89,30 +89,53 @@ class HoldSize(msgspec.Struct, frozen=True, gc=False):
     n: int = 1
 
 
+class Tariff(msgspec.Struct, frozen=True, gc=False):
+    """The holds of requests that differ in the length of their input alone: `bare` is the one without any input, each token
+    of it adds at `input_rate` (nano-dollars per million)."""
+
+    bare: HoldSize
+    input_rate: int
+
+    def size(self, input_tokens: int) -> HoldSize:
+        """The hold of an input of at most so many tokens."""
+        bare, input_nano = self.bare, _nano(input_tokens * self.input_rate)
+        thoughts_nano = bare.reasoning_nano
+        return HoldSize(
+            bare.amount_nano + input_nano, bare.cap_to_set, bare.smallest_nano + input_nano, bare.changes,
+            thoughts_nano + input_nano if thoughts_nano else 0, input_tokens, bare.output_tokens,
+            bare.fixed_nano + input_nano, bare.output_rate, bare.n,
+        )  # fmt: skip
+
+
 def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
     """The hold of one candidate. Raises KeyError for a hosted tool without a price."""
-    bound, n = input_bound(ask), ask.n
+    bound = input_bound(ask)
+    return _tariff(ask, price, rule, bound).size(bound)
+
+
+def tariff(ask: Ask, price: PriceRow, rule: Rule) -> Tariff | None:
+    """The tariff of all requests like this one, None where a longer one may have dearer rates."""
+    return _tariff(ask, price, rule, 0) if _has_one_rate(price, ask) else None
+
+
+def _tariff(ask: Ask, price: PriceRow, rule: Rule, bound: int) -> Tariff:
+    n = ask.n
     input_rate, rate = _dearest(price, ask, bound)
-    fixed = _nano(bound * input_rate)
-    if ask.tool_calls:
-        fixed += sum(price.tool_calls[name] * count for name, count in ask.tool_calls.items())
+    fees_nano = sum([price.tool_calls[name] * count for name, count in ask.tool_calls.items()])
     cap, smallest_cap, shown = _caps(ask, rule)
-    wanted = smallest = fixed + _nano(cap * n * rate)
-    if smallest_cap != cap:
-        smallest = fixed + _nano(smallest_cap * n * rate)
     thoughts = min(cap, ask.reasoning_allowance)
-    return HoldSize(
-        wanted,
+    bare = HoldSize(
+        fees_nano + _nano(cap * n * rate),
         shown,
-        smallest,
+        fees_nano + _nano(smallest_cap * n * rate),
         (CAP_ADDED,) if shown is not None else (),
-        reasoning_nano=fixed + _nano(thoughts * n * rate) if thoughts else 0,
-        input_tokens=bound,
+        reasoning_nano=fees_nano + _nano(thoughts * n * rate) if thoughts else 0,
         output_tokens=cap * n,
-        fixed_nano=fixed,
+        fixed_nano=fees_nano,
         output_rate=rate,
         n=n,
     )
+    return Tariff(bare, input_rate)
 
 
 def granted(size: HoldSize, granted_nano: int) -> HoldSize:
@@ -154,13 +177,18 @@ def _caps(ask: Ask, rule: Rule) -> tuple[int, int, int | None]:
 def _dearest(price: PriceRow, ask: Ask, bound: int) -> tuple[int, int]:
     """The dearest rates of input and output in any row that may price this request: the tier asked for, the plain row it
     may fall back to, their long rows."""
-    if ask.tier == "default" and price.long is None:  # as nearly always
+    if _has_one_rate(price, ask):  # as nearly always
         return _rates(price, ask)
     asked = (price, *price.tiers.values()) if ask.tier in _UNCERTAIN_TIERS else rows_of_tier(price, ask.tier)
     rows = asked if asked[0] is price else (*asked, price)
     rows = (*rows, *[long for row in rows if (long := long_or_plain(row, bound)) is not row])
     input_rates, output_rates = zip(*[_rates(row, ask) for row in rows], strict=True)
     return max(input_rates), max(output_rates)
+
+
+def _has_one_rate(price: PriceRow, ask: Ask) -> bool:
+    """Whether no other row than the plain one may price it, however long its input is."""
+    return ask.tier == "default" and price.long is None
 
 
 def _rates(row: PriceRow, ask: Ask) -> tuple[int, int]:

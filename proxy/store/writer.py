@@ -1,9 +1,11 @@
 """Enters bills: taken over synchronously, entered in batches, journalled when Redis cannot be told.
 
 `put` never waits and never fails, because it is called where nothing may be awaited (a stream's `finally`). A bill is in no
-hurry: it rides with the next holds (`Pipe.rider`), in front of them, so that what it gives back is free for them; without
-any, it goes alone after `GATHER_S`. One batch is under way at a time. Whether one whose answer did not come was entered is
-unknown; it goes to the journal and is entered again by id, which is harmless.
+hurry, but Redis is idle while the next request is read: it goes with those of the same tick or, while Redis is answering
+others, in front of the next holds (`Pipe.rider`), so that what it gives back is free for them. Waiting for holds even when
+Redis is idle would save a few writes and put a bill's work on the next caller's way. One batch is under way at a time.
+Whether one whose answer did not come was entered is unknown; it goes to the journal and is entered again by id, which is
+harmless.
 """
 
 import asyncio
@@ -23,7 +25,6 @@ from proxy.store.scripts import SETTLE
 from proxy.store.taking import own_keys
 
 BATCH: Final = 64
-GATHER_S: Final = 0.002
 _DISK_RETRY_S: Final = 1.0
 _KEYS: Final = (keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED)
 _IDS_KEPT_S: Final = str(keys.IDS_KEPT_S)
@@ -42,7 +43,7 @@ class Writer:
         self._journal = journal
         self._queue: deque[Settlement] = deque()
         self._under_way: list[Settlement] = []
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
         self._stuck = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -65,7 +66,7 @@ class Writer:
             self._empty.clear()
         queue.append(bill)
         if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
+            self._alarm = asyncio.get_running_loop().call_soon(self._gathered)
 
     async def run(self) -> None:
         """Journal what Redis cannot be told, until cancelled; what is left then goes to the journal too."""
