@@ -83,33 +83,23 @@ class Sizer:
 
     def sized(self, request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> Sized:
         """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
-        fields = request.fields
-        if not _is_plain(fields):
-            size = bounded(request, candidate, tab, default_max_output)
-            return adapted(request, candidate, size)
+        fields, price = request.fields, candidate.price
+        if price is None or not (_has_tariff(candidate, price) and _is_plain(fields)):
+            return adapted(request, candidate, bounded(request, candidate, tab, default_max_output))
         told = tuple(map(fields.raws.get, _PLAIN_CAPS[request.endpoint._value_]))
         key = (candidate.model, candidate.provider, candidate.effort, tab, default_max_output, told)
         known = self._known.get(key)
-        if known is None or known.candidate is not candidate:
-            size = bounded(request, candidate, tab, default_max_output)
-            sized = adapted(request, candidate, size)
-            if not any(len(cap) > _LONGEST_CAP for cap in told if cap):
-                self._remember(key, request, candidate, sized, _rule(tab, default_max_output))
-            return sized
-        bound = min(_text_bytes(fields), candidate.context_tokens)
-        return Sized(known.tariff.size(bound), known.edits, known.changes)
-
-    def _remember(
-        self, key: tuple[object, ...], request: Request, candidate: Candidate, sized: Sized, rule: Rule
-    ) -> None:
-        price = candidate.price
-        if price is None or candidate.fan_out > 1 or not candidate.context_tokens:
-            return
-        found = tariff(_ask(request, candidate, price, _NO_TOOLS), price, rule)
-        if found is not None:
+        if known is not None and known.candidate is candidate:
+            bound = min(_text_bytes(fields), candidate.context_tokens)
+            return Sized(known.tariff.size(bound), known.edits, known.changes)
+        sized = adapted(request, candidate, bounded(request, candidate, tab, default_max_output))
+        if not any(len(cap) > _LONGEST_CAP for cap in told if cap):
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
+            ask = _ask(request, candidate, price, _NO_TOOLS)
+            found = tariff(ask, price, _rule(tab, default_max_output))
             self._known[key] = _Known(candidate, found, sized.edits, sized.changes)
+        return sized
 
 
 def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
@@ -135,6 +125,11 @@ def adapted(request: Request, candidate: Candidate, size: HoldSize) -> Sized:
 
 def _rule(tab: Tab, default_max_output: int) -> Rule:
     return Rule(bool(tab.budgets), default_max_output, tab.shrinks_always)
+
+
+def _has_tariff(candidate: Candidate, price: PriceRow) -> bool:
+    """Whether its holds of plain requests grow evenly with their text."""
+    return price.long is None and candidate.fan_out == 1 and candidate.context_tokens > 0
 
 
 def _is_plain(fields: Fields) -> bool:

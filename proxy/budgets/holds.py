@@ -110,15 +110,12 @@ class Tariff(msgspec.Struct, frozen=True, gc=False):
 def hold_size(ask: Ask, price: PriceRow, rule: Rule) -> HoldSize:
     """The hold of one candidate. Raises KeyError for a hosted tool without a price."""
     bound = input_bound(ask)
-    return _tariff(ask, price, rule, bound).size(bound)
+    return tariff(ask, price, rule, bound).size(bound)
 
 
-def tariff(ask: Ask, price: PriceRow, rule: Rule) -> Tariff | None:
-    """The tariff of all requests like this one, None where a longer one may have dearer rates."""
-    return _tariff(ask, price, rule, 0) if _has_one_rate(price, ask) else None
-
-
-def _tariff(ask: Ask, price: PriceRow, rule: Rule, bound: int) -> Tariff:
+def tariff(ask: Ask, price: PriceRow, rule: Rule, bound: int = 0) -> Tariff:
+    """The tariff of all requests like this one with at most `bound` input tokens; of any length where the price has no
+    long row. Raises KeyError for a hosted tool without a price."""
     n = ask.n
     input_rate, rate = _dearest(price, ask, bound)
     fees_nano = sum([price.tool_calls[name] * count for name, count in ask.tool_calls.items()])
@@ -177,18 +174,13 @@ def _caps(ask: Ask, rule: Rule) -> tuple[int, int, int | None]:
 def _dearest(price: PriceRow, ask: Ask, bound: int) -> tuple[int, int]:
     """The dearest rates of input and output in any row that may price this request: the tier asked for, the plain row it
     may fall back to, their long rows."""
-    if _has_one_rate(price, ask):  # as nearly always
+    if ask.tier == "default" and price.long is None:  # as nearly always
         return _rates(price, ask)
     asked = (price, *price.tiers.values()) if ask.tier in _UNCERTAIN_TIERS else rows_of_tier(price, ask.tier)
     rows = asked if asked[0] is price else (*asked, price)
     rows = (*rows, *[long for row in rows if (long := long_or_plain(row, bound)) is not row])
     input_rates, output_rates = zip(*[_rates(row, ask) for row in rows], strict=True)
     return max(input_rates), max(output_rates)
-
-
-def _has_one_rate(price: PriceRow, ask: Ask) -> bool:
-    """Whether no other row than the plain one may price it, however long its input is."""
-    return ask.tier == "default" and price.long is None
 
 
 def _rates(row: PriceRow, ask: Ask) -> tuple[int, int]:
