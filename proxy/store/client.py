@@ -82,6 +82,7 @@ class Pipe:
         self._line: Line | None = None
         self._flushing = False
         self._wake = asyncio.Event()
+        self._asked_loop: asyncio.AbstractEventLoop | None = None
         self._due_s = 0.0
         self._prolonged = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -112,8 +113,7 @@ class Pipe:
     def _put(
         self, packed: bytes, replies: int, script: Script | None, *, first: bool = False
     ) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        answer = loop.create_future()
+        answer = self._loop.create_future()
         if self.breaker.is_open:
             answer.set_exception(StoreUnsent("Redis has not been answering"))
             return answer
@@ -127,6 +127,14 @@ class Pipe:
         elif not self._under_way:
             self._flush_soon()
         return answer
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The one this pipe lives on, asked for once: asyncio makes a system call of the question."""
+        loop = self._asked_loop
+        if loop is None:
+            loop = self._asked_loop = asyncio.get_running_loop()
+        return loop
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled. Calls are sent and answered by callbacks meanwhile."""
@@ -150,7 +158,7 @@ class Pipe:
         """Not at once: whoever else runs in this tick may have something to send as well."""
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
 
     def _flush(self, due_s: float = 0.0) -> None:
         """Send what waits, unless a batch is under way: then it goes when that is over. `due_s` 0: within `timeout_s`."""
@@ -169,7 +177,7 @@ class Pipe:
             return
         del self._queue[:_MOST_AT_ONCE]
         self._under_way.extend(batch)
-        self._expect(due_s or asyncio.get_running_loop().time() + self._timeout_s)
+        self._expect(due_s or self._loop.time() + self._timeout_s)
         try:
             line.send(batch[0].packed if len(batch) == 1 else b"".join([call.packed for call in batch]))
         except RuntimeError:  # uvloop says so of a transport that was reset and has not told anybody yet
@@ -208,13 +216,13 @@ class Pipe:
         """Set the deadline of the batch. One timer is armed for many batches: it looks when the batch under way is due."""
         self._due_s, self._prolonged = due_s, False
         if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_at(due_s, self._look)
+            self._alarm = self._loop.call_at(due_s, self._look)
 
     def _look(self) -> None:
         self._alarm = None
         if not self._under_way:
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         late_s = loop.time() - self._due_s
         if late_s > _ONE_LOOK_S and not self._prolonged:
             # This alarm itself was late: the answer may be here, unread.
@@ -253,7 +261,7 @@ class Pipe:
 
     async def _connect(self) -> None:
         """Connect for the first batch that waits, and send it."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         due_s = loop.time() + self._timeout_s
         limit = asyncio.timeout(None)
         alarm = loop.call_at(due_s, _too_late, limit, due_s)

@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         "exchange",
         "idle_limit_s",
         "idle_since_s",
+        "loop",
         "reading_paused",
         "writing_paused",
     )
@@ -81,6 +82,9 @@ class Connection(asyncio.Protocol):
         self.exchange: Response | None = None
         self.idle_limit_s = idle_limit_s
         self.idle_since_s = 0.0
+        self.loop = (
+            asyncio.get_running_loop()
+        )  # asked here, not for every wait: asyncio makes a system call of it
         self.dead = False
 
     # What the pool does with it
@@ -152,7 +156,7 @@ class Connection(asyncio.Protocol):
 
     def _arm(self, deadline_s: float, within_s: float) -> None:
         self._armed_for_s = deadline_s
-        self._timer = asyncio.get_running_loop().call_later(within_s, self._tick)
+        self._timer = self.loop.call_later(within_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

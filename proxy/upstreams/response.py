@@ -40,6 +40,7 @@ BODY: Final = Phase.BODY
 class Line(Protocol):
     """What a response needs of its connection."""
 
+    loop: asyncio.AbstractEventLoop
     reading_paused: bool
 
     def expect(self, within_s: float) -> None: ...
@@ -170,7 +171,7 @@ class Response:
             raise self.failure()
         if within_s is not None:
             connection.expect(within_s)
-        self.waiter = waiter = asyncio.get_running_loop().create_future()
+        self.waiter = waiter = connection.loop.create_future()
         try:
             await waiter
         except BaseException:
