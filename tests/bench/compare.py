@@ -35,6 +35,10 @@ SHORT: Final = (
     "ours limits", "ours routed",
 )  # fmt: skip
 FULL: Final = (*SHORT, "litellm full", "ours tls")
+EVENTS: Final = 100
+"""Content events of a stream, as long answers have."""
+RAMP_S: Final = "2"
+"""A stream's length: over it the streams of a load begin, so that some always begin and some end."""
 HELD: Final = ("nginx", "ours")
 """Who has to hold 2,000 streams: a run of its own, since it takes long and disturbs everybody."""
 
@@ -105,18 +109,18 @@ def measure(run: Run, target: Target, *, crowd: bool) -> None:
     )
     alone = run.load(target, 1)
     run.note(target, cpu_1=alone["cpu_s"] * 1e6 / alone["ok"], p50_1=alone["answer_us"]["p50"])
-    run.pace(50, 20_000)
-    streams = run.load(target, 100, "--stream", "--usage", "--ramp", "1")
+    run.pace(EVENTS, 20_000)
+    streams = run.load(target, 100, "--stream", "--usage", "--ramp", RAMP_S)
     run.note(target, cpu_100=streams["cpu_s"] * 1e6 / streams["events"], event_100=streams["event_us"]["p50"])
     if target.name.startswith("ours"):
-        stripped = run.load(target, 100, "--stream", "--ramp", "1")
+        stripped = run.load(target, 100, "--stream", "--ramp", RAMP_S)
         run.note(target, cpu_100_strip=stripped["cpu_s"] * 1e6 / stripped["events"])
-    few = run.load(target, 15, "--stream", "--usage", "--ramp", "1")
+    few = run.load(target, 15, "--stream", "--usage", "--ramp", RAMP_S)
     run.note(target, first_15=few["first_us"]["p50"])
     if crowd and target.name in ("nginx", "direct", "relay", "ours"):
-        many = run.load(target, 500, "--stream", "--usage", "--ramp", "1")
+        many = run.load(target, 500, "--stream", "--usage", "--ramp", RAMP_S)
         run.note(target, cpu_500=many["cpu_s"] * 1e6 / many["events"])
-    run.pace(50, 0)
+    run.pace(EVENTS, 0)
     flood = run.load(target, 100, "--stream", "--usage")
     run.note(
         target, eps_flood=flood["events"] / flood["wall_s"], cpu_flood=flood["cpu_s"] * 1e6 / flood["events"]

@@ -104,7 +104,7 @@ ROWS: Final = (
     ),
     Row(
         "flood, events/s: over pydantic for every event",
-        "100 streams, no pauses",
+        "100 streams x 100 events, no pauses",
         _ratio("eps_flood", "ours", "typed relay"),
         3,
         5,
