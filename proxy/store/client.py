@@ -18,6 +18,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -82,7 +83,6 @@ class Pipe:
         self._line: Line | None = None
         self._flushing = False
         self._wake = asyncio.Event()
-        self._asked_loop: asyncio.AbstractEventLoop | None = None
         self._due_s = 0.0
         self._prolonged = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -128,13 +128,10 @@ class Pipe:
             self._flush_soon()
         return answer
 
-    @property
+    @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
         """The one this pipe lives on, asked for once: asyncio makes a system call of the question."""
-        loop = self._asked_loop
-        if loop is None:
-            loop = self._asked_loop = asyncio.get_running_loop()
-        return loop
+        return asyncio.get_running_loop()
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled. Calls are sent and answered by callbacks meanwhile."""

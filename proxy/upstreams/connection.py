@@ -82,9 +82,8 @@ class Connection(asyncio.Protocol):
         self.exchange: Response | None = None
         self.idle_limit_s = idle_limit_s
         self.idle_since_s = 0.0
-        self.loop = (
-            asyncio.get_running_loop()
-        )  # asked here, not for every wait: asyncio makes a system call of it
+        # Asked for once, not for every wait: asyncio makes a system call of the question.
+        self.loop = asyncio.get_running_loop()
         self.dead = False
 
     # What the pool does with it

@@ -37,7 +37,8 @@ SHORT: Final = (
 FULL: Final = (*SHORT, "litellm full", "ours tls")
 EVENTS: Final = 100
 """Content events of a stream, as long answers have."""
-RAMP_S: Final = "2"
+EVERY_US: Final = 20_000
+RAMP_S: Final = str(EVENTS * EVERY_US / 1e6)
 """A stream's length: over it the streams of a load begin, so that some always begin and some end."""
 HELD: Final = ("nginx", "ours")
 """Who has to hold 2,000 streams: a run of its own, since it takes long and disturbs everybody."""
@@ -109,7 +110,7 @@ def measure(run: Run, target: Target, *, crowd: bool) -> None:
     )
     alone = run.load(target, 1)
     run.note(target, cpu_1=alone["cpu_s"] * 1e6 / alone["ok"], p50_1=alone["answer_us"]["p50"])
-    run.pace(EVENTS, 20_000)
+    run.pace(EVENTS, EVERY_US)
     streams = run.load(target, 100, "--stream", "--usage", "--ramp", RAMP_S)
     run.note(target, cpu_100=streams["cpu_s"] * 1e6 / streams["events"], event_100=streams["event_us"]["p50"])
     if target.name.startswith("ours"):
