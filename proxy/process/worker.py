@@ -60,6 +60,9 @@ _LOOK_EVERY_S: Final = 1.0
 BUFFERED_BODIES: Final = 8
 """Bodies of the largest size that may be held at once; smaller ones are counted by their bytes."""
 
+_RECORD_AFTER_S: Final = 0.001
+"""How long numbers and log wait for what is more urgent, and for company."""
+
 
 class Worker:
     """What lives as long as the process: the log, the numbers, the pools and the port whose fields a reload replaces."""
@@ -99,6 +102,7 @@ class Worker:
             witness=self.witness,
             shadows=self.shadows,
         )
+        self._ended: list[tuple[LedgerRow, bool, int]] = []
         self.configuration = configuration
         self.run_time = run_time
         merged, _ = with_run_time(configuration, run_time)
@@ -205,6 +209,7 @@ class Worker:
             await self.ledger.close()
         if self.witness is not None:
             await self.witness.catch_up()
+        self._record_ended()
         self.recorder.close()
         self.log.event("drained", drained=report.drained, cut=report.cut, aborted=report.aborted)
         self.log.close()
@@ -221,10 +226,18 @@ class Worker:
             self.recorder.fallback(before.model, after.model, cause)
 
     def _record(self, row: LedgerRow, final: bool, events: int) -> None:
-        self.recorder.observe(row, chunks=events, final=final)
-        if row.arm:
-            self.recorder.arm(row.migration, row.arm, row)
-        self.log.request(row)
+        """Numbers and log can wait; the next request of the same client is on its way already."""
+        if not self._ended:
+            asyncio.get_running_loop().call_later(_RECORD_AFTER_S, self._record_ended)
+        self._ended.append((row, final, events))
+
+    def _record_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        for row, final, events in ended:
+            self.recorder.observe(row, chunks=events, final=final)
+            if row.arm:
+                self.recorder.arm(row.migration, row.arm, row)
+            self.log.request(row)
 
     def _refused(self, refusal: ApiError, endpoint: str, request_id: str) -> None:
         reason = refusal.code or type(refusal).__name__

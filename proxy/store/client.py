@@ -81,7 +81,7 @@ class Pipe:
         self._queue: list[_Call] = []
         self._under_way: deque[_Call] = deque()
         self._line: Line | None = None
-        self._flushing = False
+        self._flushing = self._ahead = self._alone = False
         self._wake = asyncio.Event()
         self._due_s = 0.0
         self._prolonged = False
@@ -124,7 +124,7 @@ class Pipe:
             self._queue.append(call)
         if self._line is None:
             self._wake.set()
-        elif not self._under_way:
+        elif self._free and not self._flushing:
             self._flush_soon()
         return answer
 
@@ -152,16 +152,24 @@ class Pipe:
     # A batch
 
     def _flush_soon(self) -> None:
-        """Not at once: whoever else runs in this tick may have something to send as well."""
-        if not self._flushing:
+        """Not at once: whoever else runs in this tick may have something to send as well. Unless nobody had, last time."""
+        if self._alone:
+            self.flush()
+        elif not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
-    def _flush(self, due_s: float = 0.0) -> None:
-        """Send what waits, unless a batch is under way: then it goes when that is over. `due_s` 0: within `timeout_s`."""
+    @property
+    def _free(self) -> bool:
+        """Whether a batch may go: none is under way, or one that what comes next need not wait for."""
+        return not self._under_way or self._ahead
+
+    def flush(self, due_s: float = 0.0, *, ahead: bool = False) -> None:
+        """Send what waits, unless a batch is under way: then it goes when that is over. `due_s` 0: within `timeout_s`.
+        `ahead`: the batch after this one need not wait for its answer."""
         self._flushing = False
         line = self._line
-        if line is None or self._under_way:
+        if line is None or not self._free:
             return
         if self.rider is not None:
             self._flushing = True  # what it puts here is sent here
@@ -173,6 +181,8 @@ class Pipe:
         if not batch:
             return
         del self._queue[:_MOST_AT_ONCE]
+        self._ahead = ahead and not self._under_way
+        self._alone = len(batch) == 1
         self._under_way.extend(batch)
         self._expect(due_s or self._loop.time() + self._timeout_s)
         try:
@@ -275,7 +285,7 @@ class Pipe:
             timed_out = isinstance(error, TimeoutError | RedisTimeoutError)
             self._failed(batch, StoreUnsent, timed_out=timed_out)
         else:
-            self._flush(due_s)
+            self.flush(due_s)
 
     async def _probe(self) -> None:
         """Ask whether Redis is back; the breaker closes when it answers."""
@@ -285,7 +295,7 @@ class Pipe:
         if self._line is None:
             await self._connect()
         else:
-            self._flush()
+            self.flush()
         with suppress(StoreAway):
             await ping.answer
 

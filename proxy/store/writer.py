@@ -91,6 +91,7 @@ class Writer:
 
     def _gathered(self) -> None:
         self._alarm = None
+        self._hot.flush(ahead=True)  # asks for what waits here, if Redis is idle
         self._send()
 
     def _send(self) -> None:
