@@ -19,17 +19,6 @@ ROWS_KEPT: Final = 10_000
 _AT_ONCE: Final = 1_000
 _KEPT_S: Final = 400 * 86_400
 _MOST_USERS_A_DAY: Final = 20_000
-_MEASURES: Final = (
-    "requests",
-    "cost",
-    "input",
-    "output",
-    "cached",
-    "cache_write",
-    "reasoning",
-    "estimated",
-    "errors",
-)
 
 
 @dataclass(frozen=True, slots=True)

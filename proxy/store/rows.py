@@ -5,7 +5,7 @@ carry what the exporter asks for: cost by (model, task, route), cost by (team, k
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +15,19 @@ from proxy.nouns import LedgerRow
 
 SEPARATOR: Final = "\x1f"
 EVERYBODY_ELSE: Final = "*"
-_decode = msgspec.json.Decoder(LedgerRow)
+MEASURES: Final = (
+    "requests",
+    "cost",
+    "input",
+    "output",
+    "cached",
+    "cache_write",
+    "reasoning",
+    "estimated",
+    "errors",
+)
+_TOKENS: Final = frozenset(MEASURES[2:7])
+_decode: Final = msgspec.json.Decoder(LedgerRow).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,56 +52,57 @@ def read_entry(entry_id: bytes, fields: list[bytes]) -> Entry:
     """A stream entry as Redis returns it: field, value, field, value."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     counted = values.get(b"counted", b"")
-    return Entry(entry_id.decode(), _decode.decode(values[b"row"]), int(counted) if counted else None)
+    return Entry(entry_id.decode(), _decode(values[b"row"]), int(counted) if counted else None)
 
 
 def add_up(entries: Iterable[Entry]) -> Added:
-    """What these entries add to rollups and sums."""
-    added = Added()
+    """What these entries add to rollups and sums. Numbers are gathered under a few names before a count is named."""
+    by_names: dict[tuple[int, str, str, str, str, str], list[int]] = {}
+    by_user: dict[tuple[int, str, str], list[int]] = {}
     for entry in entries:
-        row = entry.row
-        hour = added.hours.setdefault(int(row.at // 3600), Tally())
-        for measure, amount in measures(entry):
-            hour[SEPARATOR.join((*dimensions(row), measure))] += amount
+        row, counted_nano = entry.row, entry.counted_nano
+        usage, first, cost_nano = row.usage, counted_nano is None, row.cost_nano - (counted_nano or 0)
+        key_name = row.key_name
+        names = (int(row.at // 3600), key_name, row.team, row.served, row.task, row.route)
+        numbers = by_names.get(names)
+        if numbers is None:
+            numbers = by_names[names] = [0] * len(MEASURES)
+        numbers[0] += first
+        numbers[1] += cost_nano
+        numbers[2] += usage.input_tokens
+        numbers[3] += usage.output_tokens
+        numbers[4] += usage.cached_tokens
+        numbers[5] += usage.cache_write_tokens
+        numbers[6] += usage.reasoning_tokens
+        numbers[7] += row.estimated
+        numbers[8] += row.status >= 400 or bool(row.error)
         if row.user_hash:
-            day = added.days.setdefault(int(row.at // 86_400), Tally())
-            day[SEPARATOR.join((row.key_name, row.user_hash, "cost"))] += _cost(entry)
-            day[SEPARATOR.join((row.key_name, row.user_hash, "requests"))] += entry.counted_nano is None
-        for name, amount in _sums(entry):
-            added.sums[name] += amount
+            used = by_user.setdefault((int(row.at // 86_400), key_name, row.user_hash), [0, 0])
+            used[0] += cost_nano
+            used[1] += first
+    return _named(by_names, by_user)
+
+
+def _named(
+    by_names: Mapping[tuple[int, str, str, str, str, str], list[int]],
+    by_user: Mapping[tuple[int, str, str], list[int]],
+) -> Added:
+    """The counts under the names they have in Redis."""
+    added = Added()
+    for (hour, *names), numbers in by_names.items():
+        key_name, team, served, task, route = names
+        counts = {name: number for name, number in zip(MEASURES, numbers, strict=True) if number}
+        tally = added.hours.setdefault(hour, Tally())
+        tally.update({SEPARATOR.join((*names, name)): number for name, number in counts.items()})
+        cost_nano = counts.get(
+            "cost", 0
+        )  # also where it is nothing: what was used free of charge is shown as well
+        added.sums[SEPARATOR.join(("cost", served, task, route))] += cost_nano
+        added.sums[SEPARATOR.join(("key", team, key_name))] += cost_nano
+        for name in _TOKENS.intersection(counts):
+            added.sums[SEPARATOR.join(("tokens", name))] += counts[name]
+    for (day, key_name, user_hash), (cost_nano, requests) in by_user.items():
+        tally = added.days.setdefault(day, Tally())
+        tally[SEPARATOR.join((key_name, user_hash, "cost"))] += cost_nano
+        tally[SEPARATOR.join((key_name, user_hash, "requests"))] += requests
     return added
-
-
-def dimensions(row: LedgerRow) -> tuple[str, str, str, str, str]:
-    """What rollups tell apart: key, team, model, task, route."""
-    return row.key_name, row.team, row.served, row.task, row.route
-
-
-def measures(entry: Entry) -> Iterator[tuple[str, int]]:
-    """What is counted of a row; only what is not zero."""
-    row, usage = entry.row, entry.row.usage
-    counts = {
-        "requests": int(entry.counted_nano is None),
-        "cost": _cost(entry),
-        "input": usage.input_tokens,
-        "output": usage.output_tokens,
-        "cached": usage.cached_tokens,
-        "cache_write": usage.cache_write_tokens,
-        "reasoning": usage.reasoning_tokens,
-        "estimated": int(row.estimated),
-        "errors": int(row.status >= 400 or bool(row.error)),
-    }
-    return ((name, amount) for name, amount in counts.items() if amount)
-
-
-def _sums(entry: Entry) -> Iterator[tuple[str, int]]:
-    row = entry.row
-    yield SEPARATOR.join(("cost", row.served, row.task, row.route)), _cost(entry)
-    yield SEPARATOR.join(("key", row.team, row.key_name)), _cost(entry)
-    for measure, amount in measures(entry):
-        if measure in ("input", "output", "cached", "cache_write", "reasoning"):
-            yield SEPARATOR.join(("tokens", measure)), amount
-
-
-def _cost(entry: Entry) -> int:
-    return entry.row.cost_nano - (entry.counted_nano or 0)
