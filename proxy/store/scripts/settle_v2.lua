@@ -32,7 +32,7 @@ local function begin(key, kind)
   if kind == 'm' then redis.call('ZADD', KEYS[3], string.format('%.0f', last), key) end
 end
 
-local reply = {'ok', seq + 1, now}
+local reply, marked = {'ok', seq + 1, now}, {}
 local k, a = 6, 4
 while a <= #ARGV do
   local id, cost, tokens, n, row = string.match(ARGV[a], '^(%S+) (%d+) (%d+) (%d+)\n(.*)$')
@@ -47,13 +47,13 @@ while a <= #ARGV do
       local amount, counted = string.match(state, '^e:(%d+):(%d+)$')
       if amount then charged, estimate, result = tonumber(amount), tonumber(counted), 2 end
     else
-      local amount, counted = string.match(redis.call('GET', hold) or '', '^(%d+) (%d+)\n')
+      local amount, counted = string.match(redis.call('GETDEL', hold) or '', '^(%d+) (%d+)\n')
       if amount then held, reserved, estimate, result = tonumber(amount), 1, tonumber(counted), 1 end
     end
     for i = 1, n do
       local key = KEYS[k + 1 + i]
       local kind = string.match(key, '^[^:]*:(%a):')
-      if kind ~= 'c' then begin(key, kind) end
+      if result ~= 1 and kind ~= 'c' then begin(key, kind) end  -- the counters of an open hold are there
       if kind == 'm' then
         add(key, 'held', -held)
         add(key, 'spent', cost - charged)
@@ -66,11 +66,14 @@ while a <= #ARGV do
         add(key, 'spent', 1)
       end
     end
-    redis.call('DEL', hold)
+    if state then redis.call('DEL', hold) end
     redis.call('ZREM', KEYS[2], id)
     if charged > 0 then redis.call('HDEL', KEYS[5], id) end
     redis.call('HSET', done, id, 's')
-    redis.call('EXPIRE', done, ARGV[3])
+    if not marked[done] then
+      redis.call('EXPIRE', done, ARGV[3])
+      marked[done] = true
+    end
     redis.call('XADD', KEYS[4], '*', 'row', row, 'counted', result == 2 and string.format('%.0f', charged) or '')
     reply[#reply + 1] = result
   end
