@@ -1,12 +1,13 @@
 """A key cannot be guessed by the time its refusal takes."""
 
+import hashlib
 import random
 import statistics
 import time
 
 import pytest
 
-from proxy.api.auth import Key, KeyRing, hashlib
+from proxy.api.auth import Key, KeyRing
 from proxy.errors import InvalidApiKey
 from proxy.nouns import Caller
 

@@ -47,7 +47,7 @@ while a <= #ARGV do
       local amount, counted = string.match(state, '^e:(%d+):(%d+)$')
       if amount then charged, estimate, result = tonumber(amount), tonumber(counted), 2 end
     else
-      local amount, counted = string.match(redis.call('GETDEL', hold) or '', '^(%d+) (%d+)\n')
+      local amount, counted = string.match(redis.call('GET', hold) or '', '^(%d+) (%d+)\n')
       if amount then held, reserved, estimate, result = tonumber(amount), 1, tonumber(counted), 1 end
     end
     for i = 1, n do
@@ -66,7 +66,7 @@ while a <= #ARGV do
         add(key, 'spent', 1)
       end
     end
-    if state then redis.call('DEL', hold) end
+    redis.call('DEL', hold)
     redis.call('ZREM', KEYS[2], id)
     if charged > 0 then redis.call('HDEL', KEYS[5], id) end
     redis.call('HSET', done, id, 's')
