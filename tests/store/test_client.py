@@ -244,3 +244,35 @@ def test_nothing_hangs_when_the_pipe_is_stopped(url):
             await waiting
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_only_what_goes_ahead_is_not_waited_for(ahead):
+    """A server that answers nothing until it has two commands: it gets them if the first went ahead; else the second waits
+    for the first's answer, and both fail together."""
+
+    async def answer_two(reader, writer):
+        heard = b""
+        with contextlib.closing(writer):
+            while more := await reader.read(1000):
+                heard += more
+                if b"PING" in more:
+                    writer.write(b"+PONG\r\n")
+                if heard.count(b"ECHO") == 2:
+                    writer.write(b"$1\r\na\r\n$1\r\nb\r\n")
+
+    async def scenario():
+        server = await asyncio.start_server(answer_two, "127.0.0.1", 0)
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, connected(url, timeout_s=10.0 if ahead else 0.3) as pipe:
+            await warmed(pipe)
+            bills = []
+            pipe.rider = lambda: bills or bills.append(pipe.call("ECHO", "a"))
+            pipe.flush(ahead=ahead)
+            answers = await asyncio.gather(*bills, pipe.call("ECHO", "b"), return_exceptions=True)
+            if ahead:
+                assert answers == [b"a", b"b"]
+            else:
+                assert [type(answer) for answer in answers] == [StoreAway, StoreUnsent]
+
+    asyncio.run(scenario())
