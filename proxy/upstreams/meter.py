@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from proxy.nouns import Endpoint
+from proxy.upstreams.alike import NULL_USAGE, Form, form_of, is_utf8, said_bytes
 from proxy.upstreams.seen import (
     RESPONSE_ENDS,
     UNREADABLE,
@@ -42,9 +43,10 @@ MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 # Atomic groups: without them one CRLF would be read as two line ends.
 _ANY_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_NULL_USAGE: Final = b',"usage":null'
 _LAST: Final = b"\n\ndata: [DONE]\n\n"
 _BETWEEN: Final = b"}\n\ndata: {"
+_LESSONS: Final = 3
+_MANY_BYTES: Final = 2048
 
 
 class StreamMeter:
@@ -54,13 +56,15 @@ class StreamMeter:
     complete: half of one is of no use to a client, and could not be taken back when its other half is damaged.
     """
 
-    __slots__ = ("_chunks", "_strip", "_tail", "seen")
+    __slots__ = ("_chunks", "_form", "_lessons", "_strip", "_tail", "seen")
 
     def __init__(self, endpoint: Endpoint, *, strip_usage: bool) -> None:
         self.seen = Seen()
         self._strip = strip_usage
         self._tail = b""
         self._chunks = endpoint is not _RESPONSES
+        self._form: Form | None = None
+        self._lessons = _LESSONS
 
     def feed(self, block: bytes) -> bytes:
         """The bytes to relay for `block`: the events it completes, up to one that cannot be read (`seen.unreadable`)."""
@@ -74,8 +78,7 @@ class StreamMeter:
             return self._keep_tail(block)
         if end < len(block):
             block, self._tail = block[:end], block[end:]
-        relayed = self._read_run(block) if plain else self._read_one_by_one(block)
-        return self._read_mixed(block) if relayed is None else relayed
+        return self._read_plain(block) if plain else self._read_one_by_one(block)
 
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
@@ -92,6 +95,45 @@ class StreamMeter:
         self._tail = b""
         self.seen.malformed += 1
         return buffered
+
+    def _read_plain(self, complete: bytes) -> bytes:
+        """Events without a carriage return. Those with the form of the chunks before need no reading; nearly always that is
+        all, or all but the stream's end."""
+        form = self._form
+        if form is None:
+            return self._read_first(complete)
+        run, rest = complete, b""
+        if not run.endswith(form.tail):
+            end = run.rfind(form.tail) + len(form.tail)
+            run, rest = run[:end], run[end:]
+        alike = form.read(run)
+        if alike is None:
+            return self._read_runs(complete)
+        seen, (events, text) = self.seen, alike
+        seen.events += events
+        seen.text_bytes += said_bytes(text)
+        if form.model:
+            seen.model = form.model
+        if form.service_tier:
+            seen.service_tier = form.service_tier
+        if self._strip and form.has_null_usage:
+            run = run.replace(NULL_USAGE, b"")
+        return run + self._read_runs(rest) if rest else run
+
+    def _read_first(self, complete: bytes) -> bytes:
+        """No form is known yet. Where much comes at once, two events may teach it for the others."""
+        start = complete.find(b"\n\n", complete.find(b"\n\n") + 2) + 2 if len(complete) > _MANY_BYTES else 0
+        if not (self._lessons and 2 < start < len(complete)):
+            return self._read_runs(complete)
+        taught = self._read_runs(complete[:start])
+        if self.seen.unreadable:
+            return taught
+        go_on = self._read_runs if self._form is None else self._read_plain
+        return taught + go_on(complete[start:])
+
+    def _read_runs(self, complete: bytes) -> bytes:
+        relayed = self._read_run(complete)
+        return self._read_mixed(complete) if relayed is None else relayed
 
     def _read_mixed(self, complete: bytes) -> bytes:
         """Usage comes once, with the last chunk: what goes before it is plain. (No string has these bytes: its quotes would be
@@ -118,7 +160,7 @@ class StreamMeter:
             return None
         objects = body.split(_BETWEEN)
         events = len(objects)
-        if body.count(b"\n") != 2 * (events - 1) or not (body.isascii() or _is_utf8(body)):
+        if body.count(b"\n") != 2 * (events - 1) or not (body.isascii() or is_utf8(body)):
             return None
         try:
             chunks = read_plain_chunks(b"}\n{".join(objects))
@@ -131,7 +173,15 @@ class StreamMeter:
             self._note_run(chunks, body)
             if ends:
                 self.seen.done = True
+            elif self._lessons:
+                self._learn(objects[-1] if events == 1 else b"{" + objects[-1], chunks[-1])
         return relayed
+
+    def _learn(self, data: bytes, chunk: PlainChunk) -> None:
+        """Whether a chunk has a form that others will have is seen when they come; a few tries are enough to know."""
+        if any(choice.delta and choice.delta.content for choice in chunk.choices):
+            self._lessons -= 1
+            self._form = form_of(b"data: %b\n\n" % data, chunk) or self._form
 
     def _note_run(self, chunks: list[PlainChunk], body: bytes) -> None:
         seen, said = self.seen, 0
@@ -169,7 +219,7 @@ class StreamMeter:
 
     def _read_event(self, event: bytes) -> bytes | None:
         """The event as it may be relayed, None when it is only ours or cannot be read."""
-        if not event.isascii() and not _is_utf8(
+        if not event.isascii() and not is_utf8(
             event
         ):  # strings that are not decoded below are not checked there
             self.seen.unreadable = True
@@ -241,14 +291,6 @@ class StreamMeter:
         return _without_usage(event, data) if self._strip and "usage" in fields else event
 
 
-def _is_utf8(event: bytes) -> bool:
-    try:
-        event.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _data_of(event: bytes) -> bytes:
     """The event's `data` as the SSE rules join it; `b""` for comments and bare fields."""
     if event.startswith(b"data: ") and event.find(b"\n", 0, -2) < 0 and b"\r" not in event:
@@ -262,7 +304,7 @@ def _without_nulls(run: bytes, chunks: list[PlainChunk]) -> bytes | None:
     nulls = [chunk.usage for chunk in chunks].count(None)
     if not nulls:
         return run
-    pieces = run.split(_NULL_USAGE)
+    pieces = run.split(NULL_USAGE)
     stripped = b"".join(pieces)
     return None if len(pieces) != nulls + 1 or b'"usage"' in stripped else stripped
 
@@ -272,8 +314,8 @@ def _without_usage(event: bytes, data: bytes) -> bytes:
 
     `,"usage":null` cannot occur inside a JSON string (its quotes would be escaped), so one occurrence is the key itself.
     """
-    if event.count(b'"usage"') == 1 and _NULL_USAGE in event:
-        return event.replace(_NULL_USAGE, b"")
+    if event.count(b'"usage"') == 1 and NULL_USAGE in event:
+        return event.replace(NULL_USAGE, b"")
     fields = read_fields(data)
     fields.pop("usage", None)
     rebuilt = b"{" + b",".join([msgspec.json.encode(k) + b":" + bytes(v) for k, v in fields.items()]) + b"}"

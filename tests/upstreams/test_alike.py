@@ -1,0 +1,183 @@
+"""Chunks that are not read because they have the form of one that was: the same bytes and the same tally as if they were."""
+
+import itertools
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mangling import DONE, HEAD, USAGE, chunk, event
+
+from proxy.nouns import Endpoint
+from proxy.upstreams.alike import form_of, said_bytes
+from proxy.upstreams.meter import StreamMeter
+from proxy.upstreams.seen import PlainChunk, read_plain_chunks
+
+PADS = [f"{n:x}" * (n % 7) for n in range(1, 14)]
+ODD = [
+    {"content": "a", "refusal": "no"},
+    {"reasoning_content": "hm"},
+    {"tool_calls": [{"index": 0, "function": {"arguments": '{"a'}}]},
+    {},
+]
+
+
+def spoken(text, number, *, padded, nulls, **fields):
+    """One chunk that says a text, as OpenAI writes it."""
+    value = chunk({"content": text}, **fields)
+    if nulls:
+        value["usage"] = None
+    if padded:
+        value["obfuscation"] = PADS[number % len(PADS)]
+    return value
+
+
+def metered(stream, cuts, *, strip):
+    """(tally, bytes relayed) of a stream that arrives in pieces."""
+    meter, out = StreamMeter(Endpoint.CHAT, strip_usage=strip), []
+    for a, b in itertools.pairwise([0, *sorted(cuts), len(stream)]):
+        if b > a and not meter.seen.unreadable:
+            out.append(meter.feed(stream[a:b]))
+    return meter.seen, b"".join([*out, b"" if meter.seen.unreadable else meter.finish()])
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
+    [
+        "\n",
+        "\n\n",
+        '"',
+        "\\",
+        "\\n",
+        '","usage":null',
+        '"content":"',
+        "\t",
+        "\x00",
+        "\x7f",
+        "é",
+        "日本",
+        "data: [DONE]",
+    ]
+)
+
+
+@st.composite
+def streams(draw):
+    """(chunks, cuts): long streams of one form, with something of another form now and then."""
+    padded, nulls = draw(st.booleans()), draw(st.booleans())
+    texts = draw(st.lists(TEXT, min_size=1, max_size=40))
+    chunks = [chunk({"role": "assistant", "content": "", "refusal": None})]
+    for number, text in enumerate(texts):
+        chunks.append(spoken(text, number, padded=padded, nulls=nulls))
+        if draw(st.integers(0, 12)) == 0:
+            chunks.append(chunk(draw(st.sampled_from(ODD)), usage=None))
+        if draw(st.integers(0, 20)) == 0:
+            chunks.append({**spoken(text, number, padded=padded, nulls=nulls), "model": "gpt-4.1-mini-other"})
+    return [*chunks, chunk({}, "stop")], draw(st.lists(st.integers(1, 3000), max_size=6))
+
+
+def said(delta):
+    """What a delta says, in bytes."""
+    told = [delta.get(name) or "" for name in ("content", "refusal", "reasoning_content")]
+    calls = json.dumps(delta["tool_calls"], separators=(",", ":")) if "tool_calls" in delta else ""
+    return len("".join([*told, calls]).encode())
+
+
+@given(streams())
+@settings(max_examples=400, deadline=None)
+def test_the_tally_is_that_of_the_chunks(drawn):
+    """However texts are spelled, whatever stands between them and wherever the stream is cut, in both flavours."""
+    chunks, cuts = drawn
+    last = event({**HEAD, "choices": [], "usage": USAGE})
+    stream = b"".join(map(event, chunks)) + last + DONE
+    cuts = [cut for cut in cuts if cut < len(stream)]
+    for strip in (True, False):
+        seen, out = metered(stream, cuts, strip=strip)
+        bare = [{name: value for name, value in one.items() if name != "usage"} for one in chunks]
+        assert out == (b"".join(map(event, bare)) + DONE if strip else stream)
+        assert seen.text_bytes == sum(said(one["choices"][0]["delta"]) for one in chunks)
+        assert (seen.events, seen.finish, seen.done) == (len(chunks) + 1, "stop", True)
+        assert seen.model == HEAD["model"]
+        assert seen.malformed == 0
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        b'a"b',
+        b"a\\",
+        b"a\\x",
+        b"a\nb",
+        b"a\x00b",
+        b"a\x01",
+        b"a\xff",
+        b"\xe6\x97",
+        b'"},"x":{"y":"',
+        b"\\u12",
+    ],
+)
+def test_a_text_that_is_none_is_not_taken_for_one(spoiled, padded):
+    """One chunk among a hundred with a text that ends elsewhere: what came before it is relayed, it and the rest are not,
+    unless it is JSON all the same."""
+    events = [event(spoken(f"tok{n}", n, padded=padded, nulls=True)) for n in range(100)]
+    for at in (1, 3, 50, 99):
+        bad = event(spoken("SPOIL", 0, padded=padded, nulls=True)).replace(b"SPOIL", spoiled)
+        stream = b"".join([*events[:at], bad, *events[at:]])
+        seen, out = metered(stream, [], strip=False)
+        if is_json(bad[6:]):
+            assert out == stream
+        else:
+            assert seen.unreadable
+            assert out == b"".join(events[:at])
+
+
+def is_json(data):
+    try:
+        json.loads(data.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def test_bytes_lost_or_doubled_anywhere_are_noticed():
+    """A thousand streams with one byte changed, lost or doubled: what is relayed is JSON, event for event."""
+    rng = random.Random(5)
+    clean = b"".join(event(spoken(f"tok {n}\n", n, padded=n % 2 == 0, nulls=True)) for n in range(12)) + DONE
+    for _ in range(1000):
+        at = rng.randrange(len(clean))
+        new = rng.choice([b"", clean[at : at + 1] * 2, bytes([rng.randrange(256)])])
+        _seen, out = metered(clean[:at] + new + clean[at + 1 :], [], strip=False)
+        for data in out.replace(b"\r", b"\n").split(b"\n"):
+            assert not data.startswith(b"data: {") or is_json(data[6:])
+
+
+def test_a_form_is_learnt_from_what_is_certain_only():
+    """A chunk whose text could stand elsewhere teaches nothing."""
+
+    def learnt(data):
+        return form_of(b"data: %b\n\n" % data, *read_plain_chunks(data))
+
+    plain = b'{"choices":[{"delta":{"content":"a"}}],"model":"m","obfuscation":"xy"}'
+    form = learnt(plain)
+    assert (form.head, form.tail) == (b'data: {"choices":[{"delta":{"content":"', b'"}\n\n')
+    assert form.middle == b'"}}],"model":"m","obfuscation":"'
+    for other in (
+        plain.replace(b'"m"', b'"content"'),  # a second place
+        plain.replace(b'"content":"a"', b'"content": "a"'),
+        plain.replace(b'"content":"a"', b'"c\\u006fntent":"a"'),
+        plain.replace(b'"a"', b'"a\\n"'),
+        plain.replace(b'"a"', b'""'),
+        plain.replace(b'"a"', b'"a","refusal":"b"'),
+        plain.replace(b"}}]", b'},"finish_reason":"stop"}]'),
+        plain.replace(b"}}]", b'}},{"delta":{}}]'),
+        plain.replace(b'"m"', b'"m","usage": null'),
+    ):
+        assert learnt(other) is None
+    assert isinstance(read_plain_chunks(plain)[0], PlainChunk)
+
+
+def test_short_escapes_are_one_byte_of_text():
+    """As they are in the text that JSON spells with them."""
+    for spelled in (b"a\\nb", b"\\\\n", b'\\"', b"\\/", "plain é".encode()):
+        assert said_bytes(spelled) == len(json.loads(b'"%b"' % spelled).encode())
