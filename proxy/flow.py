@@ -87,8 +87,8 @@ async def _ask_in_order(request: Request, plan: Plan, trace: Trace, house: House
             _close(trace, house, final=False)
         candidate = house.aftercare.prepared(request, turn, trace.caller, trace.call.at)
         trace.considering(candidate, fallback=fallback)
-        edits = await house.money.hold(request, candidate, trace)
-        outcome = await house.send(candidate, edits, trace)
+        question = await house.hold(request, candidate, trace)
+        outcome = await house.send(candidate, question, trace)
         house.heard(outcome, trace)
         _note(outcome, candidate, trace, house)
         if not isinstance(outcome, Failed):

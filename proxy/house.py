@@ -11,13 +11,14 @@ from proxy.loops import Loops
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.money import Money
 from proxy.nouns import Candidate, LedgerRow
+from proxy.parse import Request
 from proxy.planning.plan import Planner
 from proxy.question import question_for
 from proxy.routing.pace import Pace
 from proxy.tasks import TaskOwner
 from proxy.tenants import Tenants
 from proxy.trace import Trace
-from proxy.upstreams.attempt import Answered, Outcome, Streaming, attempt
+from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
 from proxy.upstreams.breaker import Breakers, State
 from proxy.upstreams.providers import Provider
 from proxy.upstreams.refusals import Failed
@@ -86,12 +87,18 @@ class House:
     retries: RetryAllowance = field(default_factory=RetryAllowance)
     reasoning: ReasoningMemory = field(default_factory=ReasoningMemory)
 
-    def send(self, candidate: Candidate, edits: Mapping[str, bytes], trace: Trace) -> Awaitable[Outcome]:
-        """One attempt with the body that this candidate takes, from now on; what comes of it is to be `heard`."""
+    def hold(self, request: Request, candidate: Candidate, trace: Trace) -> Awaitable[Question]:
+        """Set aside what an attempt may cost; what to `send` then. Raises the refusals of budgets."""
+        asks_usage = self.providers[candidate.provider].stream_usage
+
+        def prepared(edits: Mapping[str, bytes]) -> Question:
+            return question_for(trace, candidate, edits, ask_for_usage=asks_usage, recall=self.recall)
+
+        return self.money.hold(request, candidate, trace, prepared)
+
+    def send(self, candidate: Candidate, question: Question, trace: Trace) -> Awaitable[Outcome]:
+        """One attempt, from now on; what comes of it is to be `heard`."""
         provider = self.providers[candidate.provider]
-        question = question_for(
-            trace, candidate, edits, ask_for_usage=provider.stream_usage, recall=self.recall
-        )
         trace.sending(self.clock())
         if candidate.fan_out > 1:
             return attempt_parts(provider, question, candidate.fan_out, self.tasks)

@@ -4,8 +4,8 @@ The figures are decided by pure rooms (sizing, budgets); the store keeps them. A
 here without a look at Redis.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 from proxy.account import input_estimate
 from proxy.budgets.scopes import Book
@@ -18,6 +18,7 @@ from proxy.store.ledger import Ledger
 from proxy.store.ports import HoldRequest
 from proxy.trace import Trace
 
+Prepared = TypeVar("Prepared")
 _NO_EDITS: Final[Mapping[str, bytes]] = {}
 
 
@@ -43,12 +44,19 @@ class Money:
             return plan.candidates
         return self._planner.downgraded(request, trace.caller, plan, cheaper, trace.call.at)
 
-    async def hold(self, request: Request, candidate: Candidate, trace: Trace) -> Mapping[str, bytes]:
-        """Set aside what the attempt may cost; the edits that keep it within that. Raises the refusals of budgets."""
+    async def hold(
+        self,
+        request: Request,
+        candidate: Candidate,
+        trace: Trace,
+        prepared: Callable[[Mapping[str, bytes]], Prepared],
+    ) -> Prepared:
+        """Set aside what the attempt may cost; what was `prepared` with the edits that keep it within that. Raises the
+        refusals of budgets, and what `prepared` raises: that is called while Redis is asked, and again if it grants less."""
         call, caller, plan, user_hash = trace.call, trace.caller, trace.plan, trace.user_hash
         tab = self._book.tab(caller, candidate.model, user_hash, money_only=trace.attempt > 0)
         if not tab.counters or self._ledger is None:
-            return _NO_EDITS
+            return prepared(_NO_EDITS)
         assert plan is not None
         sized = self._sizer.sized(request, candidate, tab, plan.default_max_output)
         size = sized.size
@@ -59,16 +67,22 @@ class Money:
             call.id, str(trace.attempt + 1), call.endpoint._value_, caller.key_id, caller.key_name, caller.team, user_hash,
             plan.asked, candidate.model, candidate.provider, plan.route, plan.task,
         )  # fmt: skip
+        made: Prepared | None = None
+        edits = sized.edits if tab.budgets else _NO_EDITS
+
+        def meanwhile() -> None:
+            nonlocal made
+            made = prepared(edits)
+
         grant = trace.grant = await self._ledger.hold(
-            HoldRequest(described, caller.key_name, user_hash, tab, size, tokens, call.at)
+            HoldRequest(described, caller.key_name, user_hash, tab, size, tokens, call.at), meanwhile
         )
         trace.rates = grant.rate_headers(call.at)
-        if not tab.budgets:
-            return _NO_EDITS
-        if grant.size is not size:  # less was granted
-            sized = adapted(request, candidate, grant.size)
-        trace.changes = sized.changes
-        return sized.edits
+        if tab.budgets:
+            if grant.size is not size:  # less was granted
+                sized, made = adapted(request, candidate, grant.size), None
+            edits, trace.changes = sized.edits, sized.changes
+        return prepared(edits) if made is None else made
 
     def settle(self, trace: Trace, row: LedgerRow) -> None:
         """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits. The attempt is over then:

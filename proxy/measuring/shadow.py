@@ -181,8 +181,8 @@ async def _ask(copy: _Copy) -> Outcome:
     assert request is not None
     trace.considering(candidate, fallback=False)
     trace.reason = Reason.SHADOW.value
-    edits = await house.money.hold(request, candidate, trace)
-    outcome = await house.send(candidate, edits, trace)
+    question = await house.hold(request, candidate, trace)
+    outcome = await house.send(candidate, question, trace)
     house.heard(outcome, trace)
     if isinstance(outcome, Answered):
         copy.said.append(outcome.whole.body)

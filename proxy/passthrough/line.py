@@ -8,6 +8,7 @@ The rules at the head of flow hold here too.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -74,10 +75,14 @@ async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Room
     )
     trace.plan = Plan(asked=incoming.model, candidates=(candidate,))
     trace.considering(candidate, fallback=False)
-    await rooms.money.hold(request, candidate, trace)
+    await rooms.money.hold(request, candidate, trace, _as_it_is)
     if operation.lines and rooms.tenants.keeps:
         await look_through(passage, candidate, caller, rooms, incoming.fields.get("input_file_id"))
     return candidate
+
+
+def _as_it_is(_edits: Mapping[str, bytes]) -> None:
+    """A call that is passed through is not edited, whatever was held for it."""
 
 
 def _as_request(passage: Passage, incoming: Incoming) -> Request:

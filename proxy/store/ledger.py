@@ -81,10 +81,11 @@ class Ledger:
 
     # What flow calls.
 
-    async def hold(self, request: HoldRequest) -> Grant:
-        """Set money aside in every counter of the request, or in none.
+    async def hold(self, request: HoldRequest, meanwhile: Callable[[], None] | None = None) -> Grant:
+        """Set money aside in every counter of the request, or in none. `meanwhile` is called while Redis is asked, if it is.
 
-        Raises InsufficientQuota (never again in this window), RateLimited (later), UpstreamUnavailable (Redis is away).
+        Raises InsufficientQuota (never again in this window), RateLimited (later), UpstreamUnavailable (Redis is away), and what
+        `meanwhile` raises: then nothing stays held.
         """
         hold_id, epoch, options = self._id_at(request.at), self._epoch, self._options
         if not request.tab.counters:
@@ -99,12 +100,18 @@ class Ledger:
         while True:
             attempt = Taking(request, hold_id, self._places.at(request, self._now_s()))
             packed = attempt.packed(epoch.name, epoch.seq, self._lease_ms, options.most_new_users)
+            answer = self._hot.packed(packed, HOLD)
             try:
-                reply = await self._hot.packed(packed, HOLD)
+                if meanwhile is not None and not answer.done():
+                    await asyncio.sleep(0)  # the question leaves first
+                    work, meanwhile = meanwhile, None
+                    work()
+                reply = await answer
             except (StoreUnsent, StoreRefused):
                 return self._blind(request, refusals.away())
-            except (StoreAway, asyncio.CancelledError) as fault:
+            except BaseException as fault:
                 # It may have been taken, or may yet be: released by id, whichever comes first.
+                answer.cancel()
                 self._open.releases[hold_id] = (*attempt.place.names, *attempt.place.shared)
                 if isinstance(fault, StoreAway):
                     return self._blind(request, refusals.away())

@@ -422,6 +422,31 @@ def test_each_attempt_of_a_chain_settles_on_its_own_hold(url, directory):
     asyncio.run(scenario())
 
 
+def test_what_is_done_while_redis_is_asked_is_done_once_and_gives_everything_back_when_it_fails(
+    url, directory
+):
+    """It runs before the answer is here; when it raises, the hold that Redis may have taken is released."""
+
+    async def scenario():
+        budget, done = money(DOLLAR), []
+        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+            grant = await ledger.hold(request([budget], 500), lambda: done.append(ledger.open_holds))
+            assert done == [0]
+            ledger.settle(grant.hold, 0, row(0))
+
+            def fails():
+                raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError):
+                await ledger.hold(request([budget], 500), fails)
+            await ledger.close()
+            assert await totals(pipe, total(budget)) == (0, 0, 0)
+            assert await pipe.call("ZCARD", keys.OPEN) == 0
+            assert ledger.open_holds == 0
+
+    asyncio.run(scenario())
+
+
 def test_a_request_nobody_counts_touches_no_redis_and_leaves_its_row(url, directory):
     """A row is written for every request, budgets or not."""
 
