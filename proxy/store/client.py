@@ -64,7 +64,7 @@ class _Call(msgspec.Struct):
 class Pipe:
     """Calls in, futures out; `run` must be running for them to be answered.
 
-    `_queue` waits for `_under_way`, which is one batch, to be answered in full.
+    `_queue` waits for `_under_way` to be answered in full: one batch, or two where the first went ahead.
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
@@ -124,7 +124,7 @@ class Pipe:
             self._queue.append(call)
         if self._line is None:
             self._wake.set()
-        elif self._free and not self._flushing:
+        elif self._free:
             self._flush_soon()
         return answer
 
@@ -153,11 +153,18 @@ class Pipe:
 
     def _flush_soon(self) -> None:
         """Not at once: whoever else runs in this tick may have something to send as well. Unless nobody had, last time."""
+        if self._flushing:
+            return
         if self._alone:
             self.flush()
-        elif not self._flushing:
+        else:
             self._flushing = True
             self._loop.call_soon(self.flush)
+
+    @property
+    def gathering(self) -> bool:
+        """Whether what was just put here leaves with the end of this tick."""
+        return self._flushing
 
     @property
     def _free(self) -> bool:
@@ -220,7 +227,7 @@ class Pipe:
     # Its end, if it is not answered
 
     def _expect(self, due_s: float) -> None:
-        """Set the deadline of the batch. One timer is armed for many batches: it looks when the batch under way is due."""
+        """Set the deadline of the batch, and with it that of one that went ahead. One timer is armed for many batches: it looks when the batch under way is due."""
         self._due_s, self._prolonged = due_s, False
         if self._alarm is None:
             self._alarm = self._loop.call_at(due_s, self._look)

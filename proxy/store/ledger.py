@@ -103,7 +103,8 @@ class Ledger:
             answer = self._hot.packed(packed, HOLD)
             try:
                 if meanwhile is not None and not answer.done():
-                    await asyncio.sleep(0)  # the question leaves first
+                    if self._hot.gathering:
+                        await asyncio.sleep(0)  # the question leaves first
                     work, meanwhile = meanwhile, None
                     work()
                 reply = await answer

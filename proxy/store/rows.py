@@ -7,6 +7,7 @@ carry what the exporter asks for: cost by (model, task, route), cost by (team, k
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import add
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ from proxy.nouns import LedgerRow
 
 SEPARATOR: Final = "\x1f"
 EVERYBODY_ELSE: Final = "*"
-MEASURES: Final = (
+_MEASURES: Final = (
     "requests",
     "cost",
     "input",
@@ -26,7 +27,7 @@ MEASURES: Final = (
     "estimated",
     "errors",
 )
-_TOKENS: Final = frozenset(MEASURES[2:7])
+_TOKENS: Final = frozenset(_MEASURES[2:7])
 _decode: Final = msgspec.json.Decoder(LedgerRow).decode
 
 
@@ -57,46 +58,44 @@ def read_entry(entry_id: bytes, fields: list[bytes]) -> Entry:
 
 def add_up(entries: Iterable[Entry]) -> Added:
     """What these entries add to rollups and sums. Numbers are gathered under a few names before a count is named."""
-    by_names: dict[tuple[int, str, str, str, str, str], list[int]] = {}
-    by_user: dict[tuple[int, str, str], list[int]] = {}
+    by_names: dict[tuple[int, str, str, str, str, str], tuple[int, ...]] = {}
+    by_user: dict[tuple[int, str, str], tuple[int, ...]] = {}
     for entry in entries:
-        row, counted_nano = entry.row, entry.counted_nano
-        usage, first, cost_nano = row.usage, counted_nano is None, row.cost_nano - (counted_nano or 0)
-        key_name = row.key_name
-        names = (int(row.at // 3600), key_name, row.team, row.served, row.task, row.route)
-        numbers = by_names.get(names)
-        if numbers is None:
-            numbers = by_names[names] = [0] * len(MEASURES)
-        numbers[0] += first
-        numbers[1] += cost_nano
-        numbers[2] += usage.input_tokens
-        numbers[3] += usage.output_tokens
-        numbers[4] += usage.cached_tokens
-        numbers[5] += usage.cache_write_tokens
-        numbers[6] += usage.reasoning_tokens
-        numbers[7] += row.estimated
-        numbers[8] += row.status >= 400 or bool(row.error)
+        row, usage, counted_nano = entry.row, entry.row.usage, entry.counted_nano
+        first, cost_nano = int(counted_nano is None), row.cost_nano - (counted_nano or 0)
+        names = (int(row.at // 3600), row.key_name, row.team, row.served, row.task, row.route)
+        numbers: tuple[int, ...] = (
+            first,
+            cost_nano,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+            int(row.estimated),
+            int(row.status >= 400 or bool(row.error)),
+        )
+        before = by_names.get(names)
+        by_names[names] = tuple(map(add, before, numbers)) if before else numbers
         if row.user_hash:
-            used = by_user.setdefault((int(row.at // 86_400), key_name, row.user_hash), [0, 0])
-            used[0] += cost_nano
-            used[1] += first
+            user = (int(row.at // 86_400), row.key_name, row.user_hash)
+            by_user[user] = tuple(map(add, by_user.get(user, (0, 0)), (cost_nano, first)))
     return _named(by_names, by_user)
 
 
 def _named(
-    by_names: Mapping[tuple[int, str, str, str, str, str], list[int]],
-    by_user: Mapping[tuple[int, str, str], list[int]],
+    by_names: Mapping[tuple[int, str, str, str, str, str], tuple[int, ...]],
+    by_user: Mapping[tuple[int, str, str], tuple[int, ...]],
 ) -> Added:
     """The counts under the names they have in Redis."""
     added = Added()
     for (hour, *names), numbers in by_names.items():
         key_name, team, served, task, route = names
-        counts = {name: number for name, number in zip(MEASURES, numbers, strict=True) if number}
+        counts = {name: number for name, number in zip(_MEASURES, numbers, strict=True) if number}
         tally = added.hours.setdefault(hour, Tally())
         tally.update({SEPARATOR.join((*names, name)): number for name, number in counts.items()})
-        cost_nano = counts.get(
-            "cost", 0
-        )  # also where it is nothing: what was used free of charge is shown as well
+        # Cost also where it is nothing: what was used free of charge is shown as well.
+        cost_nano = counts.get("cost", 0)
         added.sums[SEPARATOR.join(("cost", served, task, route))] += cost_nano
         added.sums[SEPARATOR.join(("key", team, key_name))] += cost_nano
         for name in _TOKENS.intersection(counts):

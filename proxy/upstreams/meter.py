@@ -122,14 +122,13 @@ class StreamMeter:
 
     def _read_first(self, complete: bytes) -> bytes:
         """No form is known yet. Where much comes at once, two events may teach it for the others."""
-        start = complete.find(b"\n\n", complete.find(b"\n\n") + 2) + 2 if len(complete) > _MANY_BYTES else 0
-        if not (self._lessons and 2 < start < len(complete)):
+        rest = complete.split(b"\n\n", 2)[-1] if self._lessons and len(complete) > _MANY_BYTES else b""
+        if not rest:
             return self._read_runs(complete)
-        taught = self._read_runs(complete[:start])
+        taught = self._read_runs(complete[: -len(rest)])
         if self.seen.unreadable:
             return taught
-        go_on = self._read_runs if self._form is None else self._read_plain
-        return taught + go_on(complete[start:])
+        return taught + (self._read_plain(rest) if self._form is not None else self._read_runs(rest))
 
     def _read_runs(self, complete: bytes) -> bytes:
         relayed = self._read_run(complete)
@@ -219,8 +218,8 @@ class StreamMeter:
 
     def _read_event(self, event: bytes) -> bytes | None:
         """The event as it may be relayed, None when it is only ours or cannot be read."""
-        if not event.isascii() and not is_utf8(
-            event
+        if not (
+            event.isascii() or is_utf8(event)
         ):  # strings that are not decoded below are not checked there
             self.seen.unreadable = True
             return None

@@ -1,6 +1,5 @@
 """Chunks that are not read because they have the form of one that was: the same bytes and the same tally as if they were."""
 
-import itertools
 import json
 import random
 
@@ -9,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mangling import DONE, HEAD, USAGE, chunk, event
 
-from proxy.nouns import Endpoint
 from proxy.upstreams.alike import form_of, said_bytes
-from proxy.upstreams.meter import StreamMeter
 from proxy.upstreams.seen import PlainChunk, read_plain_chunks
+from tests.upstreams.metering import is_json, run
 
 PADS = [f"{n:x}" * (n % 7) for n in range(1, 14)]
 ODD = [
@@ -31,15 +29,6 @@ def spoken(text, number, *, padded, nulls, **fields):
     if padded:
         value["obfuscation"] = PADS[number % len(PADS)]
     return value
-
-
-def metered(stream, cuts, *, strip):
-    """(tally, bytes relayed) of a stream that arrives in pieces."""
-    meter, out = StreamMeter(Endpoint.CHAT, strip_usage=strip), []
-    for a, b in itertools.pairwise([0, *sorted(cuts), len(stream)]):
-        if b > a and not meter.seen.unreadable:
-            out.append(meter.feed(stream[a:b]))
-    return meter.seen, b"".join([*out, b"" if meter.seen.unreadable else meter.finish()])
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
@@ -92,13 +81,13 @@ def test_the_tally_is_that_of_the_chunks(drawn):
     stream = b"".join(map(event, chunks)) + last + DONE
     cuts = [cut for cut in cuts if cut < len(stream)]
     for strip in (True, False):
-        seen, out = metered(stream, cuts, strip=strip)
+        meter, out = run(stream, cuts, strip=strip)
         bare = [{name: value for name, value in one.items() if name != "usage"} for one in chunks]
         assert out == (b"".join(map(event, bare)) + DONE if strip else stream)
-        assert seen.text_bytes == sum(said(one["choices"][0]["delta"]) for one in chunks)
-        assert (seen.events, seen.finish, seen.done) == (len(chunks) + 1, "stop", True)
-        assert seen.model == HEAD["model"]
-        assert seen.malformed == 0
+        assert meter.seen.text_bytes == sum(said(one["choices"][0]["delta"]) for one in chunks)
+        assert (meter.seen.events, meter.seen.finish, meter.seen.done) == (len(chunks) + 1, "stop", True)
+        assert meter.seen.model == HEAD["model"]
+        assert meter.seen.malformed == 0
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -124,20 +113,12 @@ def test_a_text_that_is_none_is_not_taken_for_one(spoiled, padded):
     for at in (1, 3, 50, 99):
         bad = event(spoken("SPOIL", 0, padded=padded, nulls=True)).replace(b"SPOIL", spoiled)
         stream = b"".join([*events[:at], bad, *events[at:]])
-        seen, out = metered(stream, [], strip=False)
+        meter, out = run(stream, [], strip=False)
         if is_json(bad[6:]):
             assert out == stream
         else:
-            assert seen.unreadable
+            assert meter.seen.unreadable
             assert out == b"".join(events[:at])
-
-
-def is_json(data):
-    try:
-        json.loads(data.decode())
-    except ValueError:
-        return False
-    return True
 
 
 def test_bytes_lost_or_doubled_anywhere_are_noticed():
@@ -147,7 +128,7 @@ def test_bytes_lost_or_doubled_anywhere_are_noticed():
     for _ in range(1000):
         at = rng.randrange(len(clean))
         new = rng.choice([b"", clean[at : at + 1] * 2, bytes([rng.randrange(256)])])
-        _seen, out = metered(clean[:at] + new + clean[at + 1 :], [], strip=False)
+        _meter, out = run(clean[:at] + new + clean[at + 1 :], [], strip=False)
         for data in out.replace(b"\r", b"\n").split(b"\n"):
             assert not data.startswith(b"data: {") or is_json(data[6:])
 

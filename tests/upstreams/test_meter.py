@@ -1,6 +1,5 @@
 """The meter: whatever upstream sends passes as it came, what only we asked for is taken out, and nothing is missed."""
 
-import itertools
 import json
 import random
 import re
@@ -13,17 +12,7 @@ from mangling import DONE, HEAD, PLAIN, RESPONSE, USAGE, asked, chunk, event, ma
 from proxy.nouns import Endpoint
 from proxy.upstreams.meter import MAX_EVENT_BYTES, StreamMeter
 from proxy.upstreams.seen import read_whole
-
-
-def run(stream, cuts=(), *, strip=True, endpoint=Endpoint.CHAT):
-    """(meter, bytes relayed) of a stream that arrives in pieces."""
-    meter = StreamMeter(endpoint, strip_usage=strip)
-    marks = [0, *sorted(cuts), len(stream)]
-    out = []
-    for a, b in itertools.pairwise(marks):
-        if b > a and not meter.seen.unreadable:
-            out.append(meter.feed(stream[a:b]))
-    return meter, b"".join([*out, b"" if meter.seen.unreadable else meter.finish()])
+from tests.upstreams.metering import is_json, run
 
 
 def payloads(stream):
@@ -254,16 +243,6 @@ def passed_as_it_came(meter, out, stream):
     assert stream.startswith(out)
     rest = re.split(rb"\r\n|\n|\r", stream[len(out) :])
     assert meter.seen.unreadable or not any(line.startswith(b"data:") and line[5:].strip() for line in rest)
-
-
-def is_json(data):
-    try:
-        json.loads(data)
-    except RecursionError:
-        return True
-    except ValueError:
-        return False
-    return True
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=8), st.sampled_from(list(Endpoint)))
