@@ -97,7 +97,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _may_name(marks: tuple[bytes, ...], raw: bytes) -> bool:
     for mark in marks:
-        if mark in raw:
+        if raw.find(mark) >= 0:  # `in` raises and catches an error before it looks
             return True
     return _BACKSLASH in raw and _ESCAPED.search(raw) is not None
 

@@ -74,7 +74,8 @@ class Asks:
 
 class Call(msgspec.Struct, frozen=True, gc=False):
     """One request as the api room hands it to flow: raw body, nothing parsed. `target` is the path behind the API's root,
-    such as `/chat/completions`; `headers` are lower-case names as the client sent them. Neither they nor the body are shown."""
+    such as `/chat/completions`; `headers` are those of the client's that may go to a provider, names in lower case. Neither
+    they nor the body are shown."""
 
     id: str
     endpoint: Endpoint

@@ -47,7 +47,9 @@ class Fields(Mapping[str, Any]):
         self.body: Final = body
         self.slices: Final = slices
         # `bytes` of a slice copies it, and a prompt is looked at in several places.
-        self.raws: Final = dict(zip(slices, map(bytes, slices.values()), strict=True))
+        self.raws: Final[dict[str, bytes]] = {}
+        for name, raw in slices.items():
+            self.raws[name] = bytes(raw)
         self._decoded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -130,11 +132,12 @@ def fields_of(body: bytes) -> Fields:
 
 def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
     """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
-    if not edits:
-        return _encode(fields.slices)
-    merged = fields.slices | dict(zip(edits, map(msgspec.Raw, edits.values()), strict=True))
-    if REMOVE in edits.values():
-        merged = {name: value for name, value in merged.items() if edits.get(name) != REMOVE}
+    merged = fields.slices.copy()
+    for name, value in edits.items():
+        if value:
+            merged[name] = msgspec.Raw(value)
+        else:  # REMOVE
+            merged.pop(name, None)
     return _encode(merged)
 
 

@@ -8,8 +8,9 @@ import http
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-_NUL: Final = 0
+_NUL, _LF, _CR = b"\0\n\r"
 """Bytes are looked for as numbers: `b"\\0" in head` raises and catches an error before it looks."""
+_STRAY: Final = "A header of the answer contains a line end or NUL"  # it would start a field, or an answer
 
 # How the body is delimited.
 UNSTARTED, NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(5)
@@ -63,7 +64,9 @@ def answer_head(
         parts.append(b"connection: close\r\n")
         lines += 1
     parts.append(b"\r\n")
-    head = _checked(b"".join(parts), lines)
+    head = b"".join(parts)
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or _NUL in head:
+        raise RuntimeError(_STRAY)
     return head, framing, length if framing == LENGTH else 0, close
 
 
@@ -76,21 +79,12 @@ def own_head(
     Raises RuntimeError when a field contains a line end or NUL.
     """
     end = b"connection: close\r\n\r\n" if close else b"\r\n"
-    head = b"%b%b%b\r\n%b%b" % (
-        status_line(status),
-        date_line,
-        b"\r\n".join(map(b": ".join, fields)),  # no step of ours per field
-        framing_line,
-        end,
-    )
-    return _checked(head, len(fields) + 3 + bool(framing_line) + close)
-
-
-def _checked(head: bytes, lines: int) -> bytes:
-    """One check for the whole head instead of one per field: a stray line end would start a field or an answer."""
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or _NUL in head:
-        raise RuntimeError("A header of the answer contains a line end or NUL")
-    return head
+    # No step of ours per field, and no line end between them before we know that there is none inside.
+    marked = b"\0".join(map(b": ".join, fields))
+    lines = marked.replace(b"\0", b"\r\n")
+    if _CR in marked or _LF in marked or len(lines) - len(marked) != len(fields) - 1:
+        raise RuntimeError(_STRAY)
+    return b"".join((status_line(status), date_line, lines, b"\r\n", framing_line, end))
 
 
 def framing_of(length: int, *, bodyless: bool, old: bool) -> int:

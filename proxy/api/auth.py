@@ -9,8 +9,8 @@ An unknown key and a malformed one take the same path: hash, look up, compare di
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, Self
 
 from proxy.errors import InvalidApiKey, NotAllowed
 from proxy.headers import Header
@@ -32,6 +32,21 @@ _NOBODY = b"\0" * 32
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """An Authorization header (`b""` for none) and the SHA-256 of its bearer token, `b""` where there is none."""
+
+    header: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, header: bytes) -> Self:
+        scheme, _, token = header.partition(b" ")
+        token = token.strip()
+        bears = token and scheme.lower() == b"bearer"
+        return cls(header, sha256(token).digest() if bears else b"")
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One of our keys. `digest` is the SHA-256 of it, 32 bytes; `expires_at` in Unix seconds, None for never."""
 
@@ -49,17 +64,15 @@ class KeyRing:
         self.mode = mode
         self._keys = keys
 
-    def identify(self, authorization: bytes, now: float) -> Caller:
-        """The caller behind an Authorization header (`b""` for none). Raises InvalidApiKey."""
+    def identify(self, credential: Credential, now: float) -> Caller:
+        """The caller behind a credential. Raises InvalidApiKey."""
         if self.mode == "open":
             return _ANYONE
-        scheme, _, token = authorization.partition(b" ")
-        token = token.strip()
-        if not token or scheme.lower() != b"bearer":
+        digest = credential.digest
+        if not digest:
             raise InvalidApiKey(_MISSING)
-        digest = sha256(token).digest()
         if self.mode == "passthrough":
-            return Caller(key_id=digest.hex()[:12], key_name="passthrough", credential=authorization)
+            return Caller(key_id=digest.hex()[:12], key_name="passthrough", credential=credential.header)
         key = self._keys.get(digest)
         if not hmac.compare_digest(key.digest if key else _NOBODY, digest) or key is None:
             raise InvalidApiKey(_WRONG, code="invalid_api_key")

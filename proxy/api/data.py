@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.api.asks import asks_of
-from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
+from proxy.api.auth import KeyRing, allow_endpoint
 from proxy.api.exchange import exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
 from proxy.api.listing import Listing
@@ -86,19 +85,19 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
     port.started()
     try:
         with port.gate.enter() as ticket:
-            headers, named = scope["headers"], exchange.named
-            authorization = authorization_of(headers, named)
-            caller = port.keys.identify(authorization, at)
+            heading = exchange.heading
+            credential = heading.credential()
+            caller = port.keys.identify(credential, at)
             allow_endpoint(caller, endpoint)
-            ticket.claim(authorization)
+            ticket.claim(credential.header)
             body = await read_body(exchange, port.max_json_bytes, ticket)
             call = Call(
                 id=request_id,
                 endpoint=endpoint,
                 target=scope["raw_path"][len(ROOT) :],
                 raw=body,
-                headers=headers,
-                asks=asks_of(named),
+                headers=heading.up,
+                asks=heading.asks(),
                 at=at,
                 started_s=started_s,
             )

@@ -31,6 +31,7 @@ from proxy.api.answer import (
     own_head,
 )
 from proxy.api.door import Callback, Door
+from proxy.api.heading import Heading
 from proxy.errors import ServerError
 
 EXTENSION: Final = "switchyard.exchange"
@@ -51,8 +52,7 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """`named`: the request's header fields by name, the last one where a name comes twice. `declared_bytes`: its
-    Content-Length, or None for a chunked body. `body_limit_bytes`: set by who reads a whole body, so that no more than
+    """`heading`: the request's head. `declared_bytes`: its Content-Length, or None for a chunked body. `body_limit_bytes`: set by who reads a whole body, so that no more than
     one piece beyond it is ever held."""
 
     __slots__ = (
@@ -73,8 +73,8 @@ class Exchange:
         "connection",
         "declared_bytes",
         "expects_continue",
+        "heading",
         "keep_alive",
-        "named",
         "received_bytes",
         "request_complete",
         "task",
@@ -83,22 +83,20 @@ class Exchange:
     def __init__(
         self,
         connection: Connection,
-        named: dict[bytes, bytes],
+        heading: Heading,
         *,
         head_only: bool,
-        old: bool,
         keep_alive: bool,
-        expects_continue: bool,
         declared_bytes: int | None,
     ) -> None:
         self.connection = connection
-        self.named = named
+        self.heading = heading
         self._door = connection.door
         self._head_only = head_only
-        self._old = old
+        self._old = not heading.modern
         self.keep_alive = keep_alive
         self.declared_bytes = declared_bytes
-        self.expects_continue = expects_continue
+        self.expects_continue = heading.expects_continue
         self.received_bytes = 0
         self.body_limit_bytes = _UNLIMITED
         self.buffered_bytes = 0

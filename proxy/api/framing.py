@@ -50,11 +50,14 @@ def body_length(version: str, fields: Sequence[Header], named: dict[bytes, bytes
         if length is not None or coding != b"chunked" or version != "1.1":
             raise BadRequest("Only 'Transfer-Encoding: chunked' without a Content-Length is accepted.")
         return None
-    if length is None:
-        return 0
-    if not length.isdigit() or len(length) > 15:
+    return 0 if length is None else length_of(length)
+
+
+def length_of(value: bytes) -> int:
+    """The bytes that a Content-Length promises. Raises BadRequest for one that is no plain number."""
+    if not value.isdigit() or len(value) > 15:
         raise BadRequest("The Content-Length header is malformed.")
-    return int(length)
+    return int(value)
 
 
 def wants_continue(fields: Sequence[Header]) -> bool:

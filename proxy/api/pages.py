@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from proxy.api.auth import KeyRing, authorization_of
+from proxy.api.auth import Credential, KeyRing, authorization_of
 from proxy.api.listing import Listing
 from proxy.api.me import Me
 from proxy.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerError
@@ -40,7 +40,8 @@ def build_pages(port: Port) -> FastAPI:
 
     def caller(request: Request) -> Caller:
         headers = request.scope["headers"]
-        return port.keys.identify(authorization_of(headers, dict(headers)), port.now())
+        credential = Credential.of(authorization_of(headers, dict(headers)))
+        return port.keys.identify(credential, port.now())
 
     known = Annotated[Caller, Depends(caller)]
 

@@ -9,8 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
-from proxy.api.asks import asks_of
-from proxy.api.auth import KeyRing, allow_endpoint, authorization_of
+from proxy.api.auth import KeyRing, allow_endpoint
 from proxy.api.exchange import Exchange, exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body
 from proxy.api.outlet import Outlet
@@ -87,12 +86,12 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
     port.started()
     try:
         with port.gate.enter() as ticket:
-            headers, named, query = scope["headers"], exchange.named, scope["query_string"]
-            authorization = authorization_of(headers, named)
-            caller = port.keys.identify(authorization, at)
+            heading, query = exchange.heading, scope["query_string"]
+            credential = heading.credential()
+            caller = port.keys.identify(credential, at)
             allow_endpoint(caller, endpoint)
-            ticket.claim(authorization)
-            kind = next((value for name, value in headers if name == b"content-type"), b"")
+            ticket.claim(credential.header)
+            kind = next((value for name, value in heading.up if name == b"content-type"), b"")
             upload, raw = None, b""
             if wants_form(found.operation, kind):
                 ticket.hold(held_bytes(found.operation, caller))
@@ -104,8 +103,8 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
                 endpoint=endpoint,
                 target=scope["raw_path"][len(ROOT) :] + (b"?" + query if query else b""),
                 raw=raw,
-                headers=headers,
-                asks=asks_of(named),
+                headers=heading.up,
+                asks=heading.asks(),
                 at=at,
                 started_s=started_s,
             )

@@ -21,7 +21,9 @@ from uvicorn.server import ServerState
 from proxy.api import framing
 from proxy.api.door import Door
 from proxy.api.exchange import EXTENSION, Exchange
+from proxy.api.heading import Heading
 from proxy.errors import ApiError, BadRequest, HeadersTooLarge
+from proxy.headers import Header
 
 # Indexes of Door.patience_s.
 FRESH, BETWEEN, HEAD, BODY, DEAF = range(5)
@@ -54,6 +56,8 @@ class ReadingProtocol(HttpToolsProtocol):
         self._refusal: ApiError | None = None
         self._head_fed_bytes = 0
         self._framing_fed_bytes = 0
+        self._heading: Heading | None = None  # of the last request, and the scope of all that repeat it
+        self._template: dict[str, Any] = {}
 
     # For the answering half
 
@@ -119,7 +123,8 @@ class ReadingProtocol(HttpToolsProtocol):
     def _feed_without_upgrade(self, data: bytes | memoryview, at: int) -> None:
         self._upgrading = False
         version = self.parser.get_http_version().encode()
-        head = framing.without_upgrade(self._method, self.url, version, self.headers)
+        fields = [(name.lower(), value) for name, value in self.headers]
+        head = framing.without_upgrade(self._method, self.url, version, fields)
         self.parser = httptools.HttpRequestParser(self)
         self.reading = BETWEEN
         self._feed(head)
@@ -146,19 +151,20 @@ class ReadingProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.reading == HEAD:
-            self.headers.append((name.lower(), value.rstrip(b" \t")))
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
         self._method = self.parser.get_method()
         try:
-            self._check_size()
-            framing.check_request_line(version, self._method, self.url)
-            exchange = self._exchange(version, dict(self.headers))
+            heading, fields = self._heading_of(version)
+            exchange = self._exchange(heading, fields)
             if self.parser.should_upgrade():
                 self._upgrading = True
                 return
-            self.take(exchange, self._scope(version, exchange))
+            scope = self._template.copy()
+            scope["headers"], scope["extensions"] = fields, {EXTENSION: exchange}
+            self.take(exchange, scope)
         except ApiError as error:
             self._refusal = error
             raise
@@ -166,6 +172,18 @@ class ReadingProtocol(HttpToolsProtocol):
         self.reading = BODY
         self.since = self.door.now
         self._framing_fed_bytes = 0
+
+    def _heading_of(self, version: str) -> tuple[Heading, list[Header]]:
+        """The heading of the request that is read, and its fields. Raises BadRequest, HeadersTooLarge."""
+        heading, raw = self._heading, self.headers
+        if heading is not None:
+            fields = heading.repeated(version, self._method, self.url, raw)
+            if fields is not None:
+                return heading, fields
+        self._check_size()
+        heading = self._heading = Heading(version, self._method, self.url, raw)
+        self._template = self._scope(version)
+        return heading, heading.fields
 
     def _check_size(self) -> None:
         limits = self.limits
@@ -177,20 +195,18 @@ class ReadingProtocol(HttpToolsProtocol):
             if head_bytes > limits.head_bytes:
                 raise self._too_large()
 
-    def _exchange(self, version: str, named: dict[bytes, bytes]) -> Exchange:
-        modern, fields = version == "1.1", self.headers
+    def _exchange(self, heading: Heading, fields: list[Header]) -> Exchange:
         carrier: Any = self  # the answering half
         return Exchange(
             carrier,
-            named,
+            heading,
             head_only=self._method == b"HEAD",
-            old=not modern,
-            keep_alive=modern and self.parser.should_keep_alive(),
-            expects_continue=b"expect" in named and framing.wants_continue(fields) and modern,
-            declared_bytes=framing.body_length(version, fields, named),
+            keep_alive=heading.modern and self.parser.should_keep_alive(),
+            declared_bytes=heading.body_bytes(fields),
         )
 
-    def _scope(self, version: str, exchange: Exchange) -> dict[str, Any]:
+    def _scope(self, version: str) -> dict[str, Any]:
+        """A request's ASGI scope, but for what is its own."""
         raw_path, _, query = self.url.partition(b"?")
         path = raw_path.decode("ascii")
         return {
@@ -205,8 +221,6 @@ class ReadingProtocol(HttpToolsProtocol):
             "path": urllib.parse.unquote(path) if "%" in path else path,
             "raw_path": raw_path,
             "query_string": query,
-            "headers": self.headers,
-            "extensions": {EXTENSION: exchange},
         }
 
     def on_body(self, body: bytes) -> None:

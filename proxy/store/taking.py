@@ -28,7 +28,8 @@ _MOST_PLACES: Final = 4096
 @lru_cache(maxsize=4096)
 def own_keys(hold_id: str) -> bytes:
     """The keys of a hold and of its end as words. They are needed when it is taken and again when it is settled."""
-    return resp.word(keys.hold(hold_id).encode()) + resp.word(keys.done(hold_id).encode())
+    held, over = keys.hold(hold_id), keys.done(hold_id)
+    return f"${len(held)}\r\n{held}\r\n${len(over)}\r\n{over}\r\n".encode()
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

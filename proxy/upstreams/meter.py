@@ -26,7 +26,6 @@ from proxy.upstreams.seen import (
     PlainChunk,
     Seen,
     id_of,
-    is_present,
     note_loose,
     note_response,
     read_chunk,
@@ -34,6 +33,7 @@ from proxy.upstreams.seen import (
     read_plain_chunks,
     read_response_event,
     text_bytes,
+    told,
 )
 
 _RESPONSES: Final = Endpoint.RESPONSES
@@ -248,8 +248,8 @@ class StreamMeter:
             seen.model = chunk.model
         if chunk.service_tier:
             seen.service_tier = chunk.service_tier
-        if is_present(chunk.error):
-            seen.error = bytes(chunk.error)
+        if error := told(chunk.error):
+            seen.error = error
         usage = bytes(chunk.usage)
         if not usage:
             return event

@@ -87,7 +87,8 @@ class RetryAllowance:
 
     def earn(self) -> None:
         """A new request came in."""
-        self._saved = min(self.MOST_SAVED, self._saved + self.SHARE)
+        if self._saved < self.MOST_SAVED:
+            self._saved = min(self.MOST_SAVED, self._saved + self.SHARE)
 
     def spend(self) -> bool:
         """Whether one more retry is within the share; takes it if so."""

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 EMPTY: Final = msgspec.Raw(b"")
+_BACKSLASH: Final = ord("\\")
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -144,20 +145,23 @@ def read_whole(body: bytes) -> Seen | None:
         return None
     finish, said = "", 0
     if answer.choices:
-        finish, said = answer.choices[0].finish_reason or "", sum(map(text_bytes, answer.choices))
+        finish = answer.choices[0].finish_reason or ""
+        for choice in answer.choices:
+            said += text_bytes(choice)
     elif answer.status:
         finish, said = RESPONSE_FINISH.get(answer.status, ""), len(body)
+    usage = told(answer.usage)
     return Seen(
-        usages=[bytes(answer.usage)] if is_present(answer.usage) else [],
+        usages=[usage] if usage else [],
         events=1,
         text_bytes=said,
         finish=finish,
-        error=bytes(answer.error) if is_present(answer.error) else b"",
+        error=told(answer.error),
         model=answer.model or "",
         service_tier=answer.service_tier or "",
         done=True,
         answer_id=_id_text(answer.id),
-        items=bytes(answer.output),
+        items=told(answer.output),
     )
 
 
@@ -178,25 +182,27 @@ def note_response(seen: Seen, response: msgspec.Raw) -> None:
     seen.done = True
     seen.finish = RESPONSE_FINISH.get(answer.status or "", "")
     seen.model, seen.service_tier = answer.model or "", answer.service_tier or ""
-    seen.answer_id, seen.items = _id_text(answer.id) or seen.answer_id, bytes(answer.output)
-    if is_present(answer.usage):
-        seen.usages.append(bytes(answer.usage))
-    if is_present(answer.error):
-        seen.error = bytes(answer.error)
+    seen.answer_id, seen.items = _id_text(answer.id) or seen.answer_id, told(answer.output)
+    if usage := told(answer.usage):
+        seen.usages.append(usage)
+    if error := told(answer.error):
+        seen.error = error
 
 
 def note_loose(seen: Seen, fields: dict[str, msgspec.Raw]) -> None:
     """Usage and error of an object whose other fields have types we do not know."""
-    if is_present(fields.get("usage", EMPTY)):
-        seen.usages.append(bytes(fields["usage"]))
-    if is_present(fields.get("error", EMPTY)):
-        seen.error = bytes(fields["error"])
+    if usage := told(fields.get("usage", EMPTY)):
+        seen.usages.append(usage)
+    if error := told(fields.get("error", EMPTY)):
+        seen.error = error
 
 
-def is_present(value: msgspec.Raw) -> bool:
-    """Whether a field was sent with something else than null."""
-    # Nearly always absent, and then the default itself: seen without looking inside.
-    return value is not EMPTY and bytes(value) not in (b"", b"null")
+def told(value: msgspec.Raw) -> bytes:
+    """The field as JSON; `b""` when it is absent or null."""
+    if value is EMPTY:  # as nearly always
+        return b""
+    raw = bytes(value)
+    return b"" if raw == b"null" else raw
 
 
 def id_of(data: bytes | msgspec.Raw) -> str:
@@ -207,7 +213,7 @@ def id_of(data: bytes | msgspec.Raw) -> str:
 def _id_text(value: msgspec.Raw) -> str:
     """A JSON string as ids are: no escapes. `""` for anything else."""
     raw = bytes(value)
-    return raw[1:-1].decode() if raw[:1] == b'"' and b"\\" not in raw else ""
+    return raw[1:-1].decode() if raw[:1] == b'"' and _BACKSLASH not in raw else ""
 
 
 def text_bytes(choice: Choice) -> int:

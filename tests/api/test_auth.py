@@ -11,7 +11,7 @@ import town
 from wire import ask, asking, bearer, chat, posts
 
 from proxy.api import auth
-from proxy.api.auth import Key, KeyRing
+from proxy.api.auth import Credential, Key, KeyRing
 from proxy.errors import InvalidApiKey
 from proxy.nouns import Caller
 from proxy.settings import SettingsError, load
@@ -189,15 +189,15 @@ def test_a_key_that_shares_a_beginning_is_another_key(seed):
     for shared in range(32):
         wrong = right[:shared] + bytes([right[shared] ^ 1]) + right[shared + 1 :]
         with pytest.raises(InvalidApiKey):
-            ring.identify(b"Bearer " + wrong, 0.0)
-    assert ring.identify(b"Bearer " + right, 0.0).key_id == "a"
+            ring.identify(Credential.of(b"Bearer " + wrong), 0.0)
+    assert ring.identify(Credential.of(b"Bearer " + right), 0.0).key_id == "a"
 
 
 def test_a_digest_found_under_another_is_refused():
     """The look-up alone does not let anybody in: the digests themselves are compared."""
     ring = KeyRing("keys", {hashlib.sha256(b"x").digest(): Key(b"\1" * 32, Caller("a", "a"))})
     with pytest.raises(InvalidApiKey):
-        ring.identify(b"Bearer x", 0.0)
+        ring.identify(Credential.of(b"Bearer x"), 0.0)
 
 
 def test_the_secret_comparison_is_constant_time_and_on_every_path():
@@ -213,7 +213,7 @@ def test_the_secret_comparison_is_constant_time_and_on_every_path():
     first = test.test.values[0]
     assert "compare_digest" in ast.dump(first), "it runs before anything else of the condition can end it"
     assert "_NOBODY" in ast.dump(first), "an unknown key is compared as well"
-    names = {"token", "authorization", "digest"}
+    names = {"credential", "digest"}
     for node in ast.walk(identify):
         if isinstance(node, ast.Compare):
             used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
@@ -224,18 +224,19 @@ def test_the_secret_comparison_is_constant_time_and_on_every_path():
 
 
 def test_a_caller_does_not_show_its_key():
-    """Whoever prints a Caller, in a log or a traceback, prints no credential."""
-    caller = KeyRing("passthrough", {}).identify(b"Bearer sk-callers-own", 0.0)
+    """Whoever prints a Caller or a Credential, in a log or a traceback, prints no key."""
+    credential = Credential.of(b"Bearer sk-callers-own")
+    caller = KeyRing("passthrough", {}).identify(credential, 0.0)
     assert caller.credential == b"Bearer sk-callers-own"
-    assert "sk-callers-own" not in repr(caller)
+    assert "sk-callers-own" not in repr(caller) + repr(credential)
 
 
 def test_expiry_is_a_moment():
     """Valid to the last instant before it."""
     ring = ring_of(b"k", expires_at=100.0)
-    assert ring.identify(b"Bearer k", 99.999).key_id == "a"
+    assert ring.identify(Credential.of(b"Bearer k"), 99.999).key_id == "a"
     with pytest.raises(InvalidApiKey):
-        ring.identify(b"Bearer k", 100.0)
+        ring.identify(Credential.of(b"Bearer k"), 100.0)
 
 
 def test_open_asks_nobody(door):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from proxy.api.auth import Key, KeyRing
+from proxy.api.auth import Credential, Key, KeyRing
 from proxy.errors import InvalidApiKey
 from proxy.nouns import Caller
 
@@ -32,7 +32,7 @@ def test_shared_beginnings_take_no_longer():
             continue
         began = time.perf_counter_ns()
         try:
-            ring.identify(wrong, 0.0)
+            ring.identify(Credential.of(wrong), 0.0)
         except InvalidApiKey:
             groups[shared].append(time.perf_counter_ns() - began)
     medians = {shared: statistics.median(times) for shared, times in groups.items()}
