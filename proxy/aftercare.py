@@ -27,7 +27,7 @@ class Aftercare:
 
     def prepared(self, request: Request, candidate: Candidate, caller: Caller, now: float) -> Candidate:
         """The candidate with what is remembered of its provider's refusals."""
-        if self._learned.empty:
+        if self._learned.is_empty():
             return candidate
         mends = self._learned.mends(_place(request, candidate, caller), now)
         return _mended(request, candidate, mends) if mends else candidate

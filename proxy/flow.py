@@ -139,5 +139,6 @@ def _close(trace: Trace, house: House, *, final: bool = True) -> None:
     """The bill and the row of the attempt under way, or of a request that never got to one. No await: see above."""
     trace.account()
     row = trace.row(house.clock())
-    house.money.settle(trace, row)
-    house.record(row, final, trace.seen.events if trace.seen else 0)
+    told = row.as_json()
+    house.money.settle(trace, row, told)
+    house.record(row, told, final, trace.seen.events if trace.seen else 0)

@@ -77,7 +77,7 @@ class House:
     pace: Pace
     health_changed: Callable[[Candidate, State], None]
     moved_on: Callable[[Candidate, Candidate, str], None]
-    record: Callable[[LedgerRow, bool, int], None]
+    record: Callable[[LedgerRow, bytes, bool, int], None]
     tasks: TaskOwner
     wall_clock: Callable[[], float]
     clock: Callable[[], float]

@@ -84,15 +84,15 @@ class Money:
             edits, trace.changes = sized.edits, sized.changes
         return prepared(edits) if made is None else made
 
-    def settle(self, trace: Trace, row: LedgerRow) -> None:
-        """Enter the bill and the row; give back a hold that certainly cost nothing. Never waits. The attempt is over then:
+    def settle(self, trace: Trace, row: LedgerRow, told: bytes = b"") -> None:
+        """Enter the bill and the row, of which `told` is the JSON where it is at hand; give back a hold that certainly cost nothing. Never waits. The attempt is over then:
         should the next one be refused before it is sent, there is nothing to bill."""
         if trace.grant is not None and not trace.sent:
             self._give_back(trace)
         hold = trace.grant.hold if trace.grant is not None else None
         trace.grant, trace.sent = None, False
         if self._ledger is not None:
-            self._ledger.settle(hold, row.cost_nano, row)
+            self._ledger.settle(hold, row.cost_nano, row, told)
 
     def _give_back(self, trace: Trace) -> None:
         if trace.grant is not None and self._ledger is not None:

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 NANO_PER_USD = 1_000_000_000
+_encode = msgspec.json.Encoder().encode
 
 
 class Endpoint(StrEnum):
@@ -74,8 +75,8 @@ class Asks:
 
 class Call(msgspec.Struct, frozen=True, gc=False):
     """One request as the api room hands it to flow: raw body, nothing parsed. `target` is the path behind the API's root,
-    such as `/chat/completions`; `headers` are those of the client's that may go to a provider, names in lower case. Neither
-    they nor the body are shown."""
+    such as `/chat/completions`; `headers` are those of the client's that may go to any provider, `credentials` its own for a
+    provider in passthrough mode; names in lower case. Neither they nor the body are shown."""
 
     id: str
     endpoint: Endpoint
@@ -85,6 +86,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     asks: Asks
     at: float
     started_s: float
+    credentials: Sequence[tuple[bytes, bytes]] = ()
 
     def __repr__(self) -> str:
         return f"Call(id={self.id!r}, endpoint={self.endpoint!r}, target={self.target!r})"
@@ -241,3 +243,17 @@ class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     changes: tuple[str, ...] = ()
     migration: str = ""
     arm: Literal["", "old", "new"] = ""
+
+    def as_json(self) -> bytes:
+        """The row as it is kept and logged. A name that is no text (half a surrogate pair) is kept as near as may be."""
+        try:
+            return _encode(self)
+        except UnicodeEncodeError:
+            texts = {
+                name: text for name, text in msgspec.structs.asdict(self).items() if isinstance(text, str)
+            }
+            return _encode(msgspec.structs.replace(self, **{n: _as_text(text) for n, text in texts.items()}))
+
+
+def _as_text(name: str) -> str:
+    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -130,14 +130,15 @@ def fields_of(body: bytes) -> Fields:
     return Fields(body, _decode_object(body))
 
 
-def splice(fields: Fields, edits: Mapping[str, bytes]) -> bytes:
-    """The body with `edits` (field → JSON bytes, or REMOVE) applied; untouched values keep their bytes."""
+def splice(fields: Fields, *edits: Mapping[str, bytes]) -> bytes:
+    """The body with `edits` (field → JSON bytes, or REMOVE) applied, one after the other; untouched values keep their bytes."""
     merged = fields.slices.copy()
-    for name, value in edits.items():
-        if value:
-            merged[name] = msgspec.Raw(value)
-        else:  # REMOVE
-            merged.pop(name, None)
+    for some in edits:
+        for name, value in some.items():
+            if value:
+                merged[name] = msgspec.Raw(value)
+            else:  # REMOVE
+                merged.pop(name, None)
     return _encode(merged)
 
 

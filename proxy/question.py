@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final
 
 from proxy.models.bridge.answer import Asked
@@ -14,7 +13,7 @@ from proxy.trace import Trace
 from proxy.upstreams.attempt import Question
 
 _RESPONSES: Final = b"/responses"
-_NO_EDIT: Final[Mapping[str, bytes]] = MappingProxyType({})
+_NO_EDIT: Final[Mapping[str, bytes]] = {}
 KeyRecall = Callable[[str, str, str], Sequence[Mapping[str, Any]]]
 """The sealed reasoning of a key's call to a model, by the call's id."""
 
@@ -40,7 +39,7 @@ def question_for(
         body = to_responses(request.fields, edits, reasons=candidate.reasons, recall=own)
         return Question(trace.call, _RESPONSES, body, shape)
     usage_edit = ask_usage(request) if ask_for_usage and request.stream else _NO_EDIT
-    call, body = trace.call, splice(request.fields, {**candidate.edits, **edits, **usage_edit})
+    call, body = trace.call, splice(request.fields, candidate.edits, edits, usage_edit)
     shape = Shape(request.endpoint, bool(usage_edit), candidate.stop, choices)
     return Question(call, call.target, body, shape)
 

@@ -123,8 +123,7 @@ async def break_off(message: str, finish: str, trace: Trace, client: Client, hou
 
 
 def _headers(upstream: tuple[Header, ...] | list[Header], trace: Trace, house: House) -> list[Header]:
-    return [
-        *downward(upstream, own_limits=bool(trace.rates)),
-        *trace.rates,
-        *trace.headers(house.clock()),
-    ]
+    headers = downward(upstream, own_limits=bool(trace.rates))
+    headers += trace.rates
+    headers += trace.headers(house.clock())
+    return headers

@@ -34,8 +34,6 @@ _TELLING: Final = frozenset(
     )
 )
 """Fields that a request's cost depends on beside its text and its cap. Most requests have none of them."""
-_PLAIN_CAPS: Final = {endpoint.value: _CAPS.get(endpoint, ()) for endpoint in Endpoint}
-"""By value: an Enum's hash is a function in Python."""
 _LONGEST_CAP: Final = 16
 _MOST_KNOWN: Final = 4096
 _IMAGE_TOKENS: Final = 50_000
@@ -83,17 +81,20 @@ class Sizer:
 
     def sized(self, request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> Sized:
         """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
-        fields, price = request.fields, candidate.price
-        if price is None or not (_has_tariff(candidate, price) and _is_plain(fields)):
+        price, raws = candidate.price, request.fields.raws
+        text_bytes = _plain_bytes(request.fields)
+        if price is None or text_bytes is None or not _has_tariff(candidate, price):
             return adapted(request, candidate, bounded(request, candidate, tab, default_max_output))
-        told = tuple(map(fields.raws.get, _PLAIN_CAPS[request.endpoint._value_]))
-        key = (candidate.model, candidate.provider, candidate.effort, tab, default_max_output, told)
+        caps = (raws.get("max_completion_tokens"), raws.get("max_tokens"), raws.get("max_output_tokens"))
+        endpoint = request.endpoint._value_  # an Enum's hash is a function in Python
+        key = (endpoint, candidate.model, candidate.provider, candidate.effort, tab, default_max_output, caps)
         known = self._known.get(key)
         if known is not None and known.candidate is candidate:
-            bound = min(_text_bytes(fields), candidate.context_tokens)
-            return Sized(known.tariff.size(bound), known.edits, known.changes)
+            most = candidate.context_tokens
+            size = known.tariff.size(text_bytes if text_bytes < most else most)
+            return Sized(size, known.edits, known.changes)
         sized = adapted(request, candidate, bounded(request, candidate, tab, default_max_output))
-        if not any(len(cap) > _LONGEST_CAP for cap in told if cap):
+        if not any(len(cap) > _LONGEST_CAP for cap in caps if cap):
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             ask = _ask(request, candidate, price, _NO_TOOLS)
@@ -132,12 +133,19 @@ def _has_tariff(candidate: Candidate, price: PriceRow) -> bool:
     return price.long is None and candidate.fan_out == 1 and candidate.context_tokens > 0
 
 
-def _is_plain(fields: Fields) -> bool:
-    """Whether its cost depends on nothing but its text and its cap. May say no to a text about images."""
+def _plain_bytes(fields: Fields) -> int | None:
+    """The bytes of its text; None where its cost depends on more than that and its cap, or seems to: a text may speak of
+    images."""
     find = fields.body.find  # `in` raises and catches an error before it looks
-    return (
-        find(b'"input_') < 0 and find(b'"image_url"') < 0 and find(b'"file"') < 0 and fields.lacks(_TELLING)
-    )
+    if find(b'"input_') >= 0 or find(b'"image_url"') >= 0 or find(b'"file"') >= 0:
+        return None
+    text_bytes = 0
+    for name, raw in fields.raws.items():
+        if name in _TEXT:
+            text_bytes += len(raw)
+        if name in _TELLING:
+            return None
+    return text_bytes
 
 
 def _text_bytes(fields: Fields) -> int:

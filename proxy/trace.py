@@ -120,7 +120,7 @@ class Trace(msgspec.Struct, eq=False):
         if remaining_nano is not None:
             out.append((b"x-switchyard-budget-remaining-usd", usd(remaining_nano)))
         spent_s = now_s - self.call.started_s - self.waited_s
-        out.append((b"x-switchyard-overhead-ms", b"%.2f" % (max(0.0, spent_s) * 1000)))
+        out.append((b"x-switchyard-overhead-ms", b"%.2f" % (spent_s * 1000 if spent_s > 0 else 0.0)))
         return out
 
     def _remaining_nano(self) -> int | None:
@@ -148,7 +148,7 @@ class Trace(msgspec.Struct, eq=False):
             plan.route, plan.task, self.reason,
             self.status, self.finish or seen.finish, self.error, request.stream if request else False,
             usage, self.cost_nano, usage.source in _GUESSED,
-            _ms(first_byte_s - began_s) if first_byte_s else 0.0, _ms(now_s - began_s), _ms(max(0.0, overhead_s)),
+            _ms(first_byte_s - began_s) if first_byte_s else 0.0, _ms(now_s - began_s), _ms(overhead_s) if overhead_s > 0 else 0.0,
             self.changes, arm.migration if arm else "", arm.side if arm else "",
         )  # fmt: skip
 

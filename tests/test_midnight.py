@@ -81,7 +81,7 @@ class Day:
             breakers=Breakers(),
             health_changed=lambda candidate, state: None,
             moved_on=lambda before, after, cause: None,
-            record=lambda row, final, events: None,
+            record=lambda row, told, final, events: None,
         )
         book = build_book(configuration.settings, RunTime())
         self.house = build_house(configuration, fixtures, book, states)

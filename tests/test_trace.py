@@ -4,7 +4,19 @@ import json
 
 import msgspec
 
-from proxy.nouns import Arm, Asks, Call, Caller, Candidate, Endpoint, Plan, PriceRow, Reason, Usage
+from proxy.nouns import (
+    Arm,
+    Asks,
+    Call,
+    Caller,
+    Candidate,
+    Endpoint,
+    LedgerRow,
+    Plan,
+    PriceRow,
+    Reason,
+    Usage,
+)
 from proxy.parse import parse
 from proxy.trace import Trace, user_hash
 from proxy.upstreams.seen import Seen
@@ -105,3 +117,10 @@ def test_a_name_is_printable_in_a_header_however_long_it_is():
         trace.candidate = Candidate(name, "provider", Reason.TASK)
         told = dict(trace.headers(102.0))[b"x-switchyard-model"]
         assert told.startswith(b"a??x-evil: 1") and b"\r" not in told and b"\n" not in told
+
+
+def test_a_row_with_a_broken_name_is_still_a_row():
+    """Half a surrogate pair is no text: it is kept as a replacement character, and the rest as it is."""
+    row = msgspec.structs.replace(running().row(103.0), asked="a\ud800b", status=200, cost_nano=7)
+    kept = msgspec.json.decode(row.as_json(), type=LedgerRow)
+    assert (kept.asked, kept.cost_nano, kept.status) == ("a\ufffdb", 7, 200)

@@ -100,6 +100,7 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
                 asks=heading.asks(),
                 at=at,
                 started_s=started_s,
+                credentials=heading.credentials,
             )
             await serve(call, caller, outlet, port.house)
     except ApiError as refusal:

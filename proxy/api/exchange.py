@@ -293,13 +293,12 @@ class Exchange:
         """The head with which an answer of ours begins now."""
         if self._framing:
             raise RuntimeError("an answer cannot begin twice")
-        close = self._closes
+        close = self._closes()
         head = own_head(status, fields, framing_line, self._door.date_line, close=close)
         self.keep_alive = not close
         self._framing = framing
         return head
 
-    @property
     def _closes(self) -> bool:
         """Whether the connection ends with an answer that begins now."""
         return not self.keep_alive or self._door.draining or not self.request_complete
@@ -311,7 +310,7 @@ class Exchange:
             self._door.date_line,
             head_only=self._head_only,
             old=self._old,
-            close=self._closes,
+            close=self._closes(),
         )
         self.keep_alive = not close
         if self._remaining_bytes:

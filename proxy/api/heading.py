@@ -12,7 +12,7 @@ from typing import Final
 from proxy.api import framing
 from proxy.api.asks import asks_of
 from proxy.api.auth import Credential, authorization_of
-from proxy.headers import Header, upward
+from proxy.headers import Header, credentials, upward
 from proxy.nouns import Asks
 
 _LENGTH: Final = b"content-length"
@@ -21,8 +21,8 @@ _PADDING: Final = b" \t"
 
 
 class Heading:
-    """One head, judged. `fields` have names in lower case; `named` the last of each name; `up` are those that may go to a
-    provider; `modern` says HTTP/1.1."""
+    """One head, judged. `fields` have names in lower case; `named` the last of each name; `up` are those that may go to any
+    provider, `credentials` those for one in passthrough mode; `modern` says HTTP/1.1."""
 
     __slots__ = (
         "_alike",
@@ -33,6 +33,7 @@ class Heading:
         "_line",
         "_raw",
         "_secret_at",
+        "credentials",
         "expects_continue",
         "fields",
         "modern",
@@ -56,7 +57,7 @@ class Heading:
         self._length_at = names.index(_LENGTH) if _LENGTH in self.named else -1
         self._secret_at = names.index(_SECRET) if _SECRET in self.named else -1
         self._alike = _between(sorted({self._length_at, self._secret_at} - {-1}), len(raw))
-        self.up = upward(self.fields, passthrough=True)
+        self.up, self.credentials = upward(self.fields), credentials(self.fields)
         self._asks: Asks | None = None
         self._credential: Credential | None = None
 

@@ -107,6 +107,7 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
                 asks=heading.asks(),
                 at=at,
                 started_s=started_s,
+                credentials=heading.credentials,
             )
             passage = Passage(call, found, query.decode("latin-1"), upload)
             await pass_through(passage, caller, outlet, port.house)

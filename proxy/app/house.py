@@ -46,7 +46,7 @@ class Fixtures:
     breakers: Breakers
     health_changed: Callable[[Candidate, State], None]
     moved_on: Callable[[Candidate, Candidate, str], None]
-    record: Callable[[LedgerRow, bool, int], None]
+    record: Callable[[LedgerRow, bytes, bool, int], None]
     witness: Witness | None = None
     shadows: Shadows | None = None
 

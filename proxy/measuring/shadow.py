@@ -131,7 +131,12 @@ class Shadows:
         self._homes[arm.migration] = ways[0].provider
         name = f"shadow/{arm.migration}"
         call = structs.replace(
-            trace.call, id=f"{trace.call.id}.shadow", headers=_HEADERS, at=now, started_s=house.clock()
+            trace.call,
+            id=f"{trace.call.id}.shadow",
+            headers=_HEADERS,
+            credentials=(),
+            at=now,
+            started_s=house.clock(),
         )
         copy = Trace(
             call, Caller(name, name), structs.replace(request, user=""), replace(plan, candidates=ways[:1])

@@ -158,8 +158,7 @@ class Learned:
     tell: Callable[[Lesson], None] = _nobody
     _lessons: dict[Place, dict[str, Lesson]] = field(default_factory=dict)
 
-    @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing is remembered at all, as nearly always."""
         return not self._lessons
 

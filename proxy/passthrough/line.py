@@ -55,8 +55,9 @@ async def pass_through(passage: Passage, caller: Caller, client: Client, rooms: 
         await break_off(SHUTTING_DOWN, "cut", trace, client, rooms)
     finally:
         row = trace.row(rooms.clock())
-        rooms.money.settle(trace, row)
-        rooms.record(row, True, 0)
+        told = row.as_json()
+        rooms.money.settle(trace, row, told)
+        rooms.record(row, told, True, 0)
 
 
 async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Rooms) -> Candidate:

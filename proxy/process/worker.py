@@ -102,7 +102,7 @@ class Worker:
             witness=self.witness,
             shadows=self.shadows,
         )
-        self._ended: list[tuple[LedgerRow, bool, int]] = []
+        self._ended: list[tuple[LedgerRow, bytes, bool, int]] = []
         self.configuration = configuration
         self.run_time = run_time
         merged, _ = with_run_time(configuration, run_time)
@@ -225,19 +225,19 @@ class Worker:
         if after.reason is not Reason.LEARNED:  # that is the same model, asked in other words
             self.recorder.fallback(before.model, after.model, cause)
 
-    def _record(self, row: LedgerRow, final: bool, events: int) -> None:
+    def _record(self, row: LedgerRow, told: bytes, final: bool, events: int) -> None:
         """Numbers and log can wait; the next request of the same client is on its way already."""
         if not self._ended:
             asyncio.get_running_loop().call_later(_RECORD_AFTER_S, self._record_ended)
-        self._ended.append((row, final, events))
+        self._ended.append((row, told, final, events))
 
     def _record_ended(self) -> None:
         ended, self._ended = self._ended, []
-        for row, final, events in ended:
+        for row, told, final, events in ended:
             self.recorder.observe(row, chunks=events, final=final)
             if row.arm:
                 self.recorder.arm(row.migration, row.arm, row)
-            self.log.request(row)
+            self.log.request(row, told)
 
     def _refused(self, refusal: ApiError, endpoint: str, request_id: str) -> None:
         reason = refusal.code or type(refusal).__name__

@@ -64,7 +64,8 @@ class _Call(msgspec.Struct):
 class Pipe:
     """Calls in, futures out; `run` must be running for them to be answered.
 
-    `_queue` waits for `_under_way` to be answered in full: one batch, or two where the first went ahead.
+    `_queue` waits for `_under_way` to be answered in full: one batch, or two where the first went ahead. `gathering`:
+    what is put here now leaves with the end of this tick.
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
@@ -81,7 +82,7 @@ class Pipe:
         self._queue: list[_Call] = []
         self._under_way: deque[_Call] = deque()
         self._line: Line | None = None
-        self._flushing = self._ahead = self._alone = False
+        self.gathering = self._ahead = self._alone = False
         self._wake = asyncio.Event()
         self._due_s = 0.0
         self._prolonged = False
@@ -124,7 +125,7 @@ class Pipe:
             self._queue.append(call)
         if self._line is None:
             self._wake.set()
-        elif self._free:
+        elif self._free():
             self._flush_soon()
         return answer
 
@@ -153,20 +154,14 @@ class Pipe:
 
     def _flush_soon(self) -> None:
         """Not at once: whoever else runs in this tick may have something to send as well. Unless nobody had, last time."""
-        if self._flushing:
+        if self.gathering:
             return
         if self._alone:
             self.flush()
         else:
-            self._flushing = True
+            self.gathering = True
             self._loop.call_soon(self.flush)
 
-    @property
-    def gathering(self) -> bool:
-        """Whether what was just put here leaves with the end of this tick."""
-        return self._flushing
-
-    @property
     def _free(self) -> bool:
         """Whether a batch may go: none is under way, or one that what comes next need not wait for."""
         return not self._under_way or self._ahead
@@ -174,16 +169,16 @@ class Pipe:
     def flush(self, due_s: float = 0.0, *, ahead: bool = False) -> None:
         """Send what waits, unless a batch is under way: then it goes when that is over. `due_s` 0: within `timeout_s`.
         `ahead`: the batch after this one need not wait for its answer."""
-        self._flushing = False
+        self.gathering = False
         line = self._line
-        if line is None or not self._free:
+        if line is None or not self._free():
             return
         if self.rider is not None:
-            self._flushing = True  # what it puts here is sent here
+            self.gathering = True  # what it puts here is sent here
             try:
                 self.rider()
             finally:
-                self._flushing = False
+                self.gathering = False
         batch = self._queue[:_MOST_AT_ONCE]
         if not batch:
             return

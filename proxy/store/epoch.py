@@ -40,7 +40,8 @@ class Epoch:
 
     def saw(self, seq: int) -> None:
         """Redis answered with this seq."""
-        self.seq = max(self.seq, seq)
+        if seq > self.seq:
+            self.seq = seq
 
     def entered(self, bills: Sequence[Settlement]) -> None:
         """Remember bills that Redis has taken, until a snapshot has them too."""

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Raw
+
 from proxy.budgets.holds import granted
 from proxy.budgets.scopes import Counter
 from proxy.errors import ApiError
@@ -121,14 +123,15 @@ class Ledger:
             if reply[0] != b"window":
                 return self._answered(attempt, reply)
 
-    def settle(self, hold: Hold | None, cost_nano: int, row: LedgerRow) -> None:
-        """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold."""
+    def settle(self, hold: Hold | None, cost_nano: int, row: LedgerRow, told: bytes = b"") -> None:
+        """Enter the bill and its row, exactly once, soon. `hold` None: a request that never got as far as a hold. `told` is the
+        row as JSON, where it is at hand."""
         if hold is None:
             hold = Hold(self._id_at(row.at), 0, (), 0.0)
         if unseen := self._open.close(hold):
             self._allowances.give_back(unseen, hold.amount_nano - cost_nano)
         tokens = row.usage.input_tokens + row.usage.output_tokens
-        self._writer.put(Settlement(hold.id, cost_nano, tokens, hold.counters, row))
+        self._writer.put(Settlement(hold.id, cost_nano, tokens, hold.counters, Raw(told or row.as_json())))
 
     def release(self, hold: Hold) -> None:
         """Give a hold back whose request was not sent, or certainly not billed. Its ledger row is settled apart (None)."""

@@ -102,7 +102,7 @@ class Operator:
         epoch = Epoch("", str)
         epoch.known = (await self._pipe.call("HGET", keys.META, "epoch") or b"").decode()
         await epoch.look(self._pipe)
-        row = abandoned(found[0].label, cost_nano, self._at)
+        row = msgspec.Raw(abandoned(found[0].label, cost_nano, self._at).as_json())
         if not await enter(self._pipe, epoch, [Settlement(hold_id, cost_nano, 0, found[0].counters, row)]):
             raise StoreAway("the data changed meanwhile")
         await self._audit("budgets settle", hold_id, str(cost_nano))

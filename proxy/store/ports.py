@@ -7,7 +7,7 @@ import msgspec
 from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Counter, Tab
 from proxy.errors import Headers
-from proxy.nouns import Hold, LedgerRow
+from proxy.nouns import Hold
 
 
 class HoldRequest(msgspec.Struct, frozen=True, gc=False):
@@ -44,7 +44,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     @property
     def left(self) -> int:
         """What is neither spent nor held."""
-        return max(0, self.limit - self.spent - self.held)
+        left = self.limit - self.spent - self.held
+        return left if left > 0 else 0
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
@@ -59,8 +60,13 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     @property
     def remaining_nano(self) -> int | None:
         """The least that is left to the key and the user (`x-switchyard-budget-remaining-usd`); None without budgets."""
-        standings, purses = self.standings, self.tab.purses
-        return min([standings[i].left for i in purses]) if standings and purses else None
+        least: int | None = None
+        if self.standings:
+            for i in self.tab.purses:
+                left = self.standings[i].left
+                if least is None or left < least:
+                    least = left
+        return least
 
     def rate_headers(self, now: float) -> Headers:
         """`x-ratelimit-*` of the key's own limits, in OpenAI's spelling; empty without limits."""
@@ -79,10 +85,10 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """A bill on its way: `id` makes it count once, `counters` name where it counts."""
+    """A bill on its way: `id` makes it count once, `counters` name where it counts, `row` is its ledger row as JSON."""
 
     id: str
     cost_nano: int
     tokens: int
     counters: tuple[str, ...]
-    row: LedgerRow
+    row: msgspec.Raw

@@ -52,7 +52,13 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     def standings(self, told: list[int]) -> tuple[Standing, ...]:
         """What a grant told about the counters; nothing when it repeated an earlier answer."""
-        return tuple(map(Standing, self.counters, told[::3], told[1::3], told[2::3], self.ends))
+        found: list[Standing] = []
+        if told:
+            at = 0
+            for counter, end in zip(self.counters, self.ends, strict=True):
+                found.append(Standing(counter, told[at], told[at + 1], told[at + 2], end))
+                at += 3
+        return tuple(found)
 
 
 class Places:

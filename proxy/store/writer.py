@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-import msgspec
-
 from proxy.store import keys, resp
 from proxy.store.client import Pipe, StoreAway
 from proxy.store.epoch import Epoch
@@ -27,9 +25,10 @@ from proxy.store.taking import own_keys
 BATCH: Final = 64
 _DISK_RETRY_S: Final = 1.0
 _KEYS: Final = (keys.META, keys.OPEN, keys.LIVE, keys.TAIL, keys.UNSETTLED)
-_IDS_KEPT_S: Final = str(keys.IDS_KEPT_S)
-_EVALSHA: Final = resp.words(("EVALSHA", SETTLE.sha))
-_encode: Final = msgspec.json.Encoder().encode
+# What is the same in every call, as it is sent.
+_EVALSHA: Final = resp.words(("EVALSHA", SETTLE.sha)).decode()
+_OWN_KEYS: Final = resp.words(_KEYS).decode()
+_IDS_KEPT_S: Final = resp.words((str(keys.IDS_KEPT_S),)).decode()
 
 
 class Writer:
@@ -160,16 +159,18 @@ def _sent(
 ) -> asyncio.Future[Any]:
     names: list[bytes] = []
     told: list[bytes] = []
-    count = len(_KEYS)
+    keys_told = len(_KEYS)
     for bill in bills:
         bill_id, counters = bill.id, bill.counters
-        count += 2 + len(counters)
+        keys_told += 2 + len(counters)
         names += (own_keys(bill_id), resp.names(counters))
-        sums = f"{bill_id} {bill.cost_nano} {bill.tokens} {len(counters)}\n".encode()
-        told.append(resp.word(sums + _encode(bill.row)))
-    head = b"*%d\r\n" % (3 + count + 3 + len(bills))
-    began = (resp.words((str(count), *_KEYS)), *names, resp.words((epoch.name, str(epoch.seq), _IDS_KEPT_S)))
-    return pipe.packed(b"".join((head, _EVALSHA, *began, *told)), SETTLE, first=first)
+        row = bytes(bill.row)
+        sums = f"{bill_id} {bill.cost_nano} {bill.tokens} {len(counters)}\n"
+        told += (f"${len(sums) + len(row)}\r\n{sums}".encode(), row, b"\r\n")
+    name, seq, count = epoch.name, str(epoch.seq), str(keys_told)
+    head = f"*{6 + keys_told + len(bills)}\r\n{_EVALSHA}${len(count)}\r\n{count}\r\n{_OWN_KEYS}"
+    tail = f"${len(name)}\r\n{name}\r\n${len(seq)}\r\n{seq}\r\n{_IDS_KEPT_S}"
+    return pipe.packed(b"".join((head.encode(), *names, tail.encode(), *told)), SETTLE, first=first)
 
 
 def _is_entered(epoch: Epoch, bills: Sequence[Settlement], reply: list[Any]) -> bool:

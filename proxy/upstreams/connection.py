@@ -100,8 +100,8 @@ class Connection(asyncio.Protocol):
 
     def send_whole(self, head: bytes, body: bytes, write_s: float) -> None:
         """Head and body in one write; large bodies are not copied for it."""
-        self._whole = True
-        transport = self.transport
+        self._whole, transport = True, self._transport
+        assert transport is not None
         if len(body) <= _JOIN_BYTES:
             transport.write(head + body)
         else:

@@ -230,5 +230,5 @@ def _told(refusal: Refusal) -> _Answer:
 
 def _bearer(call: Call) -> str:
     """The caller's own key, in passthrough mode."""
-    value = next((value for name, value in call.headers if name == b"authorization"), b"")
+    value = next((value for name, value in call.credentials if name == b"authorization"), b"")
     return value.partition(b" ")[2].strip().decode("latin-1")

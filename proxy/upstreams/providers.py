@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from proxy.headers import Header, upward
+from proxy.headers import Header
 from proxy.nouns import Call
 from proxy.upstreams.http import HttpPool, Response, Timeouts
 from proxy.upstreams.response import Tap
@@ -96,18 +96,20 @@ class HttpProvider:
 
     def send(self, call: Call, target: bytes, body: bytes) -> Coroutine[Any, Any, Response]:
         """POST `body` to `target`, a path behind the API's root. Raises the errors of `http`."""
-        headers = upward(call.headers, passthrough=self.passthrough) + self.own_headers
-        return self.pool.send(b"POST", target, headers, body, patient(self.timeouts, call))
+        return self.pool.send(b"POST", target, self._headers(call), body, patient(self.timeouts, call))
 
     async def relay(
         self, call: Call, method: bytes, target: bytes, body: bytes | AsyncIterator[bytes], length: int | None
     ) -> Response:
         """Pass a call on as it is. `length` is that of a body still being sent, if it is known. Raises the errors of
         `http`, and what the body raises."""
-        headers = [*upward(call.headers, passthrough=self.passthrough), *self.own_headers]
+        headers = self._headers(call)
         if length is not None:
-            headers.append((b"content-length", b"%d" % length))
+            headers = (*headers, (b"content-length", b"%d" % length))
         return await self.pool.send(method, target, headers, body, patient(self.timeouts, call))
+
+    def _headers(self, call: Call) -> tuple[Header, ...]:
+        return (*call.headers, *(call.credentials if self.passthrough else ()), *self.own_headers)
 
     async def list_models(self, timeout_s: float) -> bytes:
         """The body of its `GET /models`. Raises the errors of `http`, ValueError for an answer that is none."""

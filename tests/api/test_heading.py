@@ -41,7 +41,7 @@ def facts(heading: Heading, fields) -> tuple:
             said.append(question())
         except ApiError as refusal:
             said.append((type(refusal), str(refusal)))
-    return (fields, heading.modern, heading.expects_continue, heading.up, *said)
+    return (fields, heading.modern, heading.expects_continue, heading.up, heading.credentials, *said)
 
 
 @settings(max_examples=500, deadline=None, database=None)

@@ -15,6 +15,10 @@ from .rows import row
 NOW = 1795000000.5
 
 
+def put(log, one):
+    log.request(one, one.as_json())
+
+
 def lines_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
@@ -24,8 +28,8 @@ def test_a_request_is_one_line_with_the_rows_fields(tmp_path):
     path = tmp_path / "log"
     with path.open("wb") as file:
         log = Log(file.fileno(), lambda: NOW)
-        log.request(row())
-        log.request(row(status=502, error="overloaded"))
+        put(log, row())
+        put(log, row(status=502, error="overloaded"))
         log.close()
     first, second = lines_of(path)
     assert first["level"] == "info" and first["event"] == "request"
@@ -55,7 +59,7 @@ def test_no_name_forges_a_line_or_speaks_to_a_terminal(tmp_path, name):
     path = tmp_path / "log"
     with path.open("wb") as file:
         log = Log(file.fileno(), lambda: NOW)
-        log.request(row(asked=name, response_model=name))
+        put(log, row(asked=name, response_model=name))
         log.event("warning", "warning", model=name)
         log.close()
     raw = path.read_bytes()
@@ -71,11 +75,12 @@ def test_fields_and_lines_have_a_longest_length(tmp_path):
     long = "\u202e" * 1_000_000
     with path.open("wb") as file:
         log = Log(file.fileno(), lambda: NOW)
-        log.request(row(asked=long))
-        log.request(
+        put(log, row(asked=long))
+        put(
+            log,
             row(
                 asked=long, served=long, key_name=long, team=long, task=long, error=long, changes=(long,) * 50
-            )
+            ),
         )
         log.event("start", **{f"field{number}": long for number in range(40)})
         log.close()
@@ -92,8 +97,8 @@ def test_numbers_that_json_cannot_hold_become_null(tmp_path):
     path = tmp_path / "log"
     with path.open("wb") as file:
         log = Log(file.fileno(), lambda: NOW)
-        log.request(row(duration_ms=float("nan"), asked="é", usage=Usage()))
-        log.request(row(duration_ms=float("inf")))
+        put(log, row(duration_ms=float("nan"), asked="é", usage=Usage()))
+        put(log, row(duration_ms=float("inf")))
         log.close()
     assert [line["duration_ms"] for line in lines_of(path)] == [None, None]
 
@@ -124,7 +129,7 @@ def test_lines_of_several_writers_on_one_pipe_do_not_mix():
     reader.start()
     for number in range(400):
         for index, log in enumerate(logs):
-            log.request(row(request_id=f"{index}-{number}"))
+            put(log, row(request_id=f"{index}-{number}"))
     for log in logs:
         log.close()
     os.close(writing)
@@ -139,7 +144,7 @@ def test_a_reader_that_stands_still_costs_lines_and_not_requests():
     reading, writing = os.pipe()
     log = Log(writing, lambda: NOW, gather_s=0.0)
     for number in range(20_000):
-        log.request(row(request_id=f"r{number}"))
+        put(log, row(request_id=f"r{number}"))
     got = bytearray()
     while b"log_dropped" not in got:
         got += os.read(reading, 65536)
@@ -156,7 +161,7 @@ def test_a_closed_reader_is_survived():
     os.close(reading)
     log = Log(writing, lambda: NOW, gather_s=0.0)
     for _ in range(100):
-        log.request(row())
+        put(log, row())
     log.close()
     os.close(writing)
 
@@ -167,7 +172,7 @@ def test_a_non_blocking_descriptor_loses_nothing():
     os.set_blocking(writing, False)
     log = Log(writing, lambda: NOW, gather_s=0.0)
     for number in range(300):
-        log.request(row(request_id=f"r{number}"))
+        put(log, row(request_id=f"r{number}"))
     with os.fdopen(reading, "rb") as file:
         ids = [json.loads(file.readline())["request_id"] for _ in range(300)]
         log.close()

@@ -5,6 +5,8 @@ import itertools
 import time
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from proxy.budgets.holds import HoldSize
 from proxy.budgets.scopes import Budget, Counter, Tab
 from proxy.nouns import Caller, LedgerRow, Usage
@@ -65,6 +67,11 @@ def row(cost=0, number=1, **more):
         "estimated": False, "first_byte_ms": 1.0, "duration_ms": 2.0, "overhead_ms": 0.5,
     }  # fmt: skip
     return LedgerRow(**(fields | more))
+
+
+def as_raw(one):
+    """A row as a settlement carries it."""
+    return msgspec.Raw(one.as_json())
 
 
 async def totals(pipe, key):

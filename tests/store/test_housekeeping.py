@@ -19,7 +19,7 @@ from proxy.store.ports import Settlement
 from proxy.store.reaper import UNSETTLED, reap
 from proxy.store.rollups import latest_rows, roll_up, spend, sums
 from proxy.store.snapshot import read_snapshot, take_snapshot
-from tests.store.kit import make_ledger, money, request, row, running, totals
+from tests.store.kit import as_raw, make_ledger, money, request, row, running, totals
 
 DOLLAR = 10**9
 
@@ -338,10 +338,10 @@ def test_journals_of_dead_processes_are_entered_and_removed(url, directory):
             running(make_ledger(url, directory)) as ledger,
         ):
             key = ledger._places.at(request([budget]), time.time()).names[0]
-            bills = [Settlement(f"1-{i}", 10, 0, (key,), row(10, i)) for i in range(100)]
+            bills = [Settlement(f"1-{i}", 10, 0, (key,), as_raw(row(10, i))) for i in range(100)]
             dead, living = Journal(directory, "dead"), Journal(directory, "living")
             dead.append(bills)
-            living.append([Settlement("1-x", 5, 0, (key,), row(5))])
+            living.append([Settlement("1-x", 5, 0, (key,), as_raw(row(5)))])
             dead._file.write(b'{"id":"1-half')
             dead._file.flush()
             dead._file.close()

@@ -15,7 +15,7 @@ from proxy.store import keys
 from proxy.store.client import connected
 from proxy.store.ports import Settlement
 from proxy.store.writer import enter
-from tests.store.kit import make_ledger, money, request, row, running, totals
+from tests.store.kit import as_raw, make_ledger, money, request, row, running, totals
 
 DOLLAR = 10**9
 
@@ -130,7 +130,7 @@ def test_every_bill_counts_once_however_often_and_in_whatever_order_it_comes(url
                 grant = await ledger.hold(request([budget, rate("tokens", 10**9)], 1000, number=number))
                 cost = rng.randrange(1001)
                 truth += cost
-                bill = Settlement(grant.hold.id, cost, 12, grant.hold.counters, row(cost, number))
+                bill = Settlement(grant.hold.id, cost, 12, grant.hold.counters, as_raw(row(cost, number)))
                 deliveries += [bill] * rng.randrange(1, 6)
                 ledger.release(replace(grant.hold, counters=()))
             rng.shuffle(deliveries)
@@ -370,7 +370,7 @@ def test_a_late_bill_enters_the_window_of_its_hold(url, directory):
         yesterday = window("day", "UTC", time.time() - 86_400)
         async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
             key = keys.counter(budget, yesterday)
-            bill = Settlement("1-night", 70, 0, (key,), row(70))
+            bill = Settlement("1-night", 70, 0, (key,), as_raw(row(70)))
             assert await enter(pipe, ledger._epoch, [bill])
             assert await totals(pipe, key) == (70, 0, 0)
             assert await totals(pipe, total(budget)) == (0, 0, 0)

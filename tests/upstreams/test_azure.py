@@ -30,8 +30,8 @@ CHUNKS = (
 
 
 def call():
-    headers = ((b"content-type", b"application/json"), (b"authorization", b"Bearer theirs"))
-    return Call("r", Endpoint.CHAT, b"/x", b"", headers, Asks(), 0.0, 0.0)
+    headers, theirs = ((b"content-type", b"application/json"),), ((b"authorization", b"Bearer theirs"),)
+    return Call("r", Endpoint.CHAT, b"/x", b"", headers, Asks(), 0.0, 0.0, theirs)
 
 
 def azure(pool=None):
