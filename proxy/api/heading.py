@@ -6,7 +6,6 @@ constant time.
 """
 
 import hmac
-from collections.abc import Sequence
 from typing import Final
 
 from proxy.api import framing
@@ -25,13 +24,15 @@ class Heading:
     provider, `credentials` those for one in passthrough mode; `modern` says HTTP/1.1."""
 
     __slots__ = (
-        "_alike",
         "_asks",
         "_chunked",
+        "_count",
         "_credential",
+        "_length",
         "_length_at",
         "_line",
-        "_raw",
+        "_rest",
+        "_secret",
         "_secret_at",
         "credentials",
         "expects_continue",
@@ -45,7 +46,6 @@ class Heading:
         """`raw` are the fields as the parser gave them. Raises BadRequest for a head that is not read here."""
         framing.check_request_line(version, method, target)
         self._line = (version, method, target)
-        self._raw = raw
         self.fields = [(name.lower(), value.rstrip(_PADDING)) for name, value in raw]
         self.named = dict(self.fields)
         self.modern = version == "1.1"
@@ -53,36 +53,36 @@ class Heading:
             b"expect" in self.named and framing.wants_continue(self.fields) and self.modern
         )
         self._chunked = framing.body_length(version, self.fields, self.named) is None
-        names = [name for name, _ in self.fields]
-        self._length_at = names.index(_LENGTH) if _LENGTH in self.named else -1
-        self._secret_at = names.index(_SECRET) if _SECRET in self.named else -1
-        self._alike = _between(sorted({self._length_at, self._secret_at} - {-1}), len(raw))
+        # What is compared by itself, taken out in this order: its length may differ, its credential tells nothing by the time
+        # a comparison takes.
+        rest, names = raw.copy(), [name for name, _ in self.fields]
+        self._count = len(raw)
+        self._length_at, self._length = _taken(_LENGTH, names, rest)
+        self._secret_at, self._secret = _taken(_SECRET, names, rest)
+        self._rest = rest
         self.up, self.credentials = upward(self.fields), credentials(self.fields)
         self._asks: Asks | None = None
         self._credential: Credential | None = None
 
     def repeated(self, version: str, method: bytes, target: bytes, raw: list[Header]) -> list[Header] | None:
         """The fields of a head that differs from this one by its length at most; None for any other."""
-        mine = self._raw
-        if (version, method, target) != self._line or len(raw) != len(mine):
+        if (version, method, target) != self._line or len(raw) != self._count:
             return None
-        for some in self._alike:
-            if raw[some] != mine[some]:
-                return None
-        if (at := self._secret_at) >= 0:
-            (name, value), (own_name, own_value) = raw[at], mine[at]
-            # Behind a proxy the request before this one may have been somebody else's.
-            if name != own_name or not hmac.compare_digest(value, own_value):
-                return None
+        rest = raw.copy()
+        length = secret = None
         if (at := self._length_at) >= 0:
-            (name, value), (own_name, own_value) = raw[at], mine[at]
-            if name != own_name:
-                return None
-            if value != own_value:
-                fields = self.fields.copy()
-                fields[at] = (_LENGTH, value.rstrip(_PADDING))
-                return fields
-        return self.fields
+            length = rest.pop(at)
+        if (at := self._secret_at) >= 0:
+            secret = rest.pop(at)
+        if rest != self._rest or not _is_same(secret, self._secret):
+            return None
+        if length == self._length:
+            return self.fields
+        if length is None or self._length is None or length[0] != self._length[0]:
+            return None
+        fields = self.fields.copy()
+        fields[self._length_at] = (_LENGTH, length[1].rstrip(_PADDING))
+        return fields
 
     def body_bytes(self, fields: list[Header]) -> int | None:
         """How many bytes follow the head with these `fields`, its own or those of one that repeats it; None for a chunked
@@ -104,7 +104,17 @@ class Heading:
         return self._credential
 
 
-def _between(gaps: Sequence[int], count: int) -> tuple[slice, ...]:
-    """The runs of `count` fields that the gaps leave."""
-    starts, ends = [0, *[gap + 1 for gap in gaps]], [*gaps, count]
-    return tuple([slice(start, end) for start, end in zip(starts, ends, strict=True) if start < end])
+def _taken(name: bytes, names: list[bytes], fields: list[Header]) -> tuple[int, Header | None]:
+    """The first field of this name, taken out of both lists, and where it was; (-1, None) without one."""
+    if name not in names:
+        return -1, None
+    at = names.index(name)
+    names.pop(at)
+    return at, fields.pop(at)
+
+
+def _is_same(secret: Header | None, known: Header | None) -> bool:
+    """Behind a proxy the request before this one may have been somebody else's."""
+    if secret is None or known is None:
+        return secret is known
+    return secret[0] == known[0] and hmac.compare_digest(secret[1], known[1])

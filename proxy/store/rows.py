@@ -31,8 +31,7 @@ _TOKENS: Final = frozenset(_MEASURES[2:7])
 _decode: Final = msgspec.json.Decoder(LedgerRow).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry of the tail. `counted_nano` was charged before this row came: it trues up a row that counts already."""
 
     id: str
@@ -51,9 +50,10 @@ class Added:
 
 def read_entry(entry_id: bytes, fields: list[bytes]) -> Entry:
     """A stream entry as Redis returns it: field, value, field, value."""
-    values = dict(zip(fields[::2], fields[1::2], strict=True))
-    counted = values.get(b"counted", b"")
-    return Entry(entry_id.decode(), _decode(values[b"row"]), int(counted) if counted else None)
+    names = fields[::2]
+    counted = fields[2 * names.index(b"counted") + 1] if b"counted" in names else b""
+    row = _decode(fields[2 * names.index(b"row") + 1])
+    return Entry(entry_id.decode(), row, int(counted) if counted else None)
 
 
 def add_up(entries: Iterable[Entry]) -> Added:
@@ -72,8 +72,8 @@ def add_up(entries: Iterable[Entry]) -> Added:
             usage.cached_tokens,
             usage.cache_write_tokens,
             usage.reasoning_tokens,
-            int(row.estimated),
-            int(row.status >= 400 or bool(row.error)),
+            1 if row.estimated else 0,
+            1 if row.status >= 400 or row.error else 0,
         )
         before = by_names.get(names)
         by_names[names] = tuple(map(add, before, numbers)) if before else numbers

@@ -107,8 +107,8 @@ async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
 
 def _is_stream(response: Incoming) -> bool:
     for name, value in response.headers:
-        if name == b"content-type" and value.startswith(b"text/event-stream"):
-            return True
+        if name == b"content-type":
+            return value.startswith(b"text/event-stream")
     return False
 
 
