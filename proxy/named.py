@@ -6,7 +6,6 @@ are named, a key that appears twice is refused: we and the provider could read d
 """
 
 import json
-import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.errors import BadRequest, NotFound
-from proxy.parse import NOT_JSON, Fields, splice
+from proxy.parse import NOT_JSON, Fields, escaped_letter, splice
 
 _ITEM_LISTS: Final = ("input", "items")
 _NAMING: Final = frozenset({"previous_response_id", "input_file_id", "conversation"})
@@ -26,8 +25,6 @@ _MARKS: Final[Mapping[str, tuple[bytes, ...]]] = {
 _OTHER_MARKS: Final = (b'"file_id',)
 """Without one of these a field names nothing below its top level. Few, since every long prompt is searched for them."""
 _TELLING: Final = _NAMING.union(_MARKS)
-_ESCAPED: Final = re.compile(rb"\\u00[4-7]")
-"""A letter written as an escape: such a field is searched in any case, since its keys may be spelled that way."""
 _DATA: Final = frozenset({"metadata", "parameters", "schema", "results", "annotations", "arguments"})
 _MOST_DEEP: Final = 64
 _BACKSLASH: Final = ord("\\")
@@ -99,7 +96,8 @@ def _may_name(marks: tuple[bytes, ...], raw: bytes) -> bool:
     for mark in marks:
         if raw.find(mark) >= 0:  # `in` raises and catches an error before it looks
             return True
-    return _BACKSLASH in raw and _ESCAPED.search(raw) is not None
+    # A letter written as an escape: such a field is searched in any case, since its keys may be spelt that way.
+    return _BACKSLASH in raw and escaped_letter(raw) is not None
 
 
 def _add(found: list[Named], kind: str, value: Any) -> None:

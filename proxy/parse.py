@@ -5,6 +5,7 @@ spelling, nulls and unknown fields go up as they came. Only the object around th
 duplicate keys (the last one wins, here and upstream alike: two readings of one body are how access rules are bypassed).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -23,6 +24,11 @@ NOT_JSON = (
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
+_BACKSLASH: Final = ord("\\")
+escaped_letter: Final = re.compile(
+    rb"(?<!\\)(?:\\\\)*\\u00(?:4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+).search
+"""A letter or an underscore written as an escape; .NET's encoder writes a backtick that way, so that one does not count."""
 _DEFAULT_MODELS: Final = {Endpoint.MODERATIONS: "omni-moderation-latest"}
 """Where the API lets `model` be left out: the one it then takes."""
 _USERS: Final = frozenset({"safety_identifier", "user"})
@@ -79,6 +85,11 @@ class Fields(Mapping[str, Any]):
     def sent(self, names: frozenset[str]) -> list[bytes]:
         """The bytes of those of `names` that were sent, in no order; most of many never are."""
         return list(map(self.raws.__getitem__, names.intersection(self.raws)))
+
+    def hides_letters(self) -> bool:
+        """Whether a letter is written as an escape anywhere: names and values below the top level may be spelt in a way that
+        a search for their bytes does not find. No encoder does that; somebody has a reason."""
+        return _BACKSLASH in self.body and escaped_letter(self.body) is not None
 
     def lacks(self, names: frozenset[str]) -> bool:
         """Whether none of `names` was sent, whatever its value."""

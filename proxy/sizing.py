@@ -12,7 +12,7 @@ from proxy.budgets.holds import Ask, HoldSize, Rule, Tariff, hold_size, tariff
 from proxy.budgets.scopes import Tab
 from proxy.errors import NotAllowed
 from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
-from proxy.parse import Fields, Request
+from proxy.parse import Fields, Request, decode, fields_of
 from proxy.routing.policy import expected_output
 
 _TEXT: Final = frozenset(
@@ -105,7 +105,7 @@ class Sizer:
 
 def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
     """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
-    price = candidate.price
+    price, request = candidate.price, _plainly_spelt(request)
     hosted = _hosted_tools(request)
     if (price is None or _costs_without_end(request, hosted)) and not tab.allows_unpriced:
         raise NotAllowed(
@@ -124,6 +124,14 @@ def adapted(request: Request, candidate: Candidate, size: HoldSize) -> Sized:
     return Sized(size, edits_for(request, candidate, size), candidate.changes + changes)
 
 
+def _plainly_spelt(request: Request) -> Request:
+    """The request as an encoder writes it, so that a search for an image, speech, a file or a tool finds what is there."""
+    if not request.fields.hides_letters():
+        return request
+    written = msgspec.json.encode({name: decode(raw) for name, raw in request.fields.raws.items()})
+    return replace(request, fields=fields_of(written))
+
+
 def _rule(tab: Tab, default_max_output: int) -> Rule:
     return Rule(bool(tab.budgets), default_max_output, tab.shrinks_always)
 
@@ -137,7 +145,7 @@ def _plain_bytes(fields: Fields) -> int | None:
     """The bytes of its text; None where its cost depends on more than that and its cap, or seems to: a text may speak of
     images."""
     find = fields.body.find  # `in` raises and catches an error before it looks
-    if find(b'"input_') >= 0 or find(b'"image_url"') >= 0 or find(b'"file"') >= 0:
+    if find(b'"input_') >= 0 or find(b'"image_url"') >= 0 or find(b'"file"') >= 0 or fields.hides_letters():
         return None
     text_bytes = 0
     for name, raw in fields.raws.items():
@@ -204,6 +212,7 @@ def expected_nano(
 def most_nano(request: Request, candidate: Candidate, default_max_output: int) -> int | None:
     """What an attempt may cost: its input's bound and its output cap, which is `default_max_output` where none is set.
     None where nothing bounds it."""
+    request = _plainly_spelt(request)
     hosted = _hosted_tools(request)
     if candidate.price is None or _costs_without_end(request, hosted):
         return None

@@ -3,13 +3,15 @@
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.budgets.scopes import Budget, Counter, Tab
+from proxy.errors import NotAllowed
 from proxy.nouns import Candidate, Endpoint, PriceRow, Reason
-from proxy.parse import parse
+from proxy.parse import fields_of, parse
 from proxy.sizing import Sizer, adapted, bounded
 
 PRICE = PriceRow(
@@ -85,6 +87,67 @@ def test_a_tariff_changes_no_hold(asked):
         request = parse(Endpoint.CHAT, json.dumps(body).encode())
         afresh = adapted(request, candidate, bounded(request, candidate, tab, default_max_output))
         assert sizer.sized(request, candidate, tab, default_max_output) == afresh
+
+
+def spelt_out(value, rng) -> str:
+    """The JSON of a value, with every letter and underscore below its top level written as an escape, in either case."""
+
+    def text(string: str) -> str:
+        return "".join(
+            f"\\u{ord(c):04x}" if c.isascii() and (c.isalpha() or c == "_") and rng.random() < 0.5
+            else f"\\u{ord(c):04X}" if c.isascii() and (c.isalpha() or c == "_")
+            else json.dumps(c)[1:-1]
+            for c in string
+        )  # fmt: skip
+
+    match value:
+        case str():
+            return f'"{text(value)}"'
+        case list():
+            return "[" + ",".join(spelt_out(each, rng) for each in value) + "]"
+        case dict():
+            return "{" + ",".join(f'"{text(k)}":{spelt_out(v, rng)}' for k, v in value.items()) + "}"
+        case _:
+            return json.dumps(value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    candidate=st.sampled_from(CANDIDATES),
+    more=st.sampled_from(
+        (*MORE, {"tools": [{"type": "web_search"}]}, {"tools": [{"type": "web_search"}], "max_tool_calls": 3})
+    ),
+    content=CONTENTS,
+    tab=st.sampled_from((HARD, SHRINKING)),
+    rng=st.randoms(use_true_random=False),
+)
+def test_no_spelling_makes_a_hold_smaller(candidate, more, content, tab, rng):
+    """JSON can write any letter as an escape. What costs more than its text is held for all the same, and a call whose cost
+    has no end is refused."""
+    body = {"model": "m", "messages": [{"role": "user", "content": content}]} | more
+    plain = parse(Endpoint.CHAT, msgspec.json.encode(body))
+    inside = ",".join(f'"{name}":{spelt_out(value, rng)}' for name, value in body.items())
+    spelt = parse(Endpoint.CHAT, ("{" + inside + "}").encode())
+    try:
+        wanted = bounded(plain, candidate, tab, 4096)
+    except NotAllowed:
+        with pytest.raises(NotAllowed):
+            bounded(spelt, candidate, tab, 4096)
+        return
+    held = Sizer().sized(spelt, candidate, tab, 4096).size
+    assert held == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "hides"),
+    [
+        (rb"\u0069", True), (rb"\u005f", True), (rb"\\\u0069", True), (rb"\u004F", True),
+        (rb"\u0060code\u0060", False), (rb"\\u0069", False), (rb"\u00e9\u003c\u0027\n", False), (b"plain", False),
+    ],
+)  # fmt: skip
+def test_only_hidden_letters_count(text, hides):
+    """Backticks as .NET writes them, accents, and a backslash that is meant as one are what ordinary clients send."""
+    assert fields_of(b'{"model":"m","x":"%b"}' % text).hides_letters() == hides
 
 
 @pytest.mark.parametrize("cap", ["7" * 17, '"%s"' % ("7" * 100_000)])

@@ -151,7 +151,7 @@ def granted(size: HoldSize, granted_nano: int) -> HoldSize:
 
 def input_bound(ask: Ask) -> int:
     """The most input tokens this request can have."""
-    if ask.whole_window:
+    if ask.whole_window and ask.context_tokens:
         return ask.context_tokens
     bound = ask.text_bytes + ask.image_tokens + ask.audio_input_tokens
     return min(bound, ask.context_tokens) if ask.context_tokens else bound

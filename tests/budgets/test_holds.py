@@ -177,3 +177,10 @@ def test_hosted_tools_are_held_for_by_the_call():
     assert hold_size(ask, price, HARD).amount_nano - hold_size(ASK, price, HARD).amount_nano == 100_000_000
     with pytest.raises(KeyError):
         hold_size(ask, PLAIN, HARD)
+
+
+def test_a_window_nobody_knows_bounds_nothing():
+    """Stored context may fill the window; where the window is unknown, at least what was sent is held for."""
+    ask = Ask(text_bytes=100, context_tokens=0, max_output=10, whole_window=True)
+    assert input_bound(ask) == 100
+    assert input_bound(structs.replace(ask, context_tokens=4_000)) == 4_000
