@@ -109,7 +109,7 @@ async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> byt
     declared = exchange.declared_bytes
     if declared is not None and declared > limit_bytes:
         raise _too_large(limit_bytes)
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         if exchange.client_gone:
             raise ClientGone
@@ -117,9 +117,10 @@ async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> byt
         ticket.hold(len(piece))
         if exchange.received_bytes > limit_bytes:
             raise _too_large(limit_bytes)
+        if exchange.request_complete:
+            # As a rule at once: the body came along with its head.
+            return b"".join((*pieces, piece)) if pieces else piece
         pieces.append(piece)
-        if exchange.request_complete:  # as a rule at once: the body came along with its head
-            return b"".join(pieces)
         await exchange.arrival()
 
 

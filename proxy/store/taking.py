@@ -25,11 +25,8 @@ _NO_LIMIT: Final = str(2**53 - 1)
 _MOST_PLACES: Final = 4096
 
 
-@lru_cache(maxsize=4096)
-def own_keys(hold_id: str) -> bytes:
-    """The keys of a hold and of its end as words. They are needed when it is taken and again when it is settled."""
-    held, over = keys.hold(hold_id), keys.done(hold_id)
-    return f"${len(held)}\r\n{held}\r\n${len(over)}\r\n{over}\r\n".encode()
+own_keys = lru_cache(maxsize=4096)(keys.own_words)
+"""They are needed when a hold is taken and again when it is settled."""
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
