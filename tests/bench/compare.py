@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -159,6 +160,7 @@ def town(names: list[str], folder: Path) -> Iterator[tuple[list[Target], list[st
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))  # the targets end with us
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--only", default="", help="targets, comma separated")
