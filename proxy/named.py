@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.errors import BadRequest, NotFound
-from proxy.parse import NOT_JSON, Fields, escaped_letter, splice
+from proxy.parse import NOT_JSON, Fields, hides_letters, splice
 
 _ITEM_LISTS: Final = ("input", "items")
 _NAMING: Final = frozenset({"previous_response_id", "input_file_id", "conversation"})
@@ -27,7 +27,6 @@ _OTHER_MARKS: Final = (b'"file_id',)
 _TELLING: Final = _NAMING.union(_MARKS)
 _DATA: Final = frozenset({"metadata", "parameters", "schema", "results", "annotations", "arguments"})
 _MOST_DEEP: Final = 64
-_BACKSLASH: Final = ord("\\")
 
 _WORDING: Final = {
     "file": ("No such File object: {}", "id", None),
@@ -97,7 +96,7 @@ def _may_name(marks: tuple[bytes, ...], raw: bytes) -> bool:
         if raw.find(mark) >= 0:  # `in` raises and catches an error before it looks
             return True
     # A letter written as an escape: such a field is searched in any case, since its keys may be spelt that way.
-    return _BACKSLASH in raw and escaped_letter(raw) is not None
+    return hides_letters(raw)
 
 
 def _add(found: list[Named], kind: str, value: Any) -> None:

@@ -25,7 +25,7 @@ _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 _BACKSLASH: Final = ord("\\")
-escaped_letter: Final = re.compile(
+_escaped_letter: Final = re.compile(
     rb"(?<!\\)(?:\\\\)*\\u00(?:4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 ).search
 """A letter or an underscore written as an escape; .NET's encoder writes a backtick that way, so that one does not count."""
@@ -89,7 +89,7 @@ class Fields(Mapping[str, Any]):
     def hides_letters(self) -> bool:
         """Whether a letter is written as an escape anywhere: names and values below the top level may be spelt in a way that
         a search for their bytes does not find. No encoder does that; somebody has a reason."""
-        return _BACKSLASH in self.body and escaped_letter(self.body) is not None
+        return hides_letters(self.body)
 
     def lacks(self, names: frozenset[str]) -> bool:
         """Whether none of `names` was sent, whatever its value."""
@@ -151,6 +151,11 @@ def splice(fields: Fields, *edits: Mapping[str, bytes]) -> bytes:
             else:  # REMOVE
                 merged.pop(name, None)
     return _encode(merged)
+
+
+def hides_letters(raw: bytes) -> bool:
+    """Whether a letter is written as an escape anywhere in this JSON."""
+    return _BACKSLASH in raw and _escaped_letter(raw) is not None
 
 
 def ask_usage(request: Request) -> dict[str, bytes]:

@@ -82,8 +82,9 @@ class Sizer:
     def sized(self, request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> Sized:
         """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
         price, raws = candidate.price, request.fields.raws
-        text_bytes = _plain_bytes(request.fields)
-        if price is None or text_bytes is None or not _has_tariff(candidate, price):
+        has_tariff = price is not None and _has_tariff(candidate, price)
+        text_bytes = _plain_bytes(request.fields) if has_tariff else None
+        if price is None or text_bytes is None:
             return adapted(request, candidate, bounded(request, candidate, tab, default_max_output))
         caps = (raws.get("max_completion_tokens"), raws.get("max_tokens"), raws.get("max_output_tokens"))
         endpoint = request.endpoint._value_  # an Enum's hash is a function in Python

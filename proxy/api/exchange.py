@@ -52,8 +52,8 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """`heading`: the request's head. `declared_bytes`: its Content-Length, or None for a chunked body. `body_limit_bytes`: set by who reads a whole body, so that no more than
-    one piece beyond it is ever held."""
+    """`heading`: the request's head. `declared_bytes`: its Content-Length, or None for a chunked body. `body_limit_bytes`: set by
+    who reads a whole body, so that no more than one piece beyond it is ever held."""
 
     __slots__ = (
         "_body",
@@ -63,7 +63,6 @@ class Exchange:
         "_gone",
         "_head",
         "_head_only",
-        "_old",
         "_remaining_bytes",
         "_waiter",
         "body_limit_bytes",
@@ -93,7 +92,6 @@ class Exchange:
         self.heading = heading
         self._door = connection.door
         self._head_only = head_only
-        self._old = not heading.modern
         self.keep_alive = keep_alive
         self.declared_bytes = declared_bytes
         self.expects_continue = heading.expects_continue
@@ -268,7 +266,7 @@ class Exchange:
             await connection.flow.drain()
         if self.client_gone or connection.transport.is_closing():
             return
-        framing = framing_of(-1, bodyless=self._head_only or status in BODYLESS, old=self._old)
+        framing = framing_of(-1, bodyless=self._head_only or status in BODYLESS, old=not self.heading.modern)
         begun = self._own_head(status, fields, framing, CHUNKED_LINE if framing == CHUNKED else b"")
         if framing == CHUNKED:
             begun += chunk(first, last=False)
@@ -309,7 +307,7 @@ class Exchange:
             fields,
             self._door.date_line,
             head_only=self._head_only,
-            old=self._old,
+            old=not self.heading.modern,
             close=self._closes(),
         )
         self.keep_alive = not close

@@ -222,7 +222,8 @@ class Pipe:
     # Its end, if it is not answered
 
     def _expect(self, due_s: float) -> None:
-        """Set the deadline of the batch, and with it that of one that went ahead. One timer is armed for many batches: it looks when the batch under way is due."""
+        """Set the deadline of the batch, and with it that of one that went ahead. One timer is armed for many batches: it looks
+        when the batch under way is due."""
         self._due_s, self._prolonged = due_s, False
         if self._alarm is None:
             self._alarm = self._loop.call_at(due_s, self._look)

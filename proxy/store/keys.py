@@ -74,8 +74,7 @@ def done(hold_id: str) -> str:
 
 def own_words(hold_id: str) -> bytes:
     """`hold` and `done` of one hold as Redis reads them, in one go: every hold and every bill needs both."""
-    held = f"{_PREFIX}h:{hold_id}"
-    over = f"{_PREFIX}d:{hold_id.partition('-')[0]}:{_PARTS[crc32(hold_id.encode()) & 0xFF]}"
+    held, over = hold(hold_id), done(hold_id)
     return f"${len(held)}\r\n{held}\r\n${len(over)}\r\n{over}\r\n".encode()
 
 
