@@ -23,7 +23,7 @@ from proxy.upstreams import http
 from proxy.upstreams.attempt import Answered, Outcome, Question, Streaming, attempt
 from proxy.upstreams.providers import Provider, poured
 from proxy.upstreams.refusals import Failed
-from proxy.upstreams.response import Tap
+from proxy.upstreams.response import FrameTap, Tap
 from proxy.upstreams.retry import Failure
 from proxy.upstreams.seen import Seen
 
@@ -145,7 +145,7 @@ class _Together:
                 return merged
         return b""
 
-    async def pour(self, tap: Tap) -> bool:
+    async def pour(self, tap: Tap, frame_tap: FrameTap | None = None) -> bool:  # noqa: ARG002 - has none
         return await poured(self, tap)
 
     async def read_all(self, limit_bytes: int) -> bytes:

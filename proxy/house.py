@@ -42,6 +42,9 @@ class Client(Protocol):
     def push(self, block: bytes) -> bool:
         """Send part of the body now; False, and nothing is sent, when that means waiting: then `write` it."""
 
+    def chunk_writer(self) -> Callable[[bytes], object] | None:
+        """Where a chunk of the body may be written now, in the frame it has on the wire (`chunked`); None: `push` it."""
+
     async def end(self) -> None:
         """The answer is complete."""
 

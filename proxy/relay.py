@@ -5,6 +5,7 @@ A stream that breaks shows it; it never ends as if it were whole. Nothing here a
 
 from collections.abc import Awaitable
 
+from proxy.chunked import chunk
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
 from proxy.house import Client, House
@@ -49,7 +50,16 @@ async def relay_stream(
                 held = relayed
             return not (held or stream.ended)
 
-        while not stream.ended and await response.pour(relay):
+        def pass_by(body: bytes, frame: bytes) -> bool:
+            """A chunk that says what those before it said, with another text in it, goes on in the frame it came in."""
+            write = client.chunk_writer()
+            relayed = stream.feed_alike(body) if write is not None and stream.feed_alike is not None else None
+            if write is None or relayed is None:
+                return False
+            write(frame if relayed is body else chunk(relayed, last=False))
+            return True
+
+        while not stream.ended and await response.pour(relay, pass_by):
             if held:
                 slow, held = held, b""
                 await client.write(slow)

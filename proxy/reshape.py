@@ -62,9 +62,9 @@ class Whole(msgspec.Struct, frozen=True, gc=False):
 
 class Stream:
     """One stream's machines in a row. `feed` takes a block and returns what of it may be sent on; `seen` is what was read so
-    far; `over` says that no more is wanted from upstream."""
+    far; `feed_alike` is the meter's where it is the only machine; `over` says that no more is wanted from upstream."""
 
-    __slots__ = ("_bridge", "_cutter", "_meter", "feed", "seen")
+    __slots__ = ("_bridge", "_cutter", "_meter", "feed", "feed_alike", "seen")
 
     def __init__(self, shape: Shape) -> None:
         self._bridge = ChatStream(shape.bridged) if shape.bridged else None
@@ -73,6 +73,7 @@ class Stream:
         self.seen: Final[Seen] = self._meter.seen
         alone = self._bridge is None and self._cutter is None
         self.feed: Final[Callable[[bytes], bytes]] = self._meter.feed if alone else self._feed
+        self.feed_alike: Final = self._meter.feed_alike if alone else None
 
     @property
     def sealed(self) -> Sealed | None:

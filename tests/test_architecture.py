@@ -13,6 +13,7 @@ FLOORS = {
     "proxy.errors": 0,
     "proxy.nouns": 0,
     "proxy.budgets": 1,
+    "proxy.chunked": 1,
     "proxy.headers": 1,
     "proxy.migration": 1,
     "proxy.models": 1,

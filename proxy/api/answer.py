@@ -94,12 +94,3 @@ def framing_of(length: int, *, bodyless: bool, old: bool) -> int:
     if length >= 0:
         return LENGTH
     return UNTIL_CLOSE if old else CHUNKED
-
-
-def chunk(body: bytes, *, last: bool) -> bytes:
-    """`body` as one chunk, with the end of the body behind it if it is the last. Nothing for an empty one in between."""
-    if not body:
-        return b"0\r\n\r\n" if last else b""
-    if last:
-        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    return b"%x\r\n%b\r\n" % (len(body), body)

@@ -13,7 +13,7 @@ the rest of it can no longer be told from a next request.
 import asyncio
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -26,12 +26,12 @@ from proxy.api.answer import (
     UNSTARTED,
     UNTIL_CLOSE,
     answer_head,
-    chunk,
     framing_of,
     own_head,
 )
 from proxy.api.door import Callback, Door
 from proxy.api.heading import Heading
+from proxy.chunked import chunk
 from proxy.errors import ServerError
 
 EXTENSION: Final = "switchyard.exchange"
@@ -257,6 +257,14 @@ class Exchange:
         if not (self.client_gone or connection.transport.is_closing()):
             self._send_body(block, more=True)
         return True
+
+    def chunk_writer(self) -> Callable[[bytes], object] | None:
+        """Where a chunk of the body can be written at once, in its frame. None where the client has to be waited for, or is
+        gone, or an answer has no frames."""
+        connection = self.connection
+        transport = connection.transport
+        free = not (connection.flow.write_paused or self.client_gone or transport.is_closing())
+        return transport.write if free and self._framing == CHUNKED and not self.complete else None
 
     async def begin(self, status: int, fields: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
         """What `send` does for a start without a length and the `first` of its body, if any, in one write. The fields are our

@@ -14,13 +14,14 @@ class Outlet:
     """Implements flow's `Client`. When the client leaves, or a drain cuts, the task that serves it is cancelled: every
     await of the request ends at once, and the upstream call with it."""
 
-    __slots__ = ("_exchange", "_task", "cutting", "push", "started")
+    __slots__ = ("_exchange", "_task", "chunk_writer", "cutting", "push", "started")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._task = exchange.task
         self.cutting = self.started = False
         self.push = exchange.push
+        self.chunk_writer = exchange.chunk_writer
         exchange.on_client_gone(self._gone)
         exchange.on_cut(self._cut)
 

@@ -56,6 +56,9 @@ class Listened:
             self._keep(block)
         return sent
 
+    def chunk_writer(self) -> None:
+        """What is not pushed is not seen here."""
+
     async def end(self) -> None:
         await self._client.end()
 

@@ -235,7 +235,11 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.abort()
             return
-        fault = self._framing.feed(data)
+        framing = self._framing
+        if framing.between_chunks and exchange.take_frame(data):
+            self._deadline_s = time.monotonic() + self._patience_s
+            return
+        fault = framing.feed(data)
         if exchange.complete:
             self._complete(exchange)
             return

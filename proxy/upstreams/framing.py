@@ -14,6 +14,7 @@ from typing import Final
 
 import httptools
 
+from proxy.chunked import framed
 from proxy.upstreams.decoding import Decoder
 from proxy.upstreams.http_errors import BadResponse, UpstreamError, UpstreamProtocolError
 from proxy.upstreams.response import BODY, Response
@@ -32,7 +33,7 @@ _NOT_HTTP: Final = (BadResponse, "the upstream's response is not HTTP/1.1")
 
 class Framing:
     """One connection's parser. `exchange` is the response under way, to a `method`; `keep_alive`, `ends_with_close` and
-    `idle_hint_s` speak of it."""
+    `idle_hint_s` speak of it. While `between_chunks`, a whole frame may be read by others and the parser need not know."""
 
     __slots__ = (
         "_fault",
@@ -41,6 +42,7 @@ class Framing:
         "_parser",
         "_pieces",
         "_silent_bytes",
+        "between_chunks",
         "ends_with_close",
         "exchange",
         "idle_hint_s",
@@ -62,6 +64,7 @@ class Framing:
         self._silent_bytes = 0
         self.keep_alive = False
         self.ends_with_close = False
+        self.between_chunks = False
         self.idle_hint_s: float | None = None
 
     def begin(self, exchange: Response, method: bytes) -> None:
@@ -69,7 +72,7 @@ class Framing:
         self.exchange = exchange
         self.method = method
         self._silent_bytes = 0
-        self.keep_alive = self.ends_with_close = False
+        self.keep_alive = self.ends_with_close = self.between_chunks = False
 
     def release(self) -> None:
         """The connection is over; parser and callbacks refer to each other."""
@@ -83,6 +86,7 @@ class Framing:
     def feed(self, data: bytes) -> tuple[type[UpstreamError], str] | None:
         """Parse what came. A fault counts only while the response is not complete."""
         self._silent_bytes += len(data)
+        self.between_chunks = False
         if self._parser is None:
             return _NOT_HTTP
         try:
@@ -91,7 +95,9 @@ class Framing:
             self.keep_alive = False
             return self._fault or _NOT_HTTP
         finally:
-            if self._pieces:
+            if pieces := self._pieces:
+                # Had a chunk been open before, or were one now, the parser had found another body in these bytes.
+                self.between_chunks = len(pieces) == 1 and framed(data) == pieces[0]
                 self._hand_over()
         if self._silent_bytes > MAX_HEAD_BYTES:
             return self._fault or _FLOOD

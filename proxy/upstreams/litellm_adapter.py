@@ -33,7 +33,7 @@ from proxy.upstreams.litellm_answers import (
 )
 from proxy.upstreams.litellm_fields import CHAT, EMBEDDINGS, Refused, arguments
 from proxy.upstreams.providers import patient, poured
-from proxy.upstreams.response import Tap
+from proxy.upstreams.response import FrameTap, Tap
 
 _QUIET: Final = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -191,7 +191,7 @@ class _Answer:
             return self._broken(error, self._owner)
         return chunk_event(chunk.model_dump())
 
-    async def pour(self, tap: Tap) -> bool:
+    async def pour(self, tap: Tap, frame_tap: FrameTap | None = None) -> bool:  # noqa: ARG002 - has none
         return await poured(self, tap)
 
     async def read_all(self, limit_bytes: int) -> bytes:

@@ -80,6 +80,11 @@ class StreamMeter:
             block, self._tail = block[:end], block[end:]
         return self._read_plain(block) if plain else self._read_one_by_one(block)
 
+    def feed_alike(self, event: bytes) -> bytes | None:
+        """What `feed` returns for a block of whole events like those before it; None, and nothing is noted, for any other."""
+        form = self._form
+        return None if form is None or self._tail else self._read_alike(event, form)
+
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
         less is a piece of one that never came."""
@@ -106,9 +111,15 @@ class StreamMeter:
         if not run.endswith(form.tail):
             end = run.rfind(form.tail) + len(form.tail)
             run, rest = run[:end], run[end:]
+        relayed = self._read_alike(run, form)
+        if relayed is None:
+            return self._read_runs(complete)
+        return relayed + self._read_runs(rest) if rest else relayed
+
+    def _read_alike(self, run: bytes, form: Form) -> bytes | None:
         alike = form.read(run)
         if alike is None:
-            return self._read_runs(complete)
+            return None
         seen, (events, text) = self.seen, alike
         seen.events += events
         seen.text_bytes += said_bytes(text)
@@ -117,8 +128,8 @@ class StreamMeter:
         if form.service_tier:
             seen.service_tier = form.service_tier
         if self._strip and form.has_null_usage:
-            run = run.replace(NULL_USAGE, b"")
-        return run + self._read_runs(rest) if rest else run
+            return run.replace(NULL_USAGE, b"")
+        return run
 
     def _read_first(self, complete: bytes) -> bytes:
         """No form is known yet. Where much comes at once, two events may teach it for the others."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from proxy.headers import Header
 from proxy.nouns import Call
 from proxy.upstreams.http import HttpPool, Response, Timeouts
-from proxy.upstreams.response import Tap
+from proxy.upstreams.response import FrameTap, Tap
 
 _MOST_LIST_BYTES = 8 * 1024 * 1024
 _SECRET_HEADERS = frozenset({b"authorization", b"api-key"})
@@ -29,8 +29,9 @@ class Incoming(Protocol):
     async def read_chunk(self) -> bytes:
         """What arrived since the last call, b"" at the end."""
 
-    async def pour(self, tap: Tap) -> bool:
-        """Hand every piece to `tap` until it is shut (True) or the body has ended (False)."""
+    async def pour(self, tap: Tap, frame_tap: FrameTap | None = None) -> bool:
+        """Hand every piece to `tap` until it is shut (True) or the body has ended (False). Who has frames may show them to
+        `frame_tap` first."""
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLarge past the limit."""

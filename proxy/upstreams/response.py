@@ -14,6 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 
+from proxy.chunked import framed
 from proxy.upstreams.decoding import Decoder
 from proxy.upstreams.http_errors import BodyTooLarge, ConnectionCut, UpstreamError, UpstreamProtocolError
 
@@ -21,6 +22,8 @@ PIECE_BYTES: Final = 32 * 1024
 Fault = tuple[type[UpstreamError], str, bool | None]
 Tap = Callable[[bytes], bool]
 """Takes a piece of a body; whether it takes the next one, too."""
+FrameTap = Callable[[bytes, bytes], bool]
+"""Takes a chunk that came alone, and its whole frame (`chunked`); False where it is the other tap that has to have it."""
 
 
 class Phase(Enum):
@@ -65,6 +68,7 @@ class Response:
         "decoder",
         "fault",
         "first_byte_s",
+        "frame_tap",
         "headers",
         "idle_s",
         "interrupt",
@@ -98,6 +102,7 @@ class Response:
         self.interrupt: asyncio.Timeout | None = None
         self.idle_s = idle_s
         self.tap: Tap | None = None
+        self.frame_tap: FrameTap | None = None
 
     async def read_chunk(self) -> bytes:
         """What arrived since the last call, up to `PIECE_BYTES`, b"" at the end. Waits at most `idle_s` for the first byte of it.
@@ -112,9 +117,10 @@ class Response:
             await self.wait(self.idle_s)
         return self._take()
 
-    async def pour(self, tap: Tap) -> bool:
+    async def pour(self, tap: Tap, frame_tap: FrameTap | None = None) -> bool:
         """Hand every piece to `tap` as `read_chunk` would return it, but from where it arrives: nobody is woken for it. Until
-        the tap is shut (True) or the body has ended (False). Raises what `read_chunk` raises, and what the tap raises."""
+        the tap is shut (True) or the body has ended (False). What arrives as one frame is shown to `frame_tap` first. Raises
+        what `read_chunk` raises, and what the taps raise."""
         if self.decoder is not None:
             while block := await self._read_decoded(self.decoder):
                 if not tap(block):
@@ -126,13 +132,13 @@ class Response:
                     return True
             if self.complete:
                 return False
-            self.tap = tap
+            self.tap, self.frame_tap = tap, frame_tap
             try:
                 await self.wait(self.idle_s)
                 if self.tap is None:
                     return True
             finally:
-                self.tap = None
+                self.tap = self.frame_tap = None
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole (decoded) body. Raises BodyTooLarge past `limit_bytes`, and what `read_chunk` raises."""
@@ -206,11 +212,23 @@ class Response:
             waiter.set_exception(error)
             return True
         if not is_open:
-            self.tap = None
+            self.tap = self.frame_tap = None
         elif self.connection is connection:
             connection.expect(self.idle_s)
             return True
         return False
+
+    def take_frame(self, wire: bytes) -> bool:
+        """Whether all that arrived, at a place where a frame may begin, went the short way."""
+        frame_tap, waiter = self.frame_tap, self.waiter
+        if frame_tap is None or waiter is None or waiter.done():
+            return False
+        body = framed(wire)
+        try:
+            return bool(body) and frame_tap(body, wire)
+        except Exception as error:  # noqa: BLE001 - as above
+            waiter.set_exception(error)
+            return True
 
     @property
     def early(self) -> bool:

@@ -1,4 +1,4 @@
-"""Heads and chunks of answers, byte for byte."""
+"""Heads of answers, byte for byte."""
 
 import pytest
 
@@ -9,7 +9,6 @@ from proxy.api.answer import (
     NONE,
     UNTIL_CLOSE,
     answer_head,
-    chunk,
     own_head,
     status_line,
 )
@@ -60,14 +59,6 @@ def test_a_status_nobody_named_has_no_phrase() -> None:
     """Upstreams may answer 529."""
     assert status_line(529) == b"HTTP/1.1 529 \r\n"
     assert status_line(429) == b"HTTP/1.1 429 Too Many Requests\r\n"
-
-
-def test_chunks_carry_their_size_and_only_the_last_one_ends_the_body() -> None:
-    """An empty chunk would end it, so nothing is written for one."""
-    assert chunk(b"x" * 17, last=False) == b"11\r\n" + b"x" * 17 + b"\r\n"
-    assert chunk(b"", last=False) == b""
-    assert chunk(b"x", last=True) == b"1\r\nx\r\n0\r\n\r\n"
-    assert chunk(b"", last=True) == b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize("close", [False, True])
