@@ -53,8 +53,10 @@ async def relay_stream(
         def pass_by(body: bytes, frame: bytes) -> bool:
             """A chunk that says what those before it said, with another text in it, goes on in the frame it came in."""
             write = client.chunk_writer()
-            relayed = stream.feed_alike(body) if write is not None and stream.feed_alike is not None else None
-            if write is None or relayed is None:
+            if write is None:
+                return False
+            relayed = stream.feed_alike(body)
+            if relayed is None:
                 return False
             write(frame if relayed is body else chunk(relayed, last=False))
             return True

@@ -62,7 +62,7 @@ class Whole(msgspec.Struct, frozen=True, gc=False):
 
 class Stream:
     """One stream's machines in a row. `feed` takes a block and returns what of it may be sent on; `seen` is what was read so
-    far; `feed_alike` is the meter's where it is the only machine; `over` says that no more is wanted from upstream."""
+    far; `feed_alike` is the meter's where there is no other machine; `over` says that no more is wanted from upstream."""
 
     __slots__ = ("_bridge", "_cutter", "_meter", "feed", "feed_alike", "seen")
 
@@ -73,7 +73,9 @@ class Stream:
         self.seen: Final[Seen] = self._meter.seen
         alone = self._bridge is None and self._cutter is None
         self.feed: Final[Callable[[bytes], bytes]] = self._meter.feed if alone else self._feed
-        self.feed_alike: Final = self._meter.feed_alike if alone else None
+        self.feed_alike: Final[Callable[[bytes], bytes | None]] = (
+            self._meter.feed_alike if alone else _none_alike
+        )
 
     @property
     def sealed(self) -> Sealed | None:
@@ -111,6 +113,10 @@ class Stream:
         """What closes a stream that was cut at a stop sequence; `usage` for a client that asked for it."""
         assert self._cutter is not None
         return self._cutter.ending(_as_openai(usage) if usage else None)
+
+
+def _none_alike(_event: bytes) -> None:
+    """Two machines change what passes: no event goes on as it came."""
 
 
 def _as_openai(usage: Usage) -> Mapping[str, Any]:

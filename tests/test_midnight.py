@@ -49,6 +49,9 @@ class Caught:
         self.body += block
         return True
 
+    def chunk_writer(self):
+        return None
+
     async def end(self):
         pass
 

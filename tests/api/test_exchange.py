@@ -311,6 +311,66 @@ def test_a_stream_begins_with_one_write(request_line: bytes, first: bytes, body:
     run(main())
 
 
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_frames_may_be_written_while_an_answer_in_chunks_is_open_and_its_client_keeps_up(
+    version: bytes,
+) -> None:
+    """Neither before nor after, nor for a client that has to be waited for or is gone; they stand between what is sent."""
+
+    async def main() -> None:
+        modern, said, sink = version == b"1.1", asyncio.Event(), Sink()
+
+        async def app(scope, receive, send) -> None:
+            exchange = exchange_of(scope)
+            assert exchange.chunk_writer() is None
+            await exchange.begin(200, [(b"content-type", b"text/event-stream")], b"a")
+            assert (exchange.chunk_writer() is not None) == modern
+            if write := exchange.chunk_writer():
+                write(b"1\r\nb\r\n")
+            assert exchange.push(b"c")
+            exchange.connection.flow.pause_writing()
+            assert exchange.chunk_writer() is None
+            exchange.connection.flow.resume_writing()
+            await send(chunk(b"", more=False))
+            assert exchange.chunk_writer() is None
+            said.set()
+
+        door = Door(PATIENT, asyncio.get_running_loop())
+        protocol = protocol_on(sink, door, app)
+        protocol.data_received(b"POST /v1/x HTTP/%b\r\nHost: a\r\n\r\n" % version)
+        await asyncio.wait_for(said.wait(), 5)
+        body = b"".join(sink.writes).partition(b"\r\n\r\n")[2]
+        assert body == (b"1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n" if modern else b"ac")
+        protocol.connection_lost(None)
+
+    run(main())
+
+
+def test_nothing_is_written_for_a_client_that_left() -> None:
+    """Its connection closes some turns of the loop later."""
+
+    async def main() -> None:
+        begun, left, said, sink = asyncio.Event(), asyncio.Event(), asyncio.Event(), Sink()
+
+        async def app(scope, receive, send) -> None:
+            exchange = exchange_of(scope)
+            await exchange.begin(200, [(b"content-type", b"text/event-stream")], b"a")
+            begun.set()
+            await left.wait()
+            assert exchange.chunk_writer() is None
+            said.set()
+
+        door = Door(PATIENT, asyncio.get_running_loop())
+        protocol = protocol_on(sink, door, app)
+        protocol.data_received(b"POST /v1/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.wait_for(begun.wait(), 5)
+        protocol.connection_lost(None)
+        left.set()
+        await asyncio.wait_for(said.wait(), 5)
+
+    run(main())
+
+
 def test_http_1_0_gets_a_body_that_ends_with_the_connection() -> None:
     """A chunked answer would be unreadable there."""
     sent = b"POST /v1/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"

@@ -203,6 +203,7 @@ def test_a_copy_is_bounded_and_the_client_gets_every_byte():
         assert not short.push(b"b" * 10)  # nothing was sent, so nothing is kept
         await short.write(b"b" * 10)
         assert short.push(b"x")
+        assert short.chunk_writer() is None  # what went past it would be missing
         await long.write(b"c" * MOST_BYTES)
         await long.write(b"d")
         await long.end()

@@ -1,14 +1,18 @@
 """Chunks that are not read because they have the form of one that was: the same bytes and the same tally as if they were."""
 
+import itertools
 import json
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mangling import DONE, HEAD, USAGE, chunk, event
 
+from proxy.nouns import Endpoint
 from proxy.upstreams.alike import form_of, said_bytes
+from proxy.upstreams.meter import StreamMeter
 from proxy.upstreams.seen import PlainChunk, read_plain_chunks
 from tests.upstreams.metering import is_json, run
 
@@ -88,6 +92,34 @@ def test_the_tally_is_that_of_the_chunks(drawn):
         assert (meter.seen.events, meter.seen.finish, meter.seen.done) == (len(chunks) + 1, "stop", True)
         assert meter.seen.model == HEAD["model"]
         assert meter.seen.malformed == 0
+
+
+@given(streams(), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_an_event_like_those_before_it_is_fed_alone_as_it_would_be_in_the_stream(drawn, strip):
+    """Event by event, one way or the other: the same bytes and the same tally; where it is not alike, nothing is noted; and
+    what is alike is found."""
+    chunks, _cuts = drawn
+    events = [*map(event, chunks), event({**HEAD, "choices": [], "usage": USAGE}), DONE]
+    meter, out = StreamMeter(Endpoint.CHAT, strip_usage=strip), []
+    for one in events:
+        before = msgspec.structs.asdict(meter.seen)
+        relayed = meter.feed_alike(one)
+        assert relayed is not None or msgspec.structs.asdict(meter.seen) == before
+        out.append(meter.feed(one) if relayed is None else relayed)
+    plain, expected = run(b"".join(events), itertools.accumulate(map(len, events)), strip=strip)
+    assert b"".join(out) == expected
+    assert meter.seen == plain.seen
+
+
+def test_behind_half_an_event_nothing_is_alike():
+    """It is the other half that comes next, whatever it looks like."""
+    meter, _ = run(event(spoken("a", 0, padded=False, nulls=False)) * 2)
+    whole = event(spoken("b", 1, padded=False, nulls=False))
+    assert meter.feed_alike(whole) is whole
+    assert meter.feed(whole[:20]) == b""
+    assert meter.feed_alike(whole) is None
+    assert meter.feed(whole[20:]) == whole
 
 
 @pytest.mark.parametrize("padded", [True, False])

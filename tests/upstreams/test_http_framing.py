@@ -1,10 +1,12 @@
 """Whatever an upstream sends, parsing ends in a response, a fault or the wish for more; and how it is split never matters."""
 
 import gzip
+import itertools
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from proxy.chunked import chunk
 from proxy.upstreams.framing import MAX_HEAD_BYTES, Framing
 from proxy.upstreams.response import Response
 
@@ -75,3 +77,32 @@ def test_a_response_may_send_no_more_than_a_head_without_body() -> None:
     assert parsed([head], b"GET")[0] == "complete"
     assert parsed([head[:20], b"y" * 60, head[20:]], b"GET")[0] == "fault"
     assert parsed([head[:20] + b"y" * 60 + head[20:-2] + b"z: 1\r\n\r\n"], b"GET")[0] == "fault"
+
+
+BODIES = st.binary(min_size=1, max_size=40) | st.sampled_from(
+    [b"5\r\nhello\r\n", b"\r\n", b"1\r\n", b"\r\n1\r\nx\r\n", b"0\r\n\r\n", b"1\r\nx\r\n1\r\ny\r\n"]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(bodies=st.lists(BODIES, min_size=1, max_size=6), cuts=st.lists(st.integers(0, 300), max_size=8))
+def test_the_parser_stands_between_chunks_when_it_is_said_to(bodies: list[bytes], cuts: list[int]) -> None:
+    """However a body is cut into reads, and though its chunks look like frames themselves: it is said only where a frame
+    begins, and always behind a frame that came alone."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    ends, wire = [len(head)], head
+    for body in bodies:
+        wire += chunk(body, last=False)
+        ends.append(len(wire))
+    wire += b"0\r\n\r\n"
+    framing, response = Framing(), Response(1.0, 0.0)
+    framing.begin(response, b"POST")
+    marks = sorted({0, len(head), len(wire), *[cut for cut in cuts if cut < len(wire)]})
+    for start, end in itertools.pairwise(marks):
+        assert framing.feed(wire[start:end]) is None
+        alone = (start, end) in itertools.pairwise(ends)
+        assert framing.between_chunks == alone
+    framing.begin(Response(1.0, 0.0), b"POST")
+    assert not framing.between_chunks
+    framing.release()
+    assert b"".join(response.parts) == b"".join(bodies)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.upstreams.http import BadResponse, BodyTooLarge, ConnectionCut, UpstreamProtocolError
 from proxy.upstreams.response import PIECE_BYTES
-from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, text
+from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, text, until
 
 PLAIN = b"the quick brown fox " * 40
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -303,6 +303,89 @@ def test_a_large_read_is_poured_piece_by_piece_without_waking_the_reader() -> No
                 None
             ] * (len(pieces) - 2)
             response.close()
+            pool.close()
+
+    run(test)
+
+
+def test_a_frame_that_comes_alone_is_shown_as_it_stands_on_the_wire() -> None:
+    """To who wants to see it, behind another one that came alone; what it does not take, and all that comes in another way,
+    is poured. In order, whoever gets it, up to the end of the body."""
+
+    async def test() -> None:
+        begun = asyncio.Event()
+        heard: list[bytes] = []
+        shown: list[bytes] = []
+        reads = [b"1\r\na\r\n", b"2\r\nbc\r\n", b"2\r\nNO\r\n", b"1\r\nd\r\n", b"1\r\ne\r\n1\r\nf\r\n", b"1\r\ng\r\n", b"1\r\nh\r\n"]  # fmt: skip
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            peer.send(CHUNKED)
+            await begun.wait()
+            for read in reads:
+                before = len(heard)
+                peer.send(read)
+                await until(lambda before=before: len(heard) > before)
+            peer.send(b"0\r\n\r\n")
+            await peer.gone()
+
+        def tap(piece: bytes) -> bool:
+            heard.append(piece)
+            return True
+
+        def frame_tap(body: bytes, frame: bytes) -> bool:
+            assert frame == b"%x\r\n%b\r\n" % (len(body), body)
+            if body == b"NO":
+                return False
+            shown.append(body)
+            heard.append(body)
+            return True
+
+        async with serving(script) as server:
+            pool = server.pool()
+            response = await get(pool)
+            begun.set()
+            assert not await response.pour(tap, frame_tap)
+            assert heard == [b"a", b"bc", b"NO", b"d", b"ef", b"g", b"h"]
+            assert shown == [b"bc", b"d", b"h"]
+            response.close()
+            assert pool.idle_count == 1
+            pool.close()
+
+    run(test)
+
+
+def test_what_a_frame_tap_raises_belongs_to_the_reader() -> None:
+    """And the body goes no further."""
+
+    async def test() -> None:
+        begun, asleep = asyncio.Event(), asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            peer.send(CHUNKED)
+            await begun.wait()
+            peer.send(b"1\r\na\r\n")
+            await asleep.wait()
+            peer.send(b"1\r\nb\r\n")
+            await peer.gone()
+
+        def tap(piece: bytes) -> bool:
+            assert piece == b"a"
+            asleep.set()
+            return True
+
+        def frame_tap(body: bytes, frame: bytes) -> bool:
+            raise ZeroDivisionError(body + frame)
+
+        async with serving(script) as server:
+            pool = server.pool()
+            response = await get(pool)
+            begun.set()
+            with pytest.raises(ZeroDivisionError):
+                await response.pour(tap, frame_tap)
+            response.close()
+            assert pool.open_count == 0
             pool.close()
 
     run(test)
