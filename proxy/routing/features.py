@@ -22,25 +22,12 @@ _ENVIRONMENT = frozenset((
     "command", "edit", "file", "files", "grep", "kubectl", "logs", "promql", "sql", "query", "python", "repo", "git", "commit", "patch",
     "submit", "finish", "answer", "think", "note", "notes", "page", "fill", "str", "ls", "cat", "pytest", "tests", "deploy", "view",
 ))  # fmt: skip
-_CODE = (
-    "fence",
-    "py",
-    "c",
-    "js",
-    "html",
-    "sql",
-    "trace",
-    "shell",
-    "file",
-    "call",
-    "dotcall",
-    "sig",
-    "semi",
-    "bigo",
-    "assert",
-)
-_CODE_WEAK = ("snake", "camel", "path", "named", "assign")
-_MATH = ("dollar", "tex", "power", "equals", "letter", "op")
+_CODE = frozenset((
+    "fence", "py", "c", "js", "html", "sql", "trace", "shell", "file", "call", "dotcall", "sig", "semi", "bigo", "assert",
+))  # fmt: skip
+_CODE_WEAK = frozenset(("snake", "camel", "path", "named", "assign"))
+_LIKE_CODE = _CODE | _CODE_WEAK
+_MATH = frozenset(("dollar", "tex", "power", "equals", "letter", "op"))
 _SHARED = frozenset(("A.", "1.", "F.", "S.", "le", "se", "en", "sy", "ba"))
 _CODE_WORDS = frozenset(("A.codeobj", "A.codeverb", "A.lang", "A.lib"))
 _MATH_WORDS = frozenset(("A.mathverb", "A.quantity", "A.mathnoun"))
@@ -234,27 +221,25 @@ def _setup(view: TaskView, said: Instruction, digits: int) -> list[str]:
 
 
 def _gathered(seen: dict[str, int]) -> list[str]:
-    code = sum(name in seen for name in _CODE)
-    weak = sum(name in seen for name in _CODE_WEAK)
-    maths = sum(name in seen for name in _MATH)
-    return steps("code-shapes", code) + steps("code-weak", weak) + steps("math-shapes", maths)
+    code, weak, maths = _CODE.intersection(seen), _CODE_WEAK.intersection(seen), _MATH.intersection(seen)
+    return steps("code-shapes", len(code)) + steps("code-weak", len(weak)) + steps("math-shapes", len(maths))
 
 
 def _absent(seen: dict[str, int], known: set[str], *, settled: bool) -> list[str]:
     """Nothing of code, nothing of numbers: said only when no word speaks for them either."""
     out = []
-    if not known & _CODE_WORDS and not any(name in seen for name in _CODE + _CODE_WEAK):
+    if _CODE_WORDS.isdisjoint(known) and _LIKE_CODE.isdisjoint(seen):
         out.append("no-code")
-    if not seen["digits"] and not known & _MATH_WORDS:
+    if not seen["digits"] and _MATH_WORDS.isdisjoint(known):
         out.append("no-digits")
-    if not settled and not known & _TASK_WORDS and not any(name in seen for name in _MATH):
+    if not settled and _TASK_WORDS.isdisjoint(known) and _MATH.isdisjoint(seen):
         out.append("no-task-words")
     return out
 
 
 def _options(view: TaskView, seen: dict[str, int], puzzling: bool) -> list[str]:
     """Lettered answers to choose from stand under sums, puzzles and passages alike."""
-    maths = seen["digits"] > 5 or any(name in seen for name in _MATH)
+    maths = seen["digits"] > 5 or not _MATH.isdisjoint(seen)
     out = [
         f"options:len{min(view.length.bit_length(), 12)}",
         f"options:digits{min(seen['digits'].bit_length(), 4)}",

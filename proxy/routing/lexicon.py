@@ -50,6 +50,7 @@ class Lexicon:
         self._goes_on = frozenset("_".join(p[:2]) for p in parts if len(p) > 2)
         self._exact = {w: tuple(sorted(c)) for w, c in exact.items()}
         self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
+        self._starts = frozenset(word[:STEM] for word in (*exact, *stems, *self._opens))
         self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
 
     @classmethod
@@ -61,12 +62,15 @@ class Lexicon:
         """(position, classes) of every token, or phrase starting there, that some class knows."""
         found: list[tuple[int, Classes]] = []
         exact, stems, opens, goes_on = self._exact, self._stems, self._opens, self._goes_on
-        end = len(words)
+        starts, end = self._starts, len(words)
         for position, word in enumerate(words):
+            start = word[:STEM]
+            if start not in starts:  # as of most words
+                continue
             classes = exact.get(word)
             if classes is not None:
                 found.append((position, classes))
-            if (group := stems.get(word[:STEM])) is not None:
+            if (group := stems.get(start)) is not None:
                 found.extend((position, c) for stem, c in group if word.startswith(stem))
             if word in opens and position + 1 < end:
                 pair = f"{word}_{words[position + 1]}"

@@ -23,6 +23,19 @@ _LITERALS: tuple[tuple[str, str], ...] = (
     ("C#", "named"), ("c#", "named"), (".NET", "named"), (".js ", "named"), ("assert ", "assert"), (">>> ", "assert"), ("return ", "assert"),
     (" == ", "assert"), (" != ", "assert"), ("O(n", "bigo"), ("O(1)", "bigo"), ("O(log", "bigo"),
 )  # fmt: skip
+_SIGNS = "`#\\{;$+=>/(:.-\n"
+"""Characters that prose has few of: a literal that needs one is not looked for where it is missing."""
+
+
+def _by_sign() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for pair in _LITERALS:
+        sign = next((sign for sign in _SIGNS if sign in pair[0]), "")
+        groups.setdefault(sign, []).append(pair)
+    return tuple([(sign, tuple(group)) for sign, group in groups.items()])
+
+
+_LITERALS_BY_SIGN = _by_sign()
 _FILE = re.compile(
     r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b"
 )
@@ -129,9 +142,11 @@ def _note(found: dict[str, int], name: str, number: int) -> None:
 
 
 def _code(text: str, found: dict[str, int]) -> None:
-    for literal, name in _LITERALS:
-        if literal in text:
-            found[name] = found.get(name, 0) + text.count(literal)
+    for sign, literals in _LITERALS_BY_SIGN:
+        if sign in text:
+            for literal, name in literals:
+                if literal in text:
+                    found[name] = found.get(name, 0) + text.count(literal)
     if "(" in text:
         _calls(text, found)
     if "." in text:
@@ -147,7 +162,7 @@ def _code(text: str, found: dict[str, int]) -> None:
     lowered = text.lower()
     if "select" in lowered and "from" in lowered:
         _note(found, "sql", len(_SELECT.findall(lowered)))
-    _note(found, "only", sum(literal in lowered for literal in _ONLY))
+    _note(found, "only", len([1 for literal in _ONLY if literal in lowered]))
 
 
 def _calls(text: str, found: dict[str, int]) -> None:
@@ -210,7 +225,7 @@ def _layout(text: str, found: dict[str, int]) -> None:
         _note(found, "triple", len(_TRIPLE.findall(text)))
     if "/" in text:
         _note(found, "slashes", len(_SLASHES.findall(text)))
-    _note(found, "blank", sum(literal in text for literal in _BLANKS))
+    _note(found, "blank", len([1 for literal in _BLANKS if literal in text]))
     _note(found, "quote", len(_QUOTE.findall(text)))
     _note(found, "mail", text.count("@"))
     _note(found, "url", text.count("://"))

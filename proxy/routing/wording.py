@@ -35,7 +35,7 @@ _UNSAID = frozenset(("followup", ""))
 
 def steps(name: str, count: int) -> list[str]:
     """`name>=1`, `name>=2`, … as far as the count goes: numbers as facts that can be added up."""
-    return [f"{name}>={step}" for step in STEPS if count >= step]
+    return [f"{name}>={step}" for step in STEPS if count >= step] if count > 0 else []
 
 
 def wording(said: Instruction, lexicon: Lexicon) -> list[str]:
