@@ -3,7 +3,7 @@
 from typing import Final
 
 _SIZE_LINE_BYTES: Final = 6
-"""The longest size line of a frame that is looked at: chunks below 64 KiB."""
+"""The longest size line of a chunk below 64 KiB."""
 
 
 def chunk(body: bytes, *, last: bool) -> bytes:
@@ -16,7 +16,10 @@ def chunk(body: bytes, *, last: bool) -> bytes:
 
 
 def framed(wire: bytes) -> bytes:
-    """The body of `wire` if it is one frame and nothing else, spelt as we spell it; `b""` for anything else."""
+    """The body of `wire` if it is one frame of less than 64 KiB and nothing else, spelt as `chunk` spells it; `b""` for
+    anything else."""
     start = wire.find(b"\n", 0, _SIZE_LINE_BYTES) + 1
+    if not start:
+        return b""
     body = wire[start:-2]
     return body if wire.startswith(b"%x\r\n" % len(body)) and wire.endswith(b"\r\n") else b""

@@ -51,7 +51,7 @@ async def relay_stream(
             return not (held or stream.ended)
 
         def pass_by(body: bytes, frame: bytes) -> bool:
-            """A chunk that says what those before it said, with another text in it, goes on in the frame it came in."""
+            """A chunk like those before it but for its text goes on at once, in the frame it came in if it stays what it is."""
             write = client.chunk_writer()
             if write is None:
                 return False

@@ -29,6 +29,7 @@ def test_frames_of_every_length_of_size_line_are_recognised(size: int) -> None:
     """Up to the largest."""
     assert framed(chunk(b"\n" * size, last=False)) == b"\n" * size
     assert framed(chunk(b"y" * 65_536, last=False)) == b""
+    assert framed(b"10000\r\n" + b"y" * 65_529 + b"\r\n") == b""
 
 
 @pytest.mark.parametrize(
@@ -37,5 +38,5 @@ def test_frames_of_every_length_of_size_line_are_recognised(size: int) -> None:
      b"6\r\nhello\r\n", b"4\r\nhello\r\n", b" 5\r\nhello\r\n", b"0x5\r\nhello\r\n", b"5 \r\nhello\r\n"],
 )  # fmt: skip
 def test_what_is_spelt_in_another_way_is_left_to_the_parser(wire: bytes) -> None:
-    """It may be a frame all the same."""
+    """Frame or not, who has a parser will know."""
     assert framed(wire) == b""

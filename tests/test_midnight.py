@@ -1,29 +1,13 @@
 """The day a model stops: under load, with an injected clock, not one request fails."""
 
 import asyncio
-import json
 from datetime import UTC, datetime
 
 import pytest
+from house_kit import Home
 from town import sandbox
 
-from proxy.app.blueprint import Blueprint
-from proxy.app.book import build_book
-from proxy.app.configuration import read_configuration
-from proxy.app.house import Fixtures, build_house
-from proxy.app.providers import Pools
-from proxy.flow import serve
-from proxy.migration.roads import NO_STATES
 from proxy.migration.state import Event, State, moved
-from proxy.models.learned import Learned
-from proxy.nouns import Asks, Call, Caller, Endpoint
-from proxy.routing.classifier import Classifier
-from proxy.routing.pace import Pace
-from proxy.routing.verdicts import Verdicts
-from proxy.store.accounts import RunTime
-from proxy.tasks import TaskOwner
-from proxy.upstreams.breaker import Breakers
-from proxy.watch import ModelWatch
 
 
 def moment(text):
@@ -59,73 +43,32 @@ class Caught:
         self.started, self.status, self.headers, self.body = True, status, dict(headers), body
 
 
-class Day:
-    """A house whose wall clock is the test's."""
-
-    def __init__(self, upstream, margin_hours, text=None, states=NO_STATES):
-        flags = {
-            "providers.openai.base_url": f"{upstream.url}/v1",
-            "providers.openai.api_key": "sk-x",
-            "lifecycle.margin_hours": str(margin_hours),
-        }
-        self.now = 0.0
-        configuration = read_configuration(Blueprint(None, text, flags), {})
-        self.watch = ModelWatch(asyncio.get_running_loop().time, lambda: self.now, lambda: None)
-        self.pools = Pools()
-        fixtures = Fixtures(
-            verdicts=Verdicts(Classifier.load()),
-            pace=Pace(),
-            pools=self.pools,
-            ledger=None,
-            objects=None,
-            tasks=TaskOwner(),
-            learned=Learned(),
-            watch=self.watch,
-            breakers=Breakers(),
-            health_changed=lambda candidate, state: None,
-            moved_on=lambda before, after, cause: None,
-            record=lambda row, told, final, events: None,
-        )
-        book = build_book(configuration.settings, RunTime())
-        self.house = build_house(configuration, fixtures, book, states)
-        self.house.wall_clock = lambda: self.now
-
-    async def ask(self, number, stream):
-        body = {
-            "model": "gpt-4.1-mini",
-            "messages": [{"role": "user", "content": f"question {number}"}],
-            "temperature": 0.2,
-            "max_tokens": 60,
-            "stop": ["never said"],
-            "stream": stream,
-            "user": f"user-{number}",
-        }
-        call = Call(
-            id=f"sy-{number}",
-            endpoint=Endpoint.CHAT,
-            target=b"/chat/completions",
-            raw=json.dumps(body).encode(),
-            headers=((b"content-type", b"application/json"),),
-            asks=Asks(),
-            at=self.now,
-            started_s=self.house.clock(),
-        )
-        client = Caught()
-        await serve(call, Caller("k", "k"), client, self.house)
-        return client
+async def ask(home, number, stream):
+    body = {
+        "model": "gpt-4.1-mini",
+        "messages": [{"role": "user", "content": f"question {number}"}],
+        "temperature": 0.2,
+        "max_tokens": 60,
+        "stop": ["never said"],
+        "stream": stream,
+        "user": f"user-{number}",
+    }
+    client = Caught()
+    await home.ask(client, body, number)
+    return client
 
 
 async def through_the_night(upstream, margin_hours, steps, *migration):
     """20 requests at every step (our clock, the provider's day); the answers."""
-    day = Day(upstream, margin_hours, *migration)
+    home = Home(upstream.url, {"lifecycle.margin_hours": str(margin_hours)}, *migration)
     answers, number = [], 0
     for ours, theirs in steps:
-        day.now = moment(ours)
+        home.now = moment(ours)
         await asyncio.to_thread(upstream.control, today=theirs)
-        batch = [day.ask(number + i, stream=i % 2 == 0) for i in range(20)]
+        batch = [ask(home, number + i, stream=i % 2 == 0) for i in range(20)]
         number += 20
         answers += await asyncio.gather(*batch)
-    day.pools.close()
+    home.pools.close()
     return answers
 
 

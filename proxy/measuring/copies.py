@@ -24,7 +24,7 @@ class Shelf:
 
 
 class Listened:
-    """Passes everything on to the client it stands for."""
+    """Passes everything it is given on to the client it stands for."""
 
     __slots__ = ("_client", "_pieces", "_shelf", "size_bytes")
 

@@ -72,7 +72,7 @@ class Framing:
         self.exchange = exchange
         self.method = method
         self._silent_bytes = 0
-        self.keep_alive = self.ends_with_close = self.between_chunks = False
+        self.keep_alive = self.ends_with_close = False
 
     def release(self) -> None:
         """The connection is over; parser and callbacks refer to each other."""
@@ -86,18 +86,21 @@ class Framing:
     def feed(self, data: bytes) -> tuple[type[UpstreamError], str] | None:
         """Parse what came. A fault counts only while the response is not complete."""
         self._silent_bytes += len(data)
-        self.between_chunks = False
         if self._parser is None:
             return _NOT_HTTP
+        pieces = self._pieces
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.keep_alive = False
+            self.keep_alive = self.between_chunks = False
             return self._fault or _NOT_HTTP
+        else:
+            # Where a chunk was open before, or is one now, the parser found another body in these bytes, with one exception:
+            # a size line again and again, of which the body ends with a digit.
+            alone = len(pieces) == 1 and pieces[0].endswith(b"\n")
+            self.between_chunks = alone and framed(data) == pieces[0]
         finally:
-            if pieces := self._pieces:
-                # Had a chunk been open before, or were one now, the parser had found another body in these bytes.
-                self.between_chunks = len(pieces) == 1 and framed(data) == pieces[0]
+            if pieces:
                 self._hand_over()
         if self._silent_bytes > MAX_HEAD_BYTES:
             return self._fault or _FLOOD

@@ -1,7 +1,8 @@
 """One call's answer while it arrives: what the reader sees, and the half the connection fills.
 
 The connection appends body bytes to `parts` and calls `wake`; the reader takes everything that came since its last look
-in one piece, so one upstream read becomes one write to the client (a large one becomes several). Once the message is complete the connection is gone
+in one piece, so one upstream read becomes one write to the client (a large one becomes several). A chunk that came alone
+may pass it by (`take_frame`). Once the message is complete the connection is gone
 (`connection is None`) and the reader lives off `parts` alone: a slow client keeps no upstream connection busy.
 
     SENDING -> HEAD -> BODY        `status` is 0 until BODY; `fault` can come in any phase, `complete` only in BODY
@@ -119,8 +120,8 @@ class Response:
 
     async def pour(self, tap: Tap, frame_tap: FrameTap | None = None) -> bool:
         """Hand every piece to `tap` as `read_chunk` would return it, but from where it arrives: nobody is woken for it. Until
-        the tap is shut (True) or the body has ended (False). What arrives as one frame is shown to `frame_tap` first. Raises
-        what `read_chunk` raises, and what the taps raise."""
+        the tap is shut (True) or the body has ended (False). A chunk that came alone behind another one that did may be
+        shown to `frame_tap` first. Raises what `read_chunk` raises, and what the taps raise."""
         if self.decoder is not None:
             while block := await self._read_decoded(self.decoder):
                 if not tap(block):
@@ -219,7 +220,7 @@ class Response:
         return False
 
     def take_frame(self, wire: bytes) -> bool:
-        """Whether all that arrived, at a place where a frame may begin, went the short way."""
+        """All that arrived, where a frame may begin. Whether that is done with: passed on, or its reader has to hear of it."""
         frame_tap, waiter = self.frame_tap, self.waiter
         if frame_tap is None or waiter is None or waiter.done():
             return False

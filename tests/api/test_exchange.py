@@ -346,8 +346,9 @@ def test_frames_may_be_written_while_an_answer_in_chunks_is_open_and_its_client_
     run(main())
 
 
-def test_nothing_is_written_for_a_client_that_left() -> None:
-    """Its connection closes some turns of the loop later."""
+@pytest.mark.parametrize("closing", [True, False], ids=["closing", "closed"])
+def test_nothing_is_written_for_a_client_that_left(closing: bool) -> None:
+    """From the moment its transport closes, which is some turns of the loop before the connection is lost."""
 
     async def main() -> None:
         begun, left, said, sink = asyncio.Event(), asyncio.Event(), asyncio.Event(), Sink()
@@ -364,9 +365,13 @@ def test_nothing_is_written_for_a_client_that_left() -> None:
         protocol = protocol_on(sink, door, app)
         protocol.data_received(b"POST /v1/x HTTP/1.1\r\nHost: a\r\n\r\n")
         await asyncio.wait_for(begun.wait(), 5)
-        protocol.connection_lost(None)
+        sink.closed = True
+        if not closing:
+            protocol.connection_lost(None)
         left.set()
         await asyncio.wait_for(said.wait(), 5)
+        if closing:
+            protocol.connection_lost(None)
 
     run(main())
 

@@ -97,8 +97,7 @@ def test_the_tally_is_that_of_the_chunks(drawn):
 @given(streams(), st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_an_event_like_those_before_it_is_fed_alone_as_it_would_be_in_the_stream(drawn, strip):
-    """Event by event, one way or the other: the same bytes and the same tally; where it is not alike, nothing is noted; and
-    what is alike is found."""
+    """Event by event, one way or the other: the same bytes and the same tally; where it is not alike, nothing is noted."""
     chunks, _cuts = drawn
     events = [*map(event, chunks), event({**HEAD, "choices": [], "usage": USAGE}), DONE]
     meter, out = StreamMeter(Endpoint.CHAT, strip_usage=strip), []

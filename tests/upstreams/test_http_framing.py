@@ -80,29 +80,53 @@ def test_a_response_may_send_no_more_than_a_head_without_body() -> None:
 
 
 BODIES = st.binary(min_size=1, max_size=40) | st.sampled_from(
-    [b"5\r\nhello\r\n", b"\r\n", b"1\r\n", b"\r\n1\r\nx\r\n", b"0\r\n\r\n", b"1\r\nx\r\n1\r\ny\r\n"]
+    [
+        b"data\n\n",
+        b"5\r\nhello\r\n",
+        b"\r\n",
+        b"1\r\n",
+        b"\r\n1\r\nx\r\n",
+        b"0\r\n\r\n",
+        b"1\r\nx\r\n1\r\ny\r\n",
+        b"1",
+        b"a1",
+        b"\n",
+    ]
 )
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(bodies=st.lists(BODIES, min_size=1, max_size=6), cuts=st.lists(st.integers(0, 300), max_size=8))
+@example(bodies=[b"1", b"z"], cuts=[3, 9])
+@example(bodies=[b"a1", b"\r"], cuts=[4, 10])
 def test_the_parser_stands_between_chunks_when_it_is_said_to(bodies: list[bytes], cuts: list[int]) -> None:
     """However a body is cut into reads, and though its chunks look like frames themselves: it is said only where a frame
-    begins, and always behind a frame that came alone."""
-    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    ends, wire = [len(head)], head
-    for body in bodies:
-        wire += chunk(body, last=False)
-        ends.append(len(wire))
-    wire += b"0\r\n\r\n"
+    begins, and always behind a line's frame that came alone."""
+    frames = [chunk(body, last=False) for body in bodies]
+    ends = list(itertools.accumulate(map(len, frames), initial=0))
+    wire = b"".join(frames) + b"0\r\n\r\n"
     framing, response = Framing(), Response(1.0, 0.0)
     framing.begin(response, b"POST")
-    marks = sorted({0, len(head), len(wire), *[cut for cut in cuts if cut < len(wire)]})
-    for start, end in itertools.pairwise(marks):
+    assert framing.feed(CHUNKED) is None
+    assert not framing.between_chunks
+    for start, end in itertools.pairwise(sorted({0, len(wire), *[cut for cut in cuts if cut < len(wire)]})):
         assert framing.feed(wire[start:end]) is None
-        alone = (start, end) in itertools.pairwise(ends)
+        alone = (start, end) in itertools.pairwise(ends) and wire[end - 3 : end] == b"\n\r\n"
         assert framing.between_chunks == alone
+    assert response.complete
+    assert b"".join(response.parts) == b"".join(bodies)
+    framing.release()
+
+
+def test_a_fault_is_no_place_between_chunks() -> None:
+    """Whatever the parser found before it."""
+    framing = Framing()
     framing.begin(Response(1.0, 0.0), b"POST")
+    assert framing.feed(CHUNKED + b"2\r\n") is None
+    assert framing.feed(b"a\n\r\n") is None
+    assert framing.feed(b"2\r\na\n\r\n") is None
+    assert framing.between_chunks
+    assert framing.feed(b"2\r\na\nXX") is not None
     assert not framing.between_chunks
     framing.release()
-    assert b"".join(response.parts) == b"".join(bodies)

@@ -309,23 +309,32 @@ def test_a_large_read_is_poured_piece_by_piece_without_waking_the_reader() -> No
 
 
 def test_a_frame_that_comes_alone_is_shown_as_it_stands_on_the_wire() -> None:
-    """To who wants to see it, behind another one that came alone; what it does not take, and all that comes in another way,
-    is poured. In order, whoever gets it, up to the end of the body."""
+    """To who wants to see it, behind another one that came alone and was a line; what it does not take, and all that comes
+    in another way, is poured. In order, whoever gets it, up to the end of the body."""
 
     async def test() -> None:
         begun = asyncio.Event()
         heard: list[bytes] = []
         shown: list[bytes] = []
-        reads = [b"1\r\na\r\n", b"2\r\nbc\r\n", b"2\r\nNO\r\n", b"1\r\nd\r\n", b"1\r\ne\r\n1\r\nf\r\n", b"1\r\ng\r\n", b"1\r\nh\r\n"]  # fmt: skip
+        said = [
+            [b"a\n"],
+            [b"b\nc\n"],
+            [b"NO\n"],
+            [b"d\n"],
+            [b"e\n", b"f\n"],
+            [b"g\n"],
+            [b"h"],
+            [b"i\n"],
+            [b"j\n"],
+        ]
 
         async def script(peer: Peer) -> None:
             await peer.request()
             peer.send(CHUNKED)
             await begun.wait()
-            for read in reads:
-                before = len(heard)
-                peer.send(read)
-                await until(lambda before=before: len(heard) > before)
+            for number, bodies in enumerate(said):
+                peer.send(chunks(*bodies)[:-5])
+                await until(lambda number=number: len(heard) > number)
             peer.send(b"0\r\n\r\n")
             await peer.gone()
 
@@ -335,7 +344,7 @@ def test_a_frame_that_comes_alone_is_shown_as_it_stands_on_the_wire() -> None:
 
         def frame_tap(body: bytes, frame: bytes) -> bool:
             assert frame == b"%x\r\n%b\r\n" % (len(body), body)
-            if body == b"NO":
+            if body == b"NO\n":
                 return False
             shown.append(body)
             heard.append(body)
@@ -346,8 +355,8 @@ def test_a_frame_that_comes_alone_is_shown_as_it_stands_on_the_wire() -> None:
             response = await get(pool)
             begun.set()
             assert not await response.pour(tap, frame_tap)
-            assert heard == [b"a", b"bc", b"NO", b"d", b"ef", b"g", b"h"]
-            assert shown == [b"bc", b"d", b"h"]
+            assert heard == [b"".join(bodies) for bodies in said]
+            assert shown == [b"b\nc\n", b"d\n", b"h", b"i\n", b"j\n"]
             response.close()
             assert pool.idle_count == 1
             pool.close()
@@ -365,13 +374,13 @@ def test_what_a_frame_tap_raises_belongs_to_the_reader() -> None:
             await peer.request()
             peer.send(CHUNKED)
             await begun.wait()
-            peer.send(b"1\r\na\r\n")
+            peer.send(chunks(b"a\n")[:-5])
             await asleep.wait()
-            peer.send(b"1\r\nb\r\n")
+            peer.send(chunks(b"b\n")[:-5])
             await peer.gone()
 
         def tap(piece: bytes) -> bool:
-            assert piece == b"a"
+            assert piece == b"a\n"
             asleep.set()
             return True
 
@@ -386,6 +395,53 @@ def test_what_a_frame_tap_raises_belongs_to_the_reader() -> None:
                 await response.pour(tap, frame_tap)
             response.close()
             assert pool.open_count == 0
+            pool.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("ends", ["shut", "cancelled"])
+def test_nothing_overtakes_a_reader_that_is_about_to_wake(ends: str) -> None:
+    """Its tap was shut, or it was cancelled, and before it runs another frame comes: that one is not shown any more."""
+
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            peer.send(CHUNKED)
+            await peer.gone()
+
+        shown: list[bytes] = []
+
+        def tap(piece: bytes) -> bool:
+            return piece != b"shut\n"
+
+        def frame_tap(body: bytes, _frame: bytes) -> bool:
+            if body == b"shut\n":
+                return False
+            shown.append(body)
+            return True
+
+        async with serving(script) as server:
+            pool = server.pool()
+            response = await get(pool)
+            reader = asyncio.get_running_loop().create_task(response.pour(tap, frame_tap))
+            await until(lambda: response.waiter is not None)
+            connection = response.connection
+            for body in (b"a\n", b"b\n"):
+                connection.data_received(chunks(body)[:-5])
+            if ends == "shut":
+                connection.data_received(chunks(b"shut\n")[:-5])
+            else:
+                reader.cancel()
+            connection.data_received(chunks(b"c\n")[:-5])
+            assert shown == [b"b\n"]
+            if ends == "shut":
+                assert await reader
+                assert await response.read_chunk() == b"c\n"
+            else:
+                with pytest.raises(asyncio.CancelledError):
+                    await reader
+            response.close()
             pool.close()
 
     run(test)

@@ -96,6 +96,43 @@ def test_a_reader_that_takes_its_time_is_not_the_upstreams_silence() -> None:
     run(test)
 
 
+def test_frames_that_pass_by_are_no_silence_and_silence_behind_them_is() -> None:
+    """Twice the patience long they come, each in time; then nothing more does."""
+    patience_s = SHORT_S * 8
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        await peer.server.go.wait()
+        for _ in range(8):
+            peer.send(b"2\r\na\n\r\n")
+            await asyncio.sleep(patience_s / 4)
+        await peer.gone()
+
+    async def test() -> None:
+        async with serving(script) as server:
+            server.go = asyncio.Event()
+            pool = server.pool()
+            timeouts = replace(QUICK, idle_s=patience_s)
+            response = await post(pool, timeouts=timeouts)
+            server.go.set()
+            shown: list[bytes] = []
+            poured: list[bytes] = []
+
+            def frame_tap(body: bytes, _frame: bytes) -> bool:
+                shown.append(body)
+                return True
+
+            await fails(
+                response.pour(lambda piece: poured.append(piece) or True, frame_tap), IdleTimeout, sent=True
+            )
+            assert (b"".join(poured + shown), len(poured)) == (b"a\n" * 8, 1)
+            response.close()
+            pool.close()
+
+    run(test)
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_an_upstream_that_stops_taking_the_request_is_a_write_failure(streamed: bool) -> None:
     """The request is larger than every buffer on the way and nobody reads it."""
