@@ -9,6 +9,9 @@ from typing import Final
 
 Header = tuple[bytes, bytes]
 
+NUL, LF, CR = b"\0\n\r"
+"""What no header may contain. Numbers: `b"\\0" in head` raises and catches an error before it looks."""
+
 _UP: Final = frozenset({b"content-type", b"accept", b"openai-beta", b"idempotency-key", b"traceparent"})
 _CREDENTIALS: Final = frozenset({b"authorization", b"openai-organization", b"openai-project"})
 _DOWN: Final = frozenset(

@@ -8,8 +8,8 @@ import http
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-_NUL, _LF, _CR = b"\0\n\r"
-"""Bytes are looked for as numbers: `b"\\0" in head` raises and catches an error before it looks."""
+from proxy.headers import CR, LF, NUL
+
 _STRAY: Final = "A header of the answer contains a line end or NUL"  # it would start a field, or an answer
 
 # How the body is delimited.
@@ -65,7 +65,7 @@ def answer_head(
         lines += 1
     parts.append(b"\r\n")
     head = b"".join(parts)
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or _NUL in head:
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or NUL in head:
         raise RuntimeError(_STRAY)
     return head, framing, length if framing == LENGTH else 0, close
 
@@ -82,7 +82,7 @@ def own_head(
     # No step of ours per field, and no line end between them before we know that there is none inside.
     marked = b"\0".join(map(b": ".join, fields))
     lines = marked.replace(b"\0", b"\r\n")
-    if _CR in marked or _LF in marked or len(lines) - len(marked) != len(fields) - 1:
+    if CR in marked or LF in marked or len(lines) - len(marked) != len(fields) - 1:
         raise RuntimeError(_STRAY)
     return b"".join((status_line(status), date_line, lines, b"\r\n", framing_line, end))
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from proxy.headers import CR, LF, NUL, Header
 from proxy.upstreams.origin import Origin
 
-Header = tuple[bytes, bytes]
 CHUNKED: Final = -1
 """The length of a streamed body nobody knows."""
 
@@ -28,7 +28,6 @@ _FRAMING: Final = frozenset(
 )
 _TARGET: Final = re.compile(rb"[\x21-\x7e]*").fullmatch
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
-_NUL, _LF, _CR = b"\0\n\r"  # numbers: bytes in bytes raise and catch an error before they look
 _TARGETS: Final = frozenset({b"/chat/completions", b"/responses", b"/embeddings"})
 _METHODS: Final = frozenset({b"POST", b"GET", b"DELETE"})
 _MAX_LISTS: Final = 500  # names come from short allow-lists; more would be somebody playing
@@ -63,7 +62,7 @@ class RequestHeads:
         if lines is None:
             lines = self._judged(names)
         text = b"".join(values)
-        if _CR in text or _LF in text or _NUL in text:  # whatever could end a line
+        if CR in text or LF in text or NUL in text:  # whatever could end a line
             raise ValueError("a header value has a CR, LF or NUL")
         if length == CHUNKED:
             framing = b"\r\ntransfer-encoding: chunked\r\n\r\n"
