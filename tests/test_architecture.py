@@ -183,12 +183,14 @@ def test_what_decides_never_waits():
             assert not waits, f"{path} waits"
 
 
-def test_a_worker_can_start_without_litellm():
-    """Importing everything a worker needs does not import litellm (seconds and 170 MB), nor aiohttp or httpx."""
+def test_a_proxy_can_start_without_litellm_and_without_the_sandbox():
+    """Importing everything parent and workers need does not import litellm (seconds and 170 MB), nor aiohttp or httpx, nor the
+    simulated provider."""
     import subprocess
     import sys
 
-    code = "import proxy.process.worker, sys; print([m for m in ('litellm', 'httpx', 'aiohttp', 'openai') if m in sys.modules])"
+    names = ("litellm", "httpx", "aiohttp", "openai", "proxy.sandbox")
+    code = f"import proxy.cli, sys; print([m for m in {names} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     )

@@ -12,11 +12,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
+from proxy.headers import Header
 from proxy.upstreams.connection import Connection
 from proxy.upstreams.dial import dial
 from proxy.upstreams.http_errors import ConnectFailed, ConnectionCut, ConnectTimeout, PoolExhausted
 from proxy.upstreams.origin import Origin, Timeouts
-from proxy.upstreams.request_head import Header, RequestHeads, declared_length
+from proxy.upstreams.request_head import RequestHeads, declared_length
 from proxy.upstreams.response import Response
 from proxy.upstreams.upload import upload
 
