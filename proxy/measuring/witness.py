@@ -2,14 +2,16 @@
 
 Theory of operation. Flow calls `listen`, `failed` and `ended`, which only write down; everything else happens in `run`, a
 task the process owns. Whether an answer will be looked at is decided before it is asked for, so that it cannot depend on
-how it turns out: at most `LOOKED_AT_PER_S` a second, and none while copies are many. Looking is done an event at a time.
-Only of calls that are looked at is the task known where nobody routed them: it is classified here, off the relay path.
+how it turns out: at most `LOOKED_AT_PER_S` a second of each side of a migration, so that a small share is seen as well as a
+large one, and none while copies are many. Failures of both kinds, no answer and no good one, are counted among these calls
+alone. Looking is done an event at a time. Only of calls that are looked at is the task known where nobody routed them: it is classified here, off the relay path.
 
 A share measures against a baseline that the first process to see enough of the old model freezes for all: of the share
 before, or of this one when there was none. Until then nothing is called slow and no cost is counted, on neither side.
 """
 
 import asyncio
+from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,7 +40,7 @@ from proxy.trace import Trace
 from proxy.upstreams.attempt import Outcome
 from proxy.upstreams.refusals import Failed
 
-LOOKED_AT_PER_S: Final = 100
+LOOKED_AT_PER_S: Final = 50
 BASELINE_CALLS: Final = 200
 """Calls of the old model that a baseline needs; of one task, or of one way of answering, half as many."""
 _EVERY_S: Final = 0.25
@@ -88,7 +90,8 @@ class Witness:
         self._sums: dict[Share, Sums] = {}
         self._baselines: dict[Share, Baseline] = {}
         self._ask_again_s: dict[Share, float] = {}
-        self._second, self._looked_at = 0, 0
+        self._second = 0
+        self._looked_at: Tally[tuple[str, str]] = Tally()
         self._courses: Mapping[str, Course] = {}
 
     def take_up(self, courses: Mapping[str, Course]) -> None:
@@ -100,7 +103,7 @@ class Witness:
     def listen(self, client: Client, trace: Trace) -> Client:
         """The client for the rest of the call."""
         call = trace.call
-        if call.endpoint not in _JUDGED or self._shelf.full or not self._may_look():
+        if call.endpoint not in _JUDGED or self._shelf.full or not self._may_look(trace):
             self._listening[call.id] = None
             return client
         listened = self._listening[call.id] = Listened(client, self._shelf)
@@ -136,18 +139,21 @@ class Witness:
         """A shadow call is over."""
         self._add(observation)
 
-    def _may_look(self) -> bool:
+    def _may_look(self, trace: Trace) -> bool:
         second = int(self._clock())
         if second != self._second:
-            self._second, self._looked_at = second, 0
-        self._looked_at += 1
-        return self._looked_at <= LOOKED_AT_PER_S and len(self._looks) < _MOST_WAITING
+            self._second = second
+            self._looked_at.clear()
+        arm = trace.plan.candidates[0].arm if trace.plan is not None else None
+        side = (arm.migration, arm.side) if arm is not None else ("", "")
+        self._looked_at[side] += 1
+        return self._looked_at[side] <= LOOKED_AT_PER_S and len(self._looks) < _MOST_WAITING
 
     def _keep(self, found: Observation, trace: Trace, answer: Listened | None, *, looked_at: bool) -> None:
         if looked_at and trace.request is not None:
             self._looks.append(_Look(found, trace.request, answer))
         else:
-            self._add(found)
+            self._add(replace(found, drawn=looked_at or trace.call.endpoint not in _JUDGED))
 
     def _add(self, observation: Observation) -> None:
         share = (observation.migration, observation.version)

@@ -43,8 +43,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One side of the table for one task. Shares are of the calls they are about (`judged` for what takes a look at the answer); None
-    where there were none. `usd` and tokens are means of billed calls, seconds upper edges of buckets a tenth wide."""
+    """One side of the table for one task. Shares are of the calls they are about (`judged` for what takes a look at the answer,
+    those that were to be looked at for `failed`); None where there were none. `usd` and tokens are means of billed calls, seconds upper edges of buckets a tenth wide."""
 
     side: ShownSide
     calls: int
@@ -82,7 +82,7 @@ def _column(seen: Seen, side: ShownSide, task: str) -> Column:
     return Column(
         side=side,
         calls=count("calls"),
-        failed=_part(count("failed"), count("calls") - count("left")),
+        failed=_part(count("failed"), count("drawn")),
         errors=seen.kinds(side, task, "error"),
         finishes=seen.kinds(side, task, "finish"),
         judged=count("judged"),

@@ -122,7 +122,7 @@ class GuardVerdict:
     `low`, and above `high` it does not lie, each at this guard's part of the 5 %, at all looks together. `breached`: low > 0.
     `near`: too close to promote. `judged`: enough units and calls on both arms to say anything. `needed_units`: units on both
     arms together for which a fault of the size it must catch (EFFECTS in judge.py) has been caught in 4 of 5 cases, at this
-    stage's share and the spread seen so far; `needed_calls` what these units send; 0 while not judged.
+    stage's share and the spread seen so far; `needed_calls` what these units send of the calls it counts; 0 while not judged.
     """
 
     measure: Measure

@@ -27,7 +27,9 @@ _NO_USAGE: Final = Usage(source="none")
 class Observation:
     """One finished attempt. `failure` is how it failed ("" when an answer came); `first_s` None: nothing began; `cost_nano`
     None: not billed. `left`: the caller went away, which says nothing of how the answer would have been. `judged`: the
-    answer itself was looked at; `invalid` is then what is wrong with it (validity.py), `refusal` whether it declines."""
+    answer itself was looked at; `invalid` is then what is wrong with it (validity.py), `refusal` whether it declines.
+    `drawn`: it is one of those that failures are counted among. Where only some answers are looked at it is these: among all
+    of them, what is invalid would seem the rarer the more calls there are."""
 
     migration: str
     version: int
@@ -45,6 +47,7 @@ class Observation:
     refusal: bool = False
     invalid: str = ""
     judged: bool = False
+    drawn: bool = True
 
     @property
     def failed(self) -> bool:
@@ -93,7 +96,7 @@ class Sums:
 
 def _measured(seen: Observation, baseline: Baseline | None) -> Iterator[tuple[int, float]]:
     """(place of n among a unit's sums, y) of every measure this attempt says something about."""
-    if not seen.left:
+    if seen.drawn and not seen.left:
         yield 0, float(seen.failed)
     if baseline is None:
         return
@@ -123,8 +126,10 @@ def _counted(seen: Observation) -> Iterator[tuple[str, int]]:
         yield "refusal", 1
     if seen.invalid:
         yield f"invalid:{seen.invalid}", 1
-    if seen.failed:
-        yield "failed", 1
+    if seen.drawn and not seen.left:
+        yield "drawn", 1
+        if seen.failed:
+            yield "failed", 1
     if seen.first_s is not None:
         yield f"{'first' if seen.stream else 'whole'}:{bucket_of(seen.first_s)}", 1
     if not seen.failure and not seen.left:

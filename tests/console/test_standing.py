@@ -73,6 +73,7 @@ def test_a_migration_shows_both_sides_and_what_each_guard_says():
     state = State("leave", "gpt-4.1-mini", "gpt-6-luna@none", (1, 100), Status.ROLLED_BACK, why="odd answers")
     counts = {
         ("new", "", "calls"): 4,
+        ("new", "", "drawn"): 4,
         ("new", "", "failed"): 1,
         ("new", "", "invalid:json"): 1,
         ("new", "", "first:0"): 3,

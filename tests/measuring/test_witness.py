@@ -8,6 +8,7 @@ import pytest
 
 from proxy.measuring.copies import MOST_BYTES, MOST_HELD_BYTES, Listened, Shelf
 from proxy.measuring.witness import BASELINE_CALLS, LOOKED_AT_PER_S, Course, Witness
+from proxy.migration.comparison import columns
 from proxy.migration.guards import Measure
 from proxy.nouns import Arm, Asks, Call, Caller, Candidate, Endpoint, Plan, PriceRow, Reason, Usage
 from proxy.parse import parse
@@ -68,9 +69,9 @@ class Scene:
         self.witness = Witness(pipe, verdicts, lambda: self.now_s)
         self.witness.take_up({"leave": COURSE})
 
-    def trace(self, side="new", unit="u1", version=1, task="code", **fields):
+    def trace(self, side="new", unit="u1", version=1, task="code", endpoint=Endpoint.CHAT, **fields):
         body = {"model": "old", "messages": [{"role": "user", "content": "Write a function."}], **fields}
-        call = Call(f"c{next(numbers)}", Endpoint.CHAT, b"/chat/completions", b"", (), Asks(), 0.0, 0.0)
+        call = Call(f"c{next(numbers)}", endpoint, b"/chat/completions", b"", (), Asks(), 0.0, 0.0)
         arm = Arm("leave", side, unit, version)
         candidate = Candidate("m", "openai", Reason.MIGRATION, price=PRICE, arm=arm)
         trace = Trace(call, Caller("k", "k"), parse(Endpoint.CHAT, json.dumps(body).encode()))
@@ -177,18 +178,39 @@ def test_a_baseline_is_frozen_by_the_share_before_and_nothing_is_slow_until_then
 
 
 def test_whether_an_answer_is_looked_at_is_decided_before_it_is_asked_for(url, verdicts):
-    """So many in a second; the others count as they ended, and one that fails is no likelier to be among them."""
+    """So many in a second, of each side; one that fails is no likelier to be among them. Failures are counted among these
+    alone, or what is wrong with answers would be thinned out by those that nobody looked at."""
 
     async def scenario(it):
-        for _ in range(LOOKED_AT_PER_S):
-            await it.answer("{broken", **JSON)
+        for n in range(LOOKED_AT_PER_S):
+            await it.answer("{broken" if n % 5 == 0 else "{}", unit=f"u{n}", **JSON)
         for _ in range(7):
             await it.answer("{broken", **JSON)
             it.fail()
-        arm = (await it.totals(Measure.FAILED)).new
+            await it.answer("{broken", side="old", **JSON)
+        it.now_s += 1
+        it.fail()
+        failed = await it.totals(Measure.FAILED)
         found = await seen(it.pipe, "leave", [1])
-        assert (arm.calls, found.count("new", "", "judged")) == (LOOKED_AT_PER_S + 14, LOOKED_AT_PER_S)
-        assert found.count("new", "", "failed") == LOOKED_AT_PER_S + 7
+        assert (failed.new.calls, failed.new.y) == (LOOKED_AT_PER_S + 1, LOOKED_AT_PER_S / 5 + 1)
+        assert (failed.old.calls, failed.old.y) == (7, 7)
+        assert found.count("new", "", "calls") == LOOKED_AT_PER_S + 15
+        assert found.count("new", "", "judged") == LOOKED_AT_PER_S
+        assert found.kinds("new", "", "error") == {"overloaded": 8}
+        new = next(column for column in columns(found) if column.side == "new")
+        assert new.failed == pytest.approx(failed.new.y / failed.new.calls)
+
+    scene(url, verdicts, scenario)
+
+
+def test_answers_that_nobody_could_look_at_count_as_they_ended(url, verdicts):
+    """Vectors are neither good nor bad JSON: every call is one that failed or did not."""
+
+    async def scenario(it):
+        for n in range(LOOKED_AT_PER_S + 5):
+            it.fail(endpoint=Endpoint.EMBEDDINGS, unit=f"u{n}")
+        failed = await it.totals(Measure.FAILED)
+        assert (failed.new.calls, failed.new.y) == (LOOKED_AT_PER_S + 5, LOOKED_AT_PER_S + 5)
 
     scene(url, verdicts, scenario)
 

@@ -55,8 +55,11 @@ def units(*seen, baseline=BASELINE):
         (replace(GOOD, left=True, first_s=None, cost_nano=None, total_s=1.0), [0, 0, 0, 0, 0, 0]),
         (replace(GOOD, left=True, first_s=None, cost_nano=None, total_s=3.0), [0, 0, 1, 1, 0, 0]),
         (replace(GOOD, stream=False), [1, 0, 0, 0, 1, 400]),
+        (replace(GOOD, drawn=False), [0, 0, 1, 0, 1, 400]),
+        (replace(GOOD, drawn=False, failure="timeout", first_s=None, cost_nano=None), [0, 0, 0, 0, 0, 0]),
     ],
-    ids=["good", "bad JSON", "500", "late", "dear", "dear on the old arm", "left later", "left early", "left after waiting long", "never seen whole"],
+    ids=["good", "bad JSON", "500", "late", "dear", "dear on the old arm", "left later", "left early", "left after waiting long", "never seen whole",
+         "not looked at", "failed where nobody looked"],
 )  # fmt: skip
 def test_each_measure_counts_the_calls_it_is_about(seen, sums):
     """n and y of failed, slow and cost; costs are capped, on the new arm at what was planned of the cap."""
@@ -106,12 +109,13 @@ def test_both_arms_stand_side_by_side():
         sums.add(replace(GOOD, unit=f"u{i}", judged=True, invalid="json" if i == 0 else ""), BASELINE)
     sums.add(replace(GOOD, failure="timeout", first_s=None, cost_nano=None, finish=""), BASELINE)
     sums.add(replace(GOOD, left=True, cost_nano=None, finish=""), BASELINE)
+    sums.add(replace(GOOD, drawn=False, failure="timeout", first_s=None, cost_nano=None, finish=""), BASELINE)
     counts = {tuple(name.split(SEPARATOR)): amount for name, amount in sums.counts.items()}
     seen = Seen(counts)
     old, new = columns(seen)
     assert (old.calls, old.failed, old.usd) == (10, 0.0, pytest.approx(8e-7))
-    assert (new.calls, new.failed, new.left) == (10, pytest.approx(2 / 9), 1)
-    assert (new.errors, new.invalid, new.finishes) == ({"timeout": 1}, {"json": 1}, {"stop": 8})
+    assert (new.calls, new.failed, new.left) == (11, pytest.approx(2 / 9), 1)
+    assert (new.errors, new.invalid, new.finishes) == ({"timeout": 2}, {"json": 1}, {"stop": 8})
     assert new.output_tokens == 5.0
     assert cost_against(seen, 0.4) == pytest.approx(1.25)
     assert [each.side for each in columns(seen, "code")] == ["old", "new"]
