@@ -19,7 +19,6 @@ from proxy.process import worker
 from proxy.process.forks import fork
 from proxy.process.order import Order
 from proxy.process.parent import Parent
-from proxy.process.simulation import sandbox_server
 from proxy.settings import SettingsError, schema, shipped_file
 from proxy.store.embedded import EmbeddedError
 from proxy.store.server_check import UnfitServer
@@ -127,8 +126,9 @@ def _schema(_: argparse.Namespace, __: Sequence[str]) -> int:
 
 
 def _sandbox(_: argparse.Namespace, rest: Sequence[str]) -> int:
-    status: int = sandbox_server().main(rest)
-    return status
+    from proxy.sandbox import server  # noqa: PLC0415 - no other command needs it (simulation.py)
+
+    return server.main(rest)
 
 
 if __name__ == "__main__":

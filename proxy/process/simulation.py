@@ -1,16 +1,9 @@
 """The simulated OpenAI inside the parent, what turns every provider into it, and the traffic of a demo."""
 
 import asyncio
-import importlib
-from typing import Any
 
 from proxy.process.control import start_demo
 from proxy.settings import Flag, Settings
-
-
-def sandbox_server() -> Any:
-    """The simulated OpenAI's server, loaded when it is wanted: who has a provider starts without it, and sooner."""
-    return importlib.import_module("proxy.sandbox.server")
 
 
 class Simulation:
@@ -22,10 +15,12 @@ class Simulation:
     async def start(self, *, lifelike: bool) -> str:
         """Its URL. A demo is to be believed, a first try to be quick."""
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        server = sandbox_server()
-        config = server.SandboxConfig(time_scale=0.3 if lifelike else 0.02)
+        # Loaded when it is wanted: who has a provider starts without it, and sooner.
+        from proxy.sandbox import config, server  # noqa: PLC0415
+
+        pace = config.SandboxConfig(time_scale=0.3 if lifelike else 0.02)
         self._server = asyncio.get_running_loop().create_task(
-            server.serve("127.0.0.1", 0, config, ready=url.set_result)
+            server.serve("127.0.0.1", 0, pace, ready=url.set_result)
         )
         return await url
 
