@@ -3,7 +3,7 @@
 Looked at only when the target lacks something the source has, so that an ordinary move never decodes the conversation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.models.draft import Draft
@@ -23,10 +23,14 @@ _ALL_INPUTS = frozenset(_PART_NEEDS.values())
 def check(draft: Draft) -> None:
     """Exclude the target when a message has content it cannot read; drop and list what it cannot take besides."""
     had = draft.source.modalities_in if draft.source else _ALL_INPUTS
-    _check_modalities(draft, (had & _ALL_INPUTS) - draft.target.modalities_in)
+    lacking = (had & _ALL_INPUTS) - draft.target.modalities_in
     source = FAMILIES[draft.source.family] if draft.source else None
-    if not draft.family.cache_options and (source is None or source.cache_options):
-        _drop_breakpoints(draft)
+    marked = not draft.family.cache_options and (source is None or source.cache_options)
+    parts = _parts(draft.fields) if lacking or marked else ()
+    if lacking:
+        _check_modalities(draft, parts, lacking)
+    if marked:
+        _drop_breakpoints(draft, parts)
     if draft.wire == "responses" and not draft.family.reasons and (source is None or source.reasons):
         _drop_reasoning(draft)
     if draft.endpoint != draft.wire and any(
@@ -35,16 +39,16 @@ def check(draft: Draft) -> None:
         draft.note("messages.name:dropped", loss=True)
 
 
-def _check_modalities(draft: Draft, lacking: frozenset[str]) -> None:
-    for part in _parts(draft.fields) if lacking else ():
+def _check_modalities(draft: Draft, parts: Sequence[Mapping[str, Any]], lacking: frozenset[str]) -> None:
+    for part in parts:
         need = _PART_NEEDS.get(str(part.get("type")))
         if need in lacking:
             draft.exclude(f"{need}s" if need != "audio" else need)
             return
 
 
-def _drop_breakpoints(draft: Draft) -> None:
-    if any(_BREAKPOINT in part for part in _parts(draft.fields)):
+def _drop_breakpoints(draft: Draft, parts: Sequence[Mapping[str, Any]]) -> None:
+    if any(_BREAKPOINT in part for part in parts):
         name = "messages" if draft.wire == "chat" else "input"
         draft.set_quietly(name, [_without_breakpoints(message) for message in draft.fields[name]])
         draft.note(f"{name}.{_BREAKPOINT}:dropped")
@@ -84,12 +88,14 @@ def _messages(fields: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any
     )
 
 
-def _parts(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _parts(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Every message and every part of one. A list: it is asked of each model that a route considers."""
+    found: list[Mapping[str, Any]] = []
     for name in ("messages", "input"):
         for message in _messages(fields, name):
-            yield message
+            found.append(message)
             for inner in ("content", "output"):
                 content = message.get(inner)
-                yield from (
-                    (part for part in content if isinstance(part, dict)) if isinstance(content, list) else ()
-                )
+                if isinstance(content, list):
+                    found += [part for part in content if isinstance(part, dict)]
+    return found

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.upstreams.seen import PlainChunk, text_bytes
+from proxy.upstreams.seen import BACKSLASH, PlainChunk, text_bytes
 
 NULL_USAGE: Final = b',"usage":null'
 _TEXT: Final = rb'[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*'
@@ -79,7 +79,7 @@ def form_of(event: bytes, chunk: PlainChunk) -> Form | None:
 
 def said_bytes(text: bytes) -> int:
     """How many bytes of UTF-8 a text is whose escapes are short."""
-    return len(text) - len(_escapes_of(text)) if b"\\" in text else len(text)
+    return len(text) - len(_escapes_of(text)) if BACKSLASH in text else len(text)
 
 
 def is_utf8(data: bytes) -> bool:

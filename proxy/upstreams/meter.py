@@ -45,6 +45,7 @@ _ANY_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LAST: Final = b"\n\ndata: [DONE]\n\n"
 _BETWEEN: Final = b"}\n\ndata: {"
+_CR: Final = ord("\r")  # a number: bytes in bytes raise and catch an error before they look
 _LESSONS: Final = 3
 _MANY_BYTES: Final = 2048
 
@@ -70,7 +71,7 @@ class StreamMeter:
         """The bytes to relay for `block`: the events it completes, up to one that cannot be read (`seen.unreadable`)."""
         if self._tail:
             block, self._tail = self._tail + block, b""
-        if b"\r" in block:
+        if _CR in block:
             end, plain = _last_event_end(block), False
         else:
             end, plain = block.rfind(b"\n\n") + 2, self._chunks
@@ -82,8 +83,7 @@ class StreamMeter:
 
     def feed_alike(self, event: bytes) -> bytes | None:
         """What `feed` returns for a block of whole events like those before it; None, and nothing is noted, for any other."""
-        form = self._form
-        return None if form is None or self._tail else self._read_alike(event, form)
+        return None if self._tail else self._read_alike(event)
 
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
@@ -111,14 +111,15 @@ class StreamMeter:
         if not run.endswith(form.tail):
             end = run.rfind(form.tail) + len(form.tail)
             run, rest = run[:end], run[end:]
-        relayed = self._read_alike(run, form)
+        relayed = self._read_alike(run)
         if relayed is None:
             return self._read_runs(complete)
         return relayed + self._read_runs(rest) if rest else relayed
 
-    def _read_alike(self, run: bytes, form: Form) -> bytes | None:
-        alike = form.read(run)
-        if alike is None:
+    def _read_alike(self, run: bytes) -> bytes | None:
+        form = self._form
+        alike = form.read(run) if form is not None else None
+        if form is None or alike is None:
             return None
         seen, (events, text) = self.seen, alike
         seen.events += events

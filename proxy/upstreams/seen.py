@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 EMPTY: Final = msgspec.Raw(b"")
-_BACKSLASH: Final = ord("\\")
+BACKSLASH: Final = ord("\\")
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -213,7 +213,7 @@ def id_of(data: bytes | msgspec.Raw) -> str:
 def _id_text(value: msgspec.Raw) -> str:
     """A JSON string as ids are: no escapes. `""` for anything else."""
     raw = bytes(value)
-    return raw[1:-1].decode() if raw[:1] == b'"' and _BACKSLASH not in raw else ""
+    return raw[1:-1].decode() if raw[:1] == b'"' and BACKSLASH not in raw else ""
 
 
 def text_bytes(choice: Choice) -> int:
