@@ -9,10 +9,12 @@ event is counted wherever the proxy cut its chunks. The proxy's CPU is measured 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -44,11 +46,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Job:
-    """What every connection does, until `until` or once each (`once`)."""
+    """What every connection does, until `until` or once each (`once`): the next of the `requests`."""
 
     host: str
     port: int
-    request: bytes
+    requests: Iterator[bytes]
     stream: bool
     once: bool
     until: float
@@ -75,7 +77,7 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.last, self.awaiting_first = b"", True
         self.began_ns = time.monotonic_ns()
-        self.transport.write(self.job.request)
+        self.transport.write(next(self.job.requests))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -157,11 +159,15 @@ async def run(job: Job, connections: int, ramp_s: float, patience_s: float) -> T
     return tally
 
 
-def request_bytes(url: str, model: str, key: str, *, stream: bool, usage: bool) -> bytes:
+def request_bytes(url: str, model: str, key: str, *, stream: bool, usage: bool, number: int) -> bytes:
+    """A request; those of different numbers differ by a word of their prompt."""
     parts = urlsplit(url)
     body = {
         "model": model,
-        "messages": [{"role": "system", "content": "You are terse."}, {"role": "user", "content": PROMPT}],
+        "messages": [
+            {"role": "system", "content": "You are terse."},
+            {"role": "user", "content": f"{PROMPT}{number:06d}"},
+        ],
         "temperature": 0.2,
         "max_tokens": 64,
     }
@@ -196,17 +202,21 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--usage", action="store_true")
     parser.add_argument("--once", action="store_true", help="one request a connection")
+    parser.add_argument("--prompts", type=int, default=1, help="how many different prompts, in turn")
     parser.add_argument("--cpu", type=int, default=-1)
     args = parser.parse_args()
     if args.cpu >= 0:
         os.sched_setaffinity(0, {args.cpu})
     parts = urlsplit(args.url)
-    request = request_bytes(args.url, args.model, args.key, stream=args.stream, usage=args.usage)
+    requests = [
+        request_bytes(args.url, args.model, args.key, stream=args.stream, usage=args.usage, number=number)
+        for number in range(args.prompts)
+    ]
     began = time.monotonic()
     job = Job(
         parts.hostname or "",
         parts.port or 80,
-        request,
+        itertools.cycle(requests),
         args.stream,
         args.once,
         began + args.ramp + args.seconds,
