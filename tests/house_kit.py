@@ -21,6 +21,35 @@ from proxy.upstreams.breaker import Breakers
 from proxy.watch import ModelWatch
 
 
+class Caught:
+    """A client that keeps what it was sent."""
+
+    cutting = False
+    started = False
+
+    def __init__(self):
+        self.status, self.headers, self.body = 0, {}, b""
+
+    async def start(self, status, headers, first):
+        self.started, self.status, self.headers, self.body = True, status, dict(headers), first
+
+    async def write(self, block):
+        self.body += block
+
+    def push(self, block):
+        self.body += block
+        return True
+
+    def chunk_writer(self):
+        return None
+
+    async def end(self):
+        pass
+
+    async def whole(self, status, headers, body):
+        self.started, self.status, self.headers, self.body = True, status, dict(headers), body
+
+
 class Home:
     """One house. `now` is its wall clock, `rows` what it recorded: (row, events of its answer)."""
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from house_kit import Home
+from house_kit import Caught, Home
 from town import sandbox
 
 from proxy.migration.state import Event, State, moved
@@ -12,35 +12,6 @@ from proxy.migration.state import Event, State, moved
 
 def moment(text):
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
-
-class Caught:
-    """A client that keeps what it was sent."""
-
-    cutting = False
-    started = False
-
-    def __init__(self):
-        self.status, self.headers, self.body = 0, {}, b""
-
-    async def start(self, status, headers, first):
-        self.started, self.status, self.headers, self.body = True, status, dict(headers), first
-
-    async def write(self, block):
-        self.body += block
-
-    def push(self, block):
-        self.body += block
-        return True
-
-    def chunk_writer(self):
-        return None
-
-    async def end(self):
-        pass
-
-    async def whole(self, status, headers, body):
-        self.started, self.status, self.headers, self.body = True, status, dict(headers), body
 
 
 async def ask(home, number, stream):

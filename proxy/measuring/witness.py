@@ -144,8 +144,10 @@ class Witness:
         if second != self._second:
             self._second = second
             self._looked_at.clear()
-        arm = trace.plan.candidates[0].arm if trace.plan is not None else None
-        side = (arm.migration, arm.side) if arm is not None else ("", "")
+        assert trace.plan is not None
+        arm = trace.plan.candidates[0].arm
+        assert arm is not None
+        side = (arm.migration, arm.side)
         self._looked_at[side] += 1
         return self._looked_at[side] <= LOOKED_AT_PER_S and len(self._looks) < _MOST_WAITING
 

@@ -44,7 +44,8 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Column:
     """One side of the table for one task. Shares are of the calls they are about (`judged` for what takes a look at the answer,
-    those that were to be looked at for `failed`); None where there were none. `usd` and tokens are means of billed calls, seconds upper edges of buckets a tenth wide."""
+    those that were to be looked at for `failed`); None where there were none. `usd` and tokens are means of billed calls,
+    seconds upper edges of buckets a tenth wide."""
 
     side: ShownSide
     calls: int

@@ -50,6 +50,11 @@ class Observation:
     drawn: bool = True
 
     @property
+    def tells_of_failure(self) -> bool:
+        """Whether it counts as one that failed or did not."""
+        return self.drawn and not self.left
+
+    @property
     def failed(self) -> bool:
         """Whether the caller got nothing it can use."""
         return bool(self.failure or self.invalid)
@@ -96,7 +101,7 @@ class Sums:
 
 def _measured(seen: Observation, baseline: Baseline | None) -> Iterator[tuple[int, float]]:
     """(place of n among a unit's sums, y) of every measure this attempt says something about."""
-    if seen.drawn and not seen.left:
+    if seen.tells_of_failure:
         yield 0, float(seen.failed)
     if baseline is None:
         return
@@ -126,7 +131,7 @@ def _counted(seen: Observation) -> Iterator[tuple[str, int]]:
         yield "refusal", 1
     if seen.invalid:
         yield f"invalid:{seen.invalid}", 1
-    if seen.drawn and not seen.left:
+    if seen.tells_of_failure:
         yield "drawn", 1
         if seen.failed:
             yield "failed", 1

@@ -65,7 +65,7 @@ def form_of(event: bytes, chunk: PlainChunk) -> Form | None:
         return None
     start = event.find(_CONTENT) + len(_CONTENT)
     end = event.find(b'"', start)
-    alone = event.count(b'"content"') == 1 and event.count(b"\n") == 2 and b"\\" not in event
+    alone = event.count(b'"content"') == 1 and event.count(b"\n") == 2 and BACKSLASH not in event
     if not alone or event[start:end] != said.encode():
         return None
     if chunk.usage is None and (event.count(b'"usage"') != 1 or NULL_USAGE not in event):

@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
             return
         framing = self._framing
         if framing.between_chunks and exchange.take_frame(data):
-            self._deadline_s = time.monotonic() + self._patience_s
+            self.expect(self._patience_s)
             return
         fault = framing.feed(data)
         if exchange.complete:

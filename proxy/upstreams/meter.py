@@ -118,8 +118,7 @@ class StreamMeter:
 
     def _read_alike(self, run: bytes) -> bytes | None:
         form = self._form
-        alike = form.read(run) if form is not None else None
-        if form is None or alike is None:
+        if form is None or (alike := form.read(run)) is None:
             return None
         seen, (events, text) = self.seen, alike
         seen.events += events
@@ -213,7 +212,7 @@ class StreamMeter:
     # One event
 
     def _read_one_by_one(self, complete: bytes) -> bytes:
-        if b"\r" in complete:
+        if _CR in complete:
             events = _split_any(complete)
         else:
             events = [event + b"\n\n" for event in complete.split(b"\n\n")[:-1]]
@@ -304,7 +303,7 @@ class StreamMeter:
 
 def _data_of(event: bytes) -> bytes:
     """The event's `data` as the SSE rules join it; `b""` for comments and bare fields."""
-    if event.startswith(b"data: ") and event.find(b"\n", 0, -2) < 0 and b"\r" not in event:
+    if event.startswith(b"data: ") and event.find(b"\n", 0, -2) < 0 and _CR not in event:
         return event[6:].rstrip(b"\n")
     lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(event) if line.startswith(b"data:")]
     return b"\n".join(lines).strip()

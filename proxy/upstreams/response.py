@@ -2,8 +2,8 @@
 
 The connection appends body bytes to `parts` and calls `wake`; the reader takes everything that came since its last look
 in one piece, so one upstream read becomes one write to the client (a large one becomes several). A chunk that came alone
-may pass it by (`take_frame`). Once the message is complete the connection is gone
-(`connection is None`) and the reader lives off `parts` alone: a slow client keeps no upstream connection busy.
+may pass it by (`take_frame`). Once the message is complete the connection is gone (`connection is None`) and the reader
+lives off `parts` alone: a slow client keeps no upstream connection busy.
 
     SENDING -> HEAD -> BODY        `status` is 0 until BODY; `fault` can come in any phase, `complete` only in BODY
 

@@ -22,6 +22,7 @@ from proxy.upstreams.http import HttpPool, Origin, Response, Timeouts
 
 QUICK = Timeouts(connect_s=5, write_s=5, first_byte_s=5, idle_s=5)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @dataclass

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proxy.chunked import chunk
 from proxy.upstreams.framing import MAX_HEAD_BYTES, Framing
 from proxy.upstreams.response import Response
+from tests.upstreams.rawserver import CHUNKED
 
 SEEDS = [
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\n\r\nhello",
@@ -93,7 +94,6 @@ BODIES = st.binary(min_size=1, max_size=40) | st.sampled_from(
         b"\n",
     ]
 )
-CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @settings(max_examples=600, deadline=None)

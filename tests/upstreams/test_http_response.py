@@ -8,10 +8,9 @@ import pytest
 
 from proxy.upstreams.http import BadResponse, BodyTooLarge, ConnectionCut, UpstreamProtocolError
 from proxy.upstreams.response import PIECE_BYTES
-from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, text, until
+from tests.upstreams.rawserver import CHUNKED, OK, QUICK, Peer, answers, get, post, run, serving, text, until
 
 PLAIN = b"the quick brown fox " * 40
-CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 def chunks(*pieces: bytes, trailer: bytes = b"") -> bytes:

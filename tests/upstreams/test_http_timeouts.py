@@ -16,7 +16,7 @@ from proxy.upstreams.http import (
     UpstreamError,
     WriteFailed,
 )
-from tests.upstreams.rawserver import OK, QUICK, Peer, answers, get, post, run, serving, text, until
+from tests.upstreams.rawserver import CHUNKED, OK, QUICK, Peer, answers, get, post, run, serving, text, until
 
 SHORT_S = 0.05
 
@@ -102,7 +102,7 @@ def test_frames_that_pass_by_are_no_silence_and_silence_behind_them_is() -> None
 
     async def script(peer: Peer) -> None:
         await peer.request()
-        peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        peer.send(CHUNKED)
         await peer.server.go.wait()
         for _ in range(8):
             peer.send(b"2\r\na\n\r\n")
