@@ -21,7 +21,7 @@ from proxy.headers import Header
 from proxy.migration.roads import NO_STATES, States
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import NOT_JSON, Request, parse
-from proxy.planning.candidates import Target, Yard
+from proxy.planning.candidates import NOTHING_GONE, Target, Yard
 from proxy.planning.choice import Look
 from proxy.planning.explanation import Count, Explanation, Heir, Option, Refusal, Task
 from proxy.planning.plan import Considered, Planner
@@ -101,7 +101,7 @@ class _Room:
         self._configuration = configuration
         self._settings = configuration.settings
         roads = roads_of(self._settings, configuration.catalogue, states)
-        self._yard = Yard(self._settings, configuration.catalogue, {}, lambda _, __: False, roads)
+        self._yard = Yard(self._settings, configuration.catalogue, {}, lambda: NOTHING_GONE, roads)
         self._planner = Planner(self._settings, self._yard, verdicts, Pace())
         self._book = build_book(self._settings, RunTime())
 

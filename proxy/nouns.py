@@ -132,8 +132,7 @@ class Candidate:
     arm: Arm | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """Ordered candidates with the task that chose them. `asked` is the name the caller used, `headers` what every answer
     to it says (a requested model's end)."""
 

@@ -13,6 +13,7 @@ from proxy.models.lifecycle import published_dates, read_model_list
 from proxy.models.missing import UNSUSPECTED, Event, Sighting, Verdict, is_gone, step
 from proxy.models.rows import ModelRow
 from proxy.nouns import Candidate
+from proxy.planning.candidates import NOTHING_GONE, Gone
 from proxy.upstreams.http import UpstreamError
 from proxy.upstreams.providers import Provider
 
@@ -22,7 +23,7 @@ _NEAR_S: Final = 86_400.0
 
 
 class ModelWatch:
-    """One per worker; mutable. `published` and `gone` are what the yard plans with."""
+    """One per worker; mutable. `published` and `missing` are what the yard plans with."""
 
     def __init__(
         self, clock: Callable[[], float], wall_clock: Callable[[], float], changed: Callable[[], None]
@@ -45,8 +46,15 @@ class ModelWatch:
 
     def gone(self, provider: str, model: str) -> bool:
         """Whether the provider was found to have no such model, against what its dates say."""
-        sighting = self._sightings.get((provider, model)) if self._sightings else None
+        sighting = self._sightings.get((provider, model))
         return sighting is not None and is_gone(sighting, self._clock())
+
+    def missing(self) -> Gone:
+        """Every (provider, model) that is gone."""
+        if not self._sightings:
+            return NOTHING_GONE
+        now_s = self._clock()
+        return frozenset([one for one, sighting in self._sightings.items() if is_gone(sighting, now_s)])
 
     async def run(self, poll_minutes: Callable[[], int]) -> None:
         """Poll until cancelled; 0 minutes: never."""

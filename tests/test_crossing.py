@@ -11,7 +11,7 @@ from proxy.errors import BadRequest
 from proxy.migration.state import Event, moved
 from proxy.nouns import Asks, Caller, Endpoint, Reason
 from proxy.parse import parse
-from proxy.planning.candidates import Yard
+from proxy.planning.candidates import NOTHING_GONE, Yard
 from proxy.planning.plan import Planner
 from proxy.planning.roadworks import roads_of
 from proxy.routing.classifier import Classifier
@@ -51,7 +51,7 @@ class Plans:
         for event in events:
             state = moved(state, event, now=NOW, who="", why="")
         self.roads = {"old": replace(roads["old"], state=state)}
-        yard = Yard(settings, catalogue, {}, lambda _, __: False, self.roads)
+        yard = Yard(settings, catalogue, {}, lambda: NOTHING_GONE, self.roads)
         self.planner = Planner(settings, yard, verdicts, Pace())
 
     def considered(self, user="", model="old", now=NOW, caller=CALLER, asks=None, begun=None, **extra):

@@ -57,7 +57,7 @@ def build_house(
     """The rooms of one snapshot of the settings; `book` has its budgets, `states` says where its migrations stand."""
     settings = configuration.settings
     catalogue, watch = configuration.catalogue, fixtures.watch
-    yard = Yard(settings, catalogue, watch.published, watch.gone, roads_of(settings, catalogue, states))
+    yard = Yard(settings, catalogue, watch.published, watch.missing, roads_of(settings, catalogue, states))
     planner = Planner(settings, yard, fixtures.verdicts, fixtures.pace)
     providers = build_providers(settings, fixtures.pools, fixtures.tasks)
     watch.take_up(providers, {row.name: row for row in catalogue})

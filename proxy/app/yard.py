@@ -2,13 +2,13 @@
 
 from proxy.models.catalogue import Catalogue
 from proxy.models.lifecycle import Published
-from proxy.planning.candidates import Yard
+from proxy.planning.candidates import NOTHING_GONE, Yard
 from proxy.settings import Settings
 
 
 def build_yard(settings: Settings, catalogue: Catalogue, published: Published) -> Yard:
     """Without migrations, and with nothing found missing."""
-    return Yard(settings, catalogue, published, lambda _, __: False)
+    return Yard(settings, catalogue, published, lambda: NOTHING_GONE)
 
 
 def last_days(settings: Settings, catalogue: Catalogue, published: Published) -> dict[str, float]:

@@ -139,7 +139,10 @@ class Shadows:
             started_s=house.clock(),
         )
         copy = Trace(
-            call, Caller(name, name), structs.replace(request, user=""), replace(plan, candidates=ways[:1])
+            call,
+            Caller(name, name),
+            structs.replace(request, user=""),
+            structs.replace(plan, candidates=ways[:1]),
         )
         candidate = house.aftercare.prepared(request, _private(ways[0], request), copy.caller, now)
         task = plan.task or self._verdicts.of(request.fields).task

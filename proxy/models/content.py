@@ -17,7 +17,31 @@ _PART_NEEDS = {
     "input_file": "file",
 }
 _BREAKPOINT = "prompt_cache_breakpoint"
+_REASONING = "reasoning"
+_NAME = "name"
 _ALL_INPUTS = frozenset(_PART_NEEDS.values())
+_MARKS = tuple([f'"{word}"'.encode() for word in (*_PART_NEEDS, _BREAKPOINT, _REASONING, _NAME)])
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether messages, as they were sent, hold nothing that `check` looks for, whatever the target. Errs on the side of no,
+    if no letter is written as an escape."""
+    return max(map(raw.find, _MARKS)) < 0  # `in` raises and catches an error before it looks
+
+
+def kinds(fields: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """All that `check` goes by, whatever the target, in the order it is found; None where it may have to rewrite messages."""
+    found: dict[str, None] = {}
+    for part in _parts(fields):
+        kind = part.get("type")
+        if kind == _REASONING or _BREAKPOINT in part:
+            return None
+        need = _PART_NEEDS.get(kind) if isinstance(kind, str) else None
+        if need is not None:
+            found[need] = None
+    if any(_named(message) for message in _messages(fields, "messages")):
+        found[_NAME] = None
+    return tuple(found)
 
 
 def check(draft: Draft) -> None:
@@ -56,11 +80,11 @@ def _drop_breakpoints(draft: Draft, parts: Sequence[Mapping[str, Any]]) -> None:
 
 def _drop_reasoning(draft: Draft) -> None:
     """Earlier reasoning is refused by models that do not reason; what it led to stays."""
-    if any(item.get("type") == "reasoning" for item in _messages(draft.fields, "input")):
+    if any(item.get("type") == _REASONING for item in _messages(draft.fields, "input")):
         kept = [
             item
             for item in draft.fields["input"]
-            if not (isinstance(item, dict) and item.get("type") == "reasoning")
+            if not (isinstance(item, dict) and item.get("type") == _REASONING)
         ]
         draft.set_quietly("input", [_without_breakpoints(item) for item in kept])
         draft.note("input.reasoning:dropped")
@@ -78,7 +102,7 @@ def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(message: Mapping[str, Any]) -> bool:
-    return message.get("name") is not None and message.get("role") != "function"
+    return message.get(_NAME) is not None and message.get("role") != "function"
 
 
 def _messages(fields: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:

@@ -2,14 +2,21 @@
 
 Every target goes through the yard (lifecycle, translation, hard limits), then the policy ranks what is left by money and
 latency. When nobody is left and some are out for logprobs alone, they are asked again to serve without: see `translate`.
+
+A list remembers what was chosen from it for a minute: requests of equal terms are served by the same candidates as long as
+none of them is too slow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import msgspec
 
 from proxy.models.rows import KNOWN_EFFORTS
-from proxy.nouns import Candidate
-from proxy.planning.candidates import Crossing, Errand, Found, Target, Yard
+from proxy.nouns import Candidate, Reason
+from proxy.planning.candidates import Crossing, Errand, Found, Gone, Target, Terms, Yard
+from proxy.planning.minute import Minute
 from proxy.routing.pace import Pace, Way
 from proxy.routing.policy import Ranking, Runner, Wishes, rank
 from proxy.sizing import expected_nano, most_nano
@@ -30,7 +37,7 @@ class Look:
 class Choice:
     """`candidates` in the order to try. Without any: `why` of each target, `window_tokens` the largest window that was too
     small where size alone was against them, `too_dear` that a cost cap was, `for_logprobs` that some could serve without
-    those. `settled`: see Found."""
+    those. `settled` and `untouched`: see Found."""
 
     candidates: tuple[Candidate, ...]
     looks: tuple[Look, ...]
@@ -39,6 +46,7 @@ class Choice:
     too_dear: bool = False
     for_logprobs: bool = False
     settled: bool = False
+    untouched: bool = False
 
     def and_then(self, other: "Choice") -> "Choice":
         """What comes of two lists, the other one behind."""
@@ -55,6 +63,31 @@ class Choice:
         )
 
 
+_MOST_KEPT: Final = 256
+"""Choices of one list and minute."""
+
+_Alike = tuple[Terms, Reason, bool, Gone]
+"""What requests have in common that are served by the same candidates of a list."""
+
+
+class _Kept(NamedTuple):
+    """A choice, and where to look how soon its candidates begin."""
+
+    choice: Choice
+    paces: tuple[tuple[Way, float], ...]
+
+
+class Shortlist:
+    """Models in the order somebody wrote them. Mutable: it knows what was chosen from it in the minute under way. One for
+    each place of the settings where such a list stands, since what else is written there decides, too."""
+
+    __slots__ = ("kept", "targets")
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets: Final = tuple(targets)
+        self.kept: Final = Minute[_Alike, _Kept](_MOST_KEPT)
+
+
 class Chooser:
     """Chooses among targets for one snapshot of the settings; the pace outlives it."""
 
@@ -65,30 +98,53 @@ class Chooser:
         self._pace = pace
 
     def first_of(
-        self, lists: Sequence[Sequence[Target]], errand: Errand, wishes: Wishes, *, probing: bool
+        self, lists: Sequence[Shortlist], errand: Errand, wishes: Wishes, *, probing: bool
     ) -> Choice:
         """The candidates of the first list that has any for the request, without logprobs if nobody has those.
         `probing`: this request may try one that was too slow."""
         choice = self._first_of(lists, errand, wishes, probing=probing)
         if choice.candidates or not choice.for_logprobs:
             return choice
-        return self._first_of(lists, replace(errand, last_resort=True), wishes, probing=probing)
+        last = msgspec.structs.replace(errand, last_resort=True)
+        return self._first_of(lists, last, wishes, probing=probing)
 
     def first_token_s(self, candidate: Candidate, now: float) -> float:
         """How soon it begins to answer: by live figures, else by the catalogue."""
         return self._pace.first_token_s(way(candidate), self._yard.prior_s(candidate), now)
 
     def _first_of(
-        self, lists: Sequence[Sequence[Target]], errand: Errand, wishes: Wishes, *, probing: bool
+        self, lists: Sequence[Shortlist], errand: Errand, wishes: Wishes, *, probing: bool
     ) -> Choice:
         choice = self._among(lists[0], errand, wishes, probing=probing)
-        for targets in lists[1:]:
+        for those in lists[1:]:
             if choice.candidates:
                 break
-            choice = choice.and_then(self._among(targets, errand, wishes, probing=probing))
+            choice = choice.and_then(self._among(those, errand, wishes, probing=probing))
         return choice
 
-    def _among(self, targets: Sequence[Target], errand: Errand, wishes: Wishes, *, probing: bool) -> Choice:
+    def _among(self, those: Shortlist, errand: Errand, wishes: Wishes, *, probing: bool) -> Choice:
+        """What becomes of a list, as it was found out before where nothing else is to be expected."""
+        if errand.terms is None or wishes.prefer == "cheapest" or wishes.max_cost_nano is not None:
+            return self._weighed(those.targets, errand, wishes, probing=probing)
+        alike = (errand.terms, errand.reason, errand.last_resort, self._yard.gone())
+        kept = those.kept.get(alike, errand.now)
+        if kept is not None and self._in_time(kept.paces, wishes.max_first_token_s, errand.now):
+            return kept.choice
+        choice = self._weighed(those.targets, errand, wishes, probing=probing)
+        if choice.settled:
+            paces = tuple([(way(each), self._yard.prior_s(each)) for each in choice.candidates])
+            if self._in_time(paces, wishes.max_first_token_s, errand.now):
+                those.kept.keep(alike, _Kept(choice, paces), errand.now)
+        return choice
+
+    def _in_time(self, paces: Sequence[tuple[Way, float]], limit_s: float | None, now: float) -> bool:
+        """Whether everybody begins soon enough, so that nobody has to be put last."""
+        if limit_s is None:
+            return True
+        first_token_s = self._pace.first_token_s
+        return all(first_token_s(one, prior_s, now) <= limit_s for one, prior_s in paces)
+
+    def _weighed(self, targets: Sequence[Target], errand: Errand, wishes: Wishes, *, probing: bool) -> Choice:
         found = [self._yard.find(target, errand) for target in targets]
         owners = _owners(targets, found)
         runners = [self._runner(candidate, errand, wishes, probing=probing) for candidate, _ in owners]
@@ -99,12 +155,13 @@ class Chooser:
         crossed = _crossed(targets, found) if errand.traveller is not None else {}
         choice = Choice(
             candidates=tuple([runner.candidate for runner in ranking.kept]),
-            looks=tuple(_looks(targets, found, owners, ranking, crossed)),
+            looks=tuple(_looks(targets, found, owners, ranking, crossed)) if errand.told else (),
             why=(*[one.why for one in found if one.why], *[why for _, why in ranking.dropped]),
             window_tokens=max(windows) if windows and all(windows) else 0,
             too_dear=bool(ranking.dropped),
             for_logprobs=any(one.for_logprobs for one in found),
-            settled=len(found) == 1 and found[0].settled and bool(ranking.kept),
+            settled=all(one.settled for one in found),
+            untouched=len(found) == 1 and found[0].untouched and bool(ranking.kept),
         )
         behind = [(candidate, target) for target, each in crossed.items() for candidate in each.behind]
         return self._with(behind, choice, errand, wishes) if behind else choice

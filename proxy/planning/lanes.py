@@ -6,14 +6,16 @@ task's list can take a request (too long, images, logprobs), the route's default
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from proxy.errors import BadRequest
 from proxy.nouns import Asks, Candidate, Reason
 from proxy.parse import Request
 from proxy.planning.candidates import Errand, Target
-from proxy.planning.choice import Choice, Chooser
+from proxy.planning.choice import Choice, Chooser, Shortlist
 from proxy.routing.classifier import Verdict
 from proxy.routing.policy import Wishes, lane
 from proxy.routing.stickiness import CACHED_FROM_TOKENS, Costs, Talk, decide, talk_of
@@ -25,8 +27,7 @@ from proxy.sizing import expected_nano
 _LOOP: Final = "inside a tool loop, which ends on the model that began it"
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True, gc=False):
     """The outcome: what the request is, who serves it, and `why` where that is not simply its task's list."""
 
     verdict: Verdict
@@ -34,13 +35,16 @@ class Lane:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Trip:
+class _Trip(msgspec.Struct, frozen=True, gc=False):
     """What stays the same while lists are compared."""
 
     route: Route
     errand: Errand
     wishes: Wishes
+
+
+_List = tuple[int, str, str]
+"""A route, the task whose list it is, and a difficulty."""
 
 
 class Lanes:
@@ -52,7 +56,7 @@ class Lanes:
         self._chooser = chooser
         self._verdicts = verdicts
         self._read = read
-        self._lists: dict[int, list[Target]] = {}
+        self._lists: dict[_List, tuple[Shortlist, ...]] = {}
 
     def find(self, route: Route, errand: Errand, wishes: Wishes, asks: Asks) -> Lane:
         """Who serves this request on `route`. Raises BadRequest for a task that there is not."""
@@ -76,21 +80,20 @@ class Lanes:
                 param="x-switchyard-task",
             )
         verdict = Verdict(task, 1.0, 1.0, "medium", unsure=False)
-        trip = replace(trip, errand=replace(trip.errand, reason=Reason.CALLER))
+        errand = msgspec.structs.replace(trip.errand, reason=Reason.CALLER)
+        trip = _Trip(trip.route, errand, trip.wishes)
         return Lane(verdict, self._serving(trip, verdict, probing=True))
 
     def _serving(self, trip: _Trip, verdict: Verdict, *, probing: bool = False) -> Choice:
         """Who serves a request with this verdict: its list, or the route's default when none of that can."""
-        targets = self._targets(trip.route, verdict)
-        rest = [target for target in self._read_all(trip.route.default) if target not in targets]
-        lists = [targets, rest] if rest else [targets]
+        lists = self._lists_for(trip.route, verdict)
         return self._chooser.first_of(lists, trip.errand, trip.wishes, probing=probing)
 
     def _in_talk(self, trip: _Trip, verdict: Verdict, talk: Talk) -> Lane:
         """A later turn, or a step of a tool loop: that goes where its question went."""
         asked = self._verdicts.of(talk.asking) if talk.in_tool_loop else verdict
         choice, why = self._stay_or_move(trip, asked, talk)
-        if not talk.in_tool_loop or self._targets(trip.route, verdict) == self._targets(trip.route, asked):
+        if not talk.in_tool_loop or self._same(trip.route, verdict, asked):
             return Lane(verdict, choice, why)
         own = self._serving(trip, verdict)
         same = not choice.candidates or _model(own) == _model(choice)
@@ -99,7 +102,7 @@ class Lanes:
     def _stay_or_move(self, trip: _Trip, asked: Verdict, talk: Talk) -> tuple[Choice, str]:
         moving, why = self._serving(trip, asked), lane(asked)[1]
         opening = self._verdicts.of(talk.opening)
-        if not moving.candidates or self._targets(trip.route, opening) == self._targets(trip.route, asked):
+        if not moving.candidates or self._same(trip.route, opening, asked):
             return moving, why
         staying = self._serving(trip, opening)
         if not staying.candidates or _model(staying) == _model(moving):
@@ -112,16 +115,23 @@ class Lanes:
             staying.and_then(moving)
         ), f"stays on {here.model} rather than {there.model}: {stance.why}"
 
-    def _targets(self, route: Route, verdict: Verdict) -> list[Target]:
-        return self._read_all(route.candidates(lane(verdict)[0], verdict.difficulty))
+    def _same(self, route: Route, one: Verdict, other: Verdict) -> bool:
+        """Whether two verdicts lead to the same models."""
+        return self._lists_for(route, one)[0].targets == self._lists_for(route, other)[0].targets
+
+    def _lists_for(self, route: Route, verdict: Verdict) -> tuple[Shortlist, ...]:
+        """The list of a verdict, and behind it what else the route's default has. Routes live as long as this does, so that
+        each is read once."""
+        key = (id(route), lane(verdict)[0], verdict.difficulty)
+        found = self._lists.get(key)
+        if found is None:
+            targets = self._read_all(route.candidates(key[1], key[2]))
+            rest = [target for target in self._read_all(route.default) if target not in targets]
+            found = self._lists[key] = tuple([Shortlist(each) for each in (targets, rest) if each])
+        return found
 
     def _read_all(self, written: tuple[object, ...]) -> list[Target]:
-        """The targets of one list of the settings. Those live as long as this does and are few, so that the list itself can
-        stand for what is in it, and each is read once."""
-        found = self._lists.get(id(written))
-        if found is None:
-            found = self._lists[id(written)] = [self._read(str(target)) for target in written]
-        return found
+        return [self._read(str(target)) for target in written]
 
 
 def _model(choice: Choice) -> str:

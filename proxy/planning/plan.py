@@ -8,7 +8,6 @@ caller's side, hard limits, deployments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -18,10 +17,10 @@ from proxy.errors import ApiError, BadRequest, ContextLengthExceeded, NotAllowed
 from proxy.migration.assignment import Side
 from proxy.migration.roads import Roads, Traveller
 from proxy.models.rowreader import split_effort
-from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
+from proxy.nouns import Asks, Caller, Candidate, Plan, Reason
 from proxy.parse import Request
-from proxy.planning.candidates import Errand, Target, Yard, traveller_of
-from proxy.planning.choice import Choice, Chooser, Look
+from proxy.planning.candidates import Errand, Gone, Target, Yard, terms_of, traveller_of
+from proxy.planning.choice import Choice, Chooser, Look, Shortlist
 from proxy.planning.lanes import Lane, Lanes
 from proxy.planning.minute import Minute
 from proxy.routing.pace import Pace
@@ -40,8 +39,8 @@ _FITS_ANY_WINDOW_BYTES: Final = 12_000
 """Some 3,000 tokens, which is less than the window of any model worth routing to."""
 
 
-_Named = tuple[str, Endpoint, bytes | None]
-"""All that the plan of an untouched request depends on: model, endpoint and effort as it was sent."""
+_Named = tuple[str, str, bytes, Gone]
+"""All that the plan of an untouched request depends on: model, endpoint and effort as it was sent, and what is missing."""
 
 
 class _Kept(NamedTuple):
@@ -51,8 +50,7 @@ class _Kept(NamedTuple):
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(msgspec.Struct, frozen=True, gc=False):
     """A plan with everything that was looked at for it. With a `refusal` it has no candidates; `lane` None: not routed."""
 
     plan: Plan
@@ -65,7 +63,7 @@ class Planner:
     """Holds one snapshot of the settings and the models; swapped as a whole on reload. It remembers for a minute what it
     planned for requests that name a living model: most traffic is the same few names over and over."""
 
-    __slots__ = ("_chooser", "_kept", "_lanes", "_settings", "_yard")
+    __slots__ = ("_chooser", "_kept", "_lanes", "_settings", "_singles", "_yard")
 
     def __init__(self, settings: Settings, yard: Yard, verdicts: Verdicts, pace: Pace) -> None:
         self._settings = settings
@@ -73,6 +71,7 @@ class Planner:
         self._chooser = Chooser(yard, pace)
         self._lanes = Lanes(self._chooser, verdicts, self._read)
         self._kept = Minute[_Named, _Kept]()
+        self._singles = Minute[str, Shortlist]()
 
     @property
     def roads(self) -> Roads:
@@ -90,7 +89,7 @@ class Planner:
             and (plan := self._again(request, caller, now)) is not None
         ):
             return plan
-        considered = self.consider(request, asks, caller, now, begun)
+        considered = self._considered(request, asks, caller, now, begun, told=False)
         if considered.refusal is not None:
             raise considered.refusal
         return considered.plan
@@ -98,20 +97,26 @@ class Planner:
     def consider(
         self, request: Request, asks: Asks, caller: Caller, now: float, begun: Begun = NOWHERE_BEGUN
     ) -> Considered:
-        """The same plan with what led to it. Raises NotAllowed, and BadRequest for what the caller asks of us in vain."""
+        """The same plan, made anew, with what led to it. Raises NotAllowed, and BadRequest for what the caller asks of us in
+        vain."""
+        return self._considered(request, asks, caller, now, begun, told=True)
+
+    def _considered(
+        self, request: Request, asks: Asks, caller: Caller, now: float, begun: Begun, *, told: bool
+    ) -> Considered:
         asked = asks.route or request.model
         name = self._settings.resolve(asked)
         route = self._settings.routes.get(name)
         if asks.route and route is None:
             raise BadRequest(f"x-switchyard-route names no route: {asks.route!r}", param="x-switchyard-route")
-        plan = Plan(asked=request.model, candidates=(), headers=self._yard.sunset(request.model, now))
         traveller = traveller_of(request, caller, begun) if self._yard.roads else None
         if route is None:
-            errand = self._errand(request, self._settings.defaults, Reason.PINNED, now, traveller, one=False)
-            return self._pinned(asks, caller, plan, errand)
+            rules = self._settings.defaults
+            errand = self._errand(request, rules, Reason.PINNED, now, traveller, one=False, told=told)
+            return self._pinned(asks, caller, errand)
         _check_allowed(caller, (asked, name), asked)
-        errand = self._errand(request, route, Reason.TASK, now, traveller, one=True)
-        return self._routed(asks, replace(plan, route=name), route, errand)
+        errand = self._errand(request, route, Reason.TASK, now, traveller, one=True, told=told)
+        return self._routed(asks, name, route, errand)
 
     def evidence(self, request: Request) -> tuple[str, ...]:
         """What the verdict on a routed request goes by."""
@@ -150,45 +155,78 @@ class Planner:
         cannot take the request."""
         rules = self._settings.routes.get(plan.route) or self._settings.defaults
         errand = self._errand(request, rules, Reason.MIGRATION, now, None, one=True)
-        return self._yard.reach(replace(self._read(name), decides=False), errand).candidates
+        target = self._read(name)
+        heir = Target(target.written, target.effort, target.provider, decides=False)
+        return self._yard.reach(heir, errand).candidates
 
-    def _pinned(self, asks: Asks, caller: Caller, plan: Plan, errand: Errand) -> Considered:
-        name = self._settings.resolve(plan.asked)
+    def _pinned(self, asks: Asks, caller: Caller, errand: Errand) -> Considered:
+        asked = errand.request.model
+        name = self._settings.resolve(asked)
         target = self._read(name)
         row = self._yard.row(target.written)
-        names = (plan.asked, name, target.written, row.name if row else name)
-        _check_allowed(caller, names, plan.asked)
+        names = (asked, name, target.written, row.name if row else name)
+        _check_allowed(caller, names, asked)
         wishes = Wishes(max_cost_nano=_max_cost_nano(asks, errand.rules))
-        choice = self._chooser.first_of([[target]], errand, wishes, probing=False)
-        considered = _considered(plan, choice, errand, wishes)
-        model, _, effort = named = _named(errand.request)
-        settled = choice.settled and wishes.max_cost_nano is None
-        if settled and len(model) + len(effort or b"") < _LONGEST_KEPT:
+        choice = self._chooser.first_of([self._single(name, target, errand)], errand, wishes, probing=False)
+        considered = self._finished(choice, errand, wishes)
+        if choice.untouched and wishes.max_cost_nano is None and (named := self._named(errand.request)):
             self._kept.keep(named, _Kept(considered.plan, names), errand.now)
         return considered
 
+    def _single(self, name: str, target: Target, errand: Errand) -> Shortlist:
+        """The list of one that a pinned name is."""
+        found = self._singles.get(name, errand.now)
+        if found is None:
+            found = Shortlist([target])
+            if len(name) < _LONGEST_KEPT:
+                self._singles.keep(name, found, errand.now)
+        return found
+
     def _again(self, request: Request, caller: Caller, now: float) -> Plan | None:
-        """The plan of an earlier request that asked for the same, if its model is still there."""
-        kept = self._kept.get(_named(request), now)
+        """The plan of an earlier request that asked for the same."""
+        named = self._named(request)
+        kept = self._kept.get(named, now) if named is not None else None
         if kept is None:
             return None
         plan, names = kept
-        for one in plan.candidates:
-            if self._yard.gone(one.provider, one.model):
-                return None
         if caller.models:
             _check_allowed(caller, names, plan.asked)
         return plan
 
-    def _routed(self, asks: Asks, plan: Plan, route: Route, errand: Errand) -> Considered:
+    def _named(self, request: Request) -> _Named | None:
+        effort = request.fields.raws.get("reasoning_effort", b"")
+        if len(request.model) + len(effort) > _LONGEST_KEPT:
+            return None
+        return (request.model, request.endpoint._value_, effort, self._yard.gone())
+
+    def _routed(self, asks: Asks, name: str, route: Route, errand: Errand) -> Considered:
         wishes = Wishes(
             prefer=route.prefer,
             max_first_token_s=route.max_ttft_ms / 1000 if route.max_ttft_ms else None,
             max_cost_nano=_max_cost_nano(asks, route),
         )
         lane = self._lanes.find(route, errand, wishes, asks)
-        plan = replace(plan, task=lane.verdict.task, confidence=lane.verdict.confidence)
-        return replace(_considered(plan, lane.choice, errand, wishes), lane=lane)
+        return self._finished(lane.choice, errand, wishes, name, lane)
+
+    def _finished(
+        self, choice: Choice, errand: Errand, wishes: Wishes, route: str = "", lane: Lane | None = None
+    ) -> Considered:
+        """The plan with everybody chosen, or what the caller should be told when nobody was."""
+        asked, rules = errand.request.model, errand.rules
+        plan = Plan(
+            asked=asked,
+            candidates=choice.candidates,
+            route=route,
+            task=lane.verdict.task if lane is not None else "",
+            confidence=lane.verdict.confidence if lane is not None else 0.0,
+            next_on_timeout=rules.on_timeout == "next",
+            rejects_loss=rules.on_loss == "reject",
+            default_max_output=rules.default_max_output,
+            drain_on_disconnect=rules.on_disconnect == "drain",
+            headers=self._yard.sunset(asked, errand.now),
+        )
+        refusal = None if choice.candidates else _refusal(asked, choice, errand, wishes)
+        return Considered(plan, choice.looks, lane, refusal)
 
     def _errand(
         self,
@@ -199,6 +237,7 @@ class Planner:
         traveller: Traveller | None,
         *,
         one: bool,
+        told: bool = False,
     ) -> Errand:
         """What to find candidates for. A body so small that any window holds it is not measured."""
         small = request.size_bytes <= _FITS_ANY_WINDOW_BYTES
@@ -212,6 +251,8 @@ class Planner:
             input_tokens=0 if small else likely_input(request),
             output_tokens=output_cap(request) or 0,
             traveller=traveller,
+            terms=terms_of(request) if small and not told else None,
+            told=told,
         )
 
     def _read(self, name: str) -> Target:
@@ -222,30 +263,10 @@ class Planner:
         return Target(written, effort or "")
 
 
-def _named(request: Request) -> _Named:
-    return (request.model, request.endpoint, request.fields.raws.get("reasoning_effort"))
-
-
 def _max_cost_nano(asks: Asks, rules: CallRules) -> int | None:
     """The lower one of the caller's cap and the route's."""
     caps = [cap for cap in (asks.max_cost_nano, rules.max_cost_nano) if cap is not None]
     return min(caps) if caps else None
-
-
-def _considered(plan: Plan, choice: Choice, errand: Errand, wishes: Wishes) -> Considered:
-    """The plan with everybody chosen, or what the caller should be told when nobody was."""
-    if not choice.candidates:
-        return Considered(plan, choice.looks, refusal=_refusal(plan.asked, choice, errand, wishes))
-    rules = errand.rules
-    full = replace(
-        plan,
-        candidates=choice.candidates,
-        next_on_timeout=rules.on_timeout == "next",
-        drain_on_disconnect=rules.on_disconnect == "drain",
-        rejects_loss=rules.on_loss == "reject",
-        default_max_output=rules.default_max_output,
-    )
-    return Considered(full, choice.looks)
 
 
 def _refusal(asked: str, choice: Choice, errand: Errand, wishes: Wishes) -> ApiError:

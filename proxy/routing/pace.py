@@ -9,7 +9,6 @@ Mutable, one per process; the clock is passed in (Unix seconds, as plans are mad
 """
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,10 +25,11 @@ Way = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _Record:
-    """`times` are (when, seconds), oldest first. `slow_since` is when it was last put last or probed; `probe_limit_s` is
-    what the probe under way has to keep to."""
+    """`seconds` are the last times and `at` when they were taken, both oldest first. `slow_since` is when it was last put last
+    or probed; `probe_limit_s` is what the probe under way has to keep to."""
 
-    times: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    at: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     slow_since: float | None = None
     probe_limit_s: float | None = None
 
@@ -46,19 +46,25 @@ class Pace:
         """An answer began after `first_token_s`."""
         record = self._record(way)
         if record.probe_limit_s is not None and first_token_s <= record.probe_limit_s:
-            record.times.clear()
+            record.at.clear()
+            record.seconds.clear()
             record.slow_since = None
         record.probe_limit_s = None
-        record.times.append((now, first_token_s))
+        record.at.append(now)
+        record.seconds.append(first_token_s)
 
     def first_token_s(self, way: Way, prior_s: float, now: float) -> float:
         """The time within which 95 % of answers begin; `prior_s` where nothing better is known."""
         record = self._records.get(way)
-        if record is None or not record.times:
+        if record is None:
             return prior_s
-        times = sorted(self._recent(record, now))
-        if not times:
+        at, seconds = record.at, record.seconds
+        while at and now - at[0] > TOO_OLD_S:
+            at.popleft()
+            seconds.popleft()
+        if not seconds:
             return prior_s
+        times = sorted(seconds)
         live_s = times[int(_SHARE * (len(times) - 1))]
         return live_s if len(times) >= ENOUGH else min(live_s, prior_s)
 
@@ -87,6 +93,3 @@ class Pace:
                 self._records.clear()
             record = self._records[way] = _Record()
         return record
-
-    def _recent(self, record: _Record, now: float) -> Iterator[float]:
-        return (seconds for at, seconds in record.times if now - at <= TOO_OLD_S)

@@ -9,7 +9,7 @@ from proxy.app.configuration import read_configuration
 from proxy.errors import BadRequest, ContextLengthExceeded
 from proxy.nouns import Asks, Caller, Endpoint
 from proxy.parse import parse
-from proxy.planning.candidates import Yard
+from proxy.planning.candidates import NOTHING_GONE, Yard
 from proxy.planning.plan import Planner
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import Pace
@@ -48,7 +48,7 @@ def pace():
 @pytest.fixture
 def plan(verdicts, pace):
     configuration = read_configuration(Blueprint(text=CONFIG, path="switchyard.yaml"), {})
-    yard = Yard(configuration.settings, configuration.catalogue, {}, lambda _, __: False)
+    yard = Yard(configuration.settings, configuration.catalogue, {}, lambda: NOTHING_GONE)
     planner = Planner(configuration.settings, yard, verdicts, pace)
 
     def planned(model, messages, asks=NOTHING, now=NOW, **extra):

@@ -1,7 +1,8 @@
-"""Which models have ended where they are served, and who stands in for them. One snapshot of dates; `gone` is asked anew
-each time."""
+"""Which models have ended where they are served, and who stands in for them. One snapshot of dates; what was found missing
+is asked anew each time."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from proxy.models.catalogue import Catalogue
 from proxy.models.lifecycle import Published, is_retired, shutdown_of, sunset_headers
@@ -12,10 +13,12 @@ from proxy.planning.minute import Minute
 from proxy.settings import Settings
 
 Headers = tuple[tuple[bytes, bytes], ...]
+Gone = frozenset[tuple[str, str]]
+NOTHING_GONE: Final = Gone()
 
 
 class Ends:
-    """`gone(provider, model)` says what was found missing before its time, and is forgotten again."""
+    """`gone()` says what was found missing before its time (provider, model), and is forgotten again."""
 
     __slots__ = (
         "_catalogue",
@@ -34,7 +37,7 @@ class Ends:
         catalogue: Catalogue,
         places: Mapping[str, tuple[Place, ...]],
         published: Published,
-        gone: Callable[[str, str], bool],
+        gone: Callable[[], Gone],
     ) -> None:
         self._catalogue = catalogue
         self._lifecycle = settings.lifecycle
@@ -51,7 +54,7 @@ class Ends:
 
     def ended_at(self, place: Place, row: ModelRow, now: float) -> bool:
         """Past its end at this provider, or found to be gone there before it."""
-        return self._retired_at(place.provider, row, now) or self.gone(place.provider, row.name)
+        return self._retired_at(place.provider, row, now) or (place.provider, row.name) in self.gone()
 
     def chain(self, name: str, now: float, *, allow_dearer: bool | None = None) -> Succession:
         """Who stands in for a model that has ended. `allow_dearer` None: as the operator has it."""

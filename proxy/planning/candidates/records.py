@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from proxy.migration.roads import Fork, Traveller
 from proxy.models.rows import ModelRow
 from proxy.nouns import Candidate, Reason
 from proxy.parse import Request
+from proxy.planning.candidates.terms import Terms
 from proxy.settings import CallRules
 
 
@@ -20,11 +23,11 @@ class Target:
     decides: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True, gc=False):
     """What candidates are wanted for. `source` is the model the caller wrote the request for (None: a route's name). `one`: a name that has ended stands for a single successor, not for its chain.
     `input_tokens` (estimated; 0: few enough for any window) and `output_tokens` (the caller's cap) are what has to fit.
-    `last_resort`: nobody has logprobs, so they may be dropped. `traveller`: whose it is, where migrations want to know."""
+    `last_resort`: nobody has logprobs, so they may be dropped. `traveller`: whose it is, where migrations want to know.
+    `terms` None: what was found for others is of no use. `told`: somebody wants to hear what became of each target."""
 
     request: Request
     source: ModelRow | None
@@ -36,6 +39,8 @@ class Errand:
     output_tokens: int = 0
     last_resort: bool = False
     traveller: Traveller | None = None
+    terms: Terms | None = None
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,15 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its
-    model, its endpoint and its effort were looked at. Without candidates, `for_logprobs` says that they lack those and
-    could serve without, `window_tokens` the window that is too small."""
+    """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its terms
+    were looked at; `untouched`: only its model, its endpoint and its effort. Without candidates, `for_logprobs` says that
+    they lack those and could serve without, `window_tokens` the window that is too small."""
 
     candidates: tuple[Candidate, ...] = ()
     why: str = ""
     known: bool = True
     settled: bool = False
+    untouched: bool = False
     for_logprobs: bool = False
     window_tokens: int = 0
     crossing: Crossing | None = None

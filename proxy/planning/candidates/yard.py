@@ -22,7 +22,7 @@ from proxy.models.succession import Succession
 from proxy.models.translate import UNCHANGED, OnLoss, Translation, translate
 from proxy.nouns import Arm, Candidate, Endpoint, Reason
 from proxy.parse import Request
-from proxy.planning.candidates.ends import Ends, Headers
+from proxy.planning.candidates.ends import Ends, Gone, Headers
 from proxy.planning.candidates.places import Place, allowed_in, by_weight, default_in, places_in
 from proxy.planning.candidates.records import Crossing, Errand, Found, Target
 from proxy.settings import Settings
@@ -35,7 +35,7 @@ _WIRE: Mapping[Endpoint, Wire] = {Endpoint.CHAT: "chat", Endpoint.RESPONSES: "re
 
 class Yard:
     """Which models there are, where they are served, which of them have ended and which are being left. One snapshot;
-    `gone(provider, model)` is asked anew each time: what was found missing is forgotten again."""
+    `gone()` is asked anew each time: what was found missing is forgotten again."""
 
     __slots__ = ("_allowed", "_catalogue", "_default", "_ends", "_places", "gone", "roads")
 
@@ -44,7 +44,7 @@ class Yard:
         settings: Settings,
         catalogue: Catalogue,
         published: Published,
-        gone: Callable[[str, str], bool],
+        gone: Callable[[], Gone],
         roads: Roads = NO_ROADS,
     ) -> None:
         self._catalogue = catalogue
@@ -101,9 +101,9 @@ class Yard:
         """The candidates for `target`."""
         row = self.row(target.written)
         if row is None:
-            return Found(known=False)
+            return Found(known=False, settled=True)
         if target.provider and target.provider not in self._allowed:
-            return Found(known=False)
+            return Found(known=False, settled=True)
         # Nobody's migration is that of a fine-tuned model, which goes by its base's row.
         road = self.roads.get(row.name) if self.roads and not row.fine_tuned else None
         if self._ends.ended(row, errand.now):
@@ -128,21 +128,23 @@ class Yard:
         if fork.side == "old":
             # Measured only where both could serve: else the sides would differ by more than their models.
             arm = fork.arm if fork.arm is not None and self._takes(heir, errand) else None
-            return replace(old, candidates=_on(arm, old.candidates), settled=False, crossing=Crossing(fork))
+            candidates, crossing = _on(arm, old.candidates), Crossing(fork)
+            return replace(old, candidates=candidates, settled=False, untouched=False, crossing=crossing)
         new = self.reach(heir, errand)
         if not new.candidates:
             stays = replace(fork, why=f"{fork.why}; {road.model} cannot take this request: {new.why}")
-            return replace(old, settled=False, crossing=Crossing(stays))
+            return replace(old, settled=False, untouched=False, crossing=Crossing(stays))
         return replace(
             new,
             candidates=_on(fork.arm, new.candidates),
             settled=False,
+            untouched=False,
             crossing=Crossing(fork, old.candidates),
         )
 
     def reach(self, heir: Target, errand: Errand) -> Found:
         """A migration's target as it is: the request has met its fork, and meets no other."""
-        row, errand = self.row(heir.written), replace(errand, reason=Reason.MIGRATION)
+        row, errand = self.row(heir.written), _by(errand, Reason.MIGRATION)
         if row is None:
             return Found(known=False, why="nobody here serves it")
         if self._ends.ended(row, errand.now):
@@ -167,20 +169,20 @@ class Yard:
             if errand.one and candidates:
                 break
             found = (
-                self.reach(heir, errand)
-                if heir in ways
-                else self.find(heir, replace(errand, reason=Reason.SUCCESSOR))
+                self.reach(heir, errand) if heir in ways else self.find(heir, _by(errand, Reason.SUCCESSOR))
             )
             candidates += found.all_candidates
             considered.append(found)
             if found.why:
                 reasons.append(f"{heir.written}: {found.why}")
+        settled = all(found.settled for found in considered)
         if candidates:
             crossing = Crossing(road.ended(target.written)) if road is not None else None
-            return Found(tuple(candidates), crossing=crossing)
+            return Found(tuple(candidates), settled=settled, crossing=crossing)
         windows = [found.window_tokens for found in considered]
         return Found(
             why=f"it has been shut down and {'; '.join(reasons)}",
+            settled=settled,
             for_logprobs=any(found.for_logprobs for found in considered),
             window_tokens=max(windows) if windows and all(windows) else 0,
         )
@@ -189,10 +191,11 @@ class Yard:
         request = errand.request
         translation = self._translated(target, row, errand)
         if translation.excluded:
-            return Found(why=translation.excluded, for_logprobs=translation.excluded == "logprobs")
+            for_logprobs = translation.excluded == "logprobs"
+            return Found(why=translation.excluded, settled=True, for_logprobs=for_logprobs)
         if not self._fits(row, errand):
             why = f"about {errand.input_tokens:,} tokens do not fit its window of {row.context:,}"
-            return Found(why=why, window_tokens=row.context)
+            return Found(why=why, settled=True, window_tokens=row.context)
         effort = translation.effort or _effort(row, request, target)
         there = self._at(row, target.provider)
         living = [place for place in there if not self._ends.ended_at(place, row, errand.now)]
@@ -218,8 +221,9 @@ class Yard:
             )
             for place in by_weight(tuple(living), request)
         ]
-        settled = translation is UNCHANGED[translation.endpoint] and len(there) == 1
-        return Found(tuple(candidates), settled=settled)
+        alone = len(there) == 1
+        untouched = alone and translation is UNCHANGED[translation.endpoint]
+        return Found(tuple(candidates), settled=alone, untouched=untouched)
 
     def _fits(self, row: ModelRow, errand: Errand) -> bool:
         """Whether the request fits the window. Of a model that the caller named, its provider says so itself."""
@@ -256,6 +260,11 @@ class Yard:
 def _heir(target: Target, model: str, effort: str, provider: str = "") -> Target:
     """Another model in a target's place: an effort that somebody wrote with the target stays, and decides as it did."""
     return Target(model, target.effort or effort, provider, decides=bool(target.effort) and target.decides)
+
+
+def _by(errand: Errand, reason: Reason) -> Errand:
+    """The same errand for another reason."""
+    return msgspec.structs.replace(errand, reason=reason)
 
 
 def _on(arm: Arm | None, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

@@ -1,0 +1,43 @@
+"""What of a request decides who can take it and what must be edited for them: everything but the words it says.
+
+Two requests of equal terms have the same candidates, as long as nothing ends and nothing else decides (weights, windows,
+a cost cap, a migration). Most of an application's requests differ in their words alone, so plans are remembered by terms.
+"""
+
+from typing import Final
+
+from proxy.models.content import is_plain, kinds
+from proxy.parse import Request
+
+Terms = tuple[str | bytes, ...]
+
+_SAID: Final = frozenset({"messages", "input", "prompt", "instructions"})
+"""Of these only what kind of value they are, and which kinds of content there are in them."""
+_FREE: Final = frozenset({"user", "safety_identifier", "metadata"})
+"""New with many requests, and carried by every model as they are."""
+_MOST_BYTES: Final = 2_000
+"""Longer terms are not kept: callers must not fill the memory."""
+
+
+def terms_of(request: Request) -> Terms | None:
+    """The request's terms; None where its words may have to be edited, or when they are too long to keep."""
+    fields = request.fields
+    if fields.hides_letters():
+        return None
+    found: list[str | bytes] = [request.endpoint._value_]  # an Enum's hash is a function in Python
+    size_bytes, plain = 0, True
+    for name, raw in fields.raws.items():
+        means = raw
+        if name in _SAID:
+            plain = plain and is_plain(raw)
+            means = raw[:1]
+        elif name in _FREE:
+            means = b""
+        found += (name, means)
+        size_bytes += len(name) + len(means)
+    if not plain:
+        there = kinds(fields)
+        if there is None:
+            return None
+        found += there
+    return tuple(found) if size_bytes <= _MOST_BYTES else None
