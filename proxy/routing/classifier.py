@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 
+from msgspec import structs
+
 from proxy.routing.difficulty import difficulty
 from proxy.routing.evidence import phrases
 from proxy.routing.features import facts
@@ -74,7 +76,7 @@ class Classifier:
         own = self._weights.logits(facts(view, self._lexicon))
         if not follows_up(view, self._lexicon):
             return own
-        before = replace(
+        before = structs.replace(
             view, ask=view.earlier, length=len(view.earlier), images=view.earlier_images, earlier=""
         )
         theirs = self._weights.logits(facts(before, self._lexicon))

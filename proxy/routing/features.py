@@ -41,16 +41,15 @@ _PUZZLING = frozenset(("B.puzzle>=2", "A.puzzle", "A.puzzle>=2", "A.plan", "B.pl
 
 def facts(view: TaskView, lexicon: Lexicon) -> list[str]:
     """Every fact of a request, without repetition, in a fixed order."""
-    plain = _text(view, lexicon)
-    out = dict.fromkeys(_structure(view))
+    out, plain = _structure(view), _text(view, lexicon)
     if view.images:
-        out.update(dict.fromkeys(["I." + fact for fact in plain]))
-        return list(out)
-    out.update(dict.fromkeys(plain))
+        out += ["I." + fact for fact in plain]
+        return list(dict.fromkeys(out))
+    out += plain
     if view.tool_count:
-        out.update(dict.fromkeys(["T." + fact for fact in plain if fact[:2] in _SHARED]))
-        out.update(dict.fromkeys(_tools(view, lexicon)))
-    return list(out)
+        out += ["T." + fact for fact in plain if fact[:2] in _SHARED]
+        out += _tools(view, lexicon)
+    return list(dict.fromkeys(out))
 
 
 def _structure(view: TaskView) -> list[str]:
@@ -114,7 +113,7 @@ def _split_name(name: str) -> list[str]:
 
 
 def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
-    system = system_wording(view, lexicon) if view.system else []
+    system = system_wording(view, lexicon) if view.system else ()
     size = f"len:{min(view.length.bit_length(), 14)}"
     if not view.tool_count and view.system_length < SYSTEM_TASK_CHARS and not SETS_TASK.isdisjoint(system):
         # The user's message is the material: what it says must not vote.
@@ -138,7 +137,7 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
     out += _absent(
         seen, known, settled=bool(said.prose) or view.answer_form == "schema" or "S:context" in system
     )
-    out += [f"{fact}|{ending}" for fact in words if fact[:2] == "F." and ">" not in fact]
+    out.append(f"{next(fact for fact in words if fact[:2] == 'F.')}|{ending}")
     if seen["digits"] > 1 and ("op" in seen or "equals" in seen) and view.length < BARE_SUM_CHARS:
         out.append("bare-sum")
     if "A.quantity" in known:
@@ -150,7 +149,7 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
         out.append("translate:code")
     if "option" in seen:
         out += _options(view, seen, not known.isdisjoint(_PUZZLING))
-    return out + system
+    return [*out, *system]
 
 
 def _ending(text: str) -> str:

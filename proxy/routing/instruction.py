@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.routing.lexicon import Lexicon, is_unspaced, tokens
 from proxy.routing.view import TaskView
@@ -27,6 +28,7 @@ _COLON = re.compile(r"[:：]\s*|\s->\s|\s=>\s")
 _ASKED_OF = frozenset(
     ("translate", "langto", "summarise", "extract", "classify", "rewrite", "language", "create")
 )
+_KEPT = 256
 _OWN_TASK = frozenset(
     (
         "translate",
@@ -80,7 +82,7 @@ def _zones(lines: list[str]) -> tuple[str, str, str]:
         return "", "", ""
     first = lines[0]
     if len(lines) == 1:
-        cut = max(first.rfind(mark, 0, len(first) - 8) for mark in _STOPS)
+        cut = max([first.rfind(mark, 0, len(first) - 8) for mark in _STOPS])
         if cut > 0:
             return first[: min(cut + 1, LINE_CHARS)], "", first[cut + 1 :].strip()[-LINE_CHARS:]
         return (first, "", "") if len(first) <= LINE_CHARS else (first[:160], "", first[-160:])
@@ -108,13 +110,17 @@ def _without_material(line: str, lexicon: Lexicon) -> tuple[str, str]:
     if cut is None or len(line) - cut.end() < 12:
         return line, ""
     head = line[: cut.start()]
+    return (head, line[cut.end() :]) if _asks(head, lexicon) else (line, "")
+
+
+@lru_cache(_KEPT)
+def _asks(head: str, lexicon: Lexicon) -> bool:
+    """Whether what stands in front of a colon asks something of what stands behind it."""
     words = tokens(head)
     if len(words) < 2 and head.isascii():
-        return line, ""
+        return False
     known = lexicon.of_tokens(words) + lexicon.of_unspaced(head)
-    if any(c in _ASKED_OF for _, classes in known for c in classes):
-        return head, line[cut.end() :]
-    return line, ""
+    return any(c in _ASKED_OF for _, classes in known for c in classes)
 
 
 def follows_up(view: TaskView, lexicon: Lexicon) -> bool:

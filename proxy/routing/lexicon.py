@@ -87,6 +87,8 @@ class Lexicon:
     def of_unspaced(self, text: str) -> list[tuple[int, Classes]]:
         """(character offset, classes) of every Chinese, Japanese, Korean or Thai entry in the text."""
         found: list[tuple[int, Classes]] = []
+        if text.isascii():
+            return found
         index = self._unspaced
         for run in _UNSPACED.finditer(text):
             start = run.start()

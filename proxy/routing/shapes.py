@@ -45,6 +45,7 @@ _TAG = re.compile(
 _SPECIAL = re.compile(r"<\|?[A-Za-z_]{3,20}\|?>")
 _SNAKE = re.compile(r"[a-z]_[a-z0-9]{2}")
 _HUMP = re.compile(r"[a-z][A-Z][a-z]")
+_CAPITAL_INSIDE = re.compile(r"[A-Z](?<=[a-z].)")
 _ASSIGN = re.compile(r"^[ \t]{0,8}[a-z_]\w{0,20} = ", re.MULTILINE)
 _SELECT = re.compile(r"\bselect\b.{1,160}\bfrom\b", re.DOTALL)
 
@@ -62,9 +63,10 @@ _MONEY_AFTER = re.compile(r"\d\s?(?:€|₽|元|円|원|zł)")
 _UNIT = re.compile(
     r"\d\s?(?:km|kg|cm|mm|ml|mph|m/s|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|颗|本|支|个|只|人|天|岁|時間|分|円|個|枚|歳|개|명|시간|분|살|권)"
 )
-_NAME = re.compile(r"\b[A-ZÀ-ÖØ-ÞА-Я][a-zà-öø-ÿа-яё]{1,14}\b")
+# What stands before a name or a number is looked at behind its first character, by which alone the engine can look ahead.
+_NAME = re.compile(r"[A-ZÀ-ÖØ-ÞА-Я](?<!\w.)[a-zà-öø-ÿа-яё]{1,14}\b")
 _FROM_NUMBER = re.compile(r"\d[^\n]{0,14}")
-NUMBER = re.compile(r"(?<![A-Za-z_\d.,])\d[\d.,]*")
+NUMBER = re.compile(r"\d(?<![A-Za-z_\d.,].)[\d.,]*")
 _WORDS_WANTED = re.compile(
     r"\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)"
 )
@@ -158,7 +160,8 @@ def _code(text: str, found: dict[str, int]) -> None:
         _note(found, "snake", len(_SNAKE.findall(text)))
     if " = " in text:
         _note(found, "assign", len(_ASSIGN.findall(text)))
-    _note(found, "camel", len(_HUMP.findall(text)))
+    if _CAPITAL_INSIDE.search(text) is not None:
+        _note(found, "camel", len(_HUMP.findall(text)))
     lowered = text.lower()
     if "select" in lowered and "from" in lowered:
         _note(found, "sql", len(_SELECT.findall(lowered)))
@@ -205,7 +208,8 @@ def _numbers(text: str, found: dict[str, int]) -> None:
     near = "\n".join(_FROM_NUMBER.findall(text))
     _note(found, "op", len(_OPERATION.findall(near)))
     _note(found, "letter", len(_COEFFICIENT.findall(near)))
-    _note(found, "money", len(_MONEY_AFTER.findall(near)) + len(_MONEY_BEFORE.findall(text)))
+    if "$" in text or not text.isascii():
+        _note(found, "money", len(_MONEY_AFTER.findall(near)) + len(_MONEY_BEFORE.findall(text)))
     _note(found, "percent", near.count("%") + near.count("％"))
     _note(found, "unitnum", len(_UNIT.findall(near)))
     _note(found, "words", len(_WORDS_WANTED.findall(near)))

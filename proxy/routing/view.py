@@ -7,8 +7,10 @@ and whatever has an unexpected type counts as absent. No request can make `read`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
 
 HEAD_CHARS, TAIL_CHARS = 750, 350
 SYSTEM_HEAD_CHARS, SYSTEM_TAIL_CHARS = 300, 100
@@ -18,14 +20,14 @@ PARTS = 8
 TOOLS_READ = 10
 TOOL_CHARS = 80
 
+_SAME_ROLE = {"developer": "system", "function": "tool"}
 _IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
 _CALL_TYPES = frozenset({"function_call", "custom_tool_call", "computer_call"})
 _RESULT_TYPES = frozenset({"function_call_output", "custom_tool_call_output", "computer_call_output"})
 
 
-@dataclass(frozen=True, slots=True)
-class TaskView:
+class TaskView(msgspec.Struct, frozen=True, gc=False):
     """One request as the classifier sees it. `length` counts characters before clipping; texts are clipped."""
 
     ask: str
@@ -48,13 +50,15 @@ class TaskView:
     schema_enums: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(NamedTuple):
     role: str
     text: str = ""
     length: int = 0
     images: int = 0
     calls: int = 0
+
+
+_NOTHING_ASKED = _Turn("user")
 
 
 def clip(text: str, head: int, tail: int) -> str:
@@ -68,11 +72,22 @@ def read(request: Mapping[str, object]) -> TaskView:
     """The view of a decoded body: chat (`messages`) or Responses (`input`, `instructions`). Never raises."""
     turns, skipped_middle = _turns(request)
     asked = _last_asked(turns)
-    before = turns[:asked]
-    since = turns[asked + 1 :]
-    turn = turns[asked] if 0 <= asked < len(turns) else _Turn("user")
-    users = [t for t in before if t.role == "user"]
-    answers = [t for t in before if t.role == "assistant" and t.text]
+    turn = turns[asked] if asked < len(turns) else _NOTHING_ASKED
+    earlier = answer = ""
+    user_turns, earlier_images, calls, results, after_result = 1, 0, 0, 0, False
+    for index, each in enumerate(turns):
+        calls += each.calls
+        if each.role == "tool":
+            results += 1
+            after_result = after_result or index > asked
+        elif index >= asked:
+            continue
+        elif each.role == "user":
+            user_turns += 1
+            earlier_images += each.images
+            earlier = each.text
+        elif each.role == "assistant":
+            answer = each.text or answer
     names, words, count = _tools(request)
     system = _system(request, turns)
     form, fields, enums = _answer_form(request)
@@ -81,17 +96,17 @@ def read(request: Mapping[str, object]) -> TaskView:
         length=turn.length,
         system=clip(system, SYSTEM_HEAD_CHARS, SYSTEM_TAIL_CHARS),
         system_length=len(system),
-        earlier=users[-1].text[:EARLIER_CHARS] if users else "",
-        answer=answers[-1].text[:EARLIER_CHARS] if answers else "",
-        user_turns=len(users) + 1 + (WINDOW if skipped_middle else 0),
+        earlier=earlier[:EARLIER_CHARS],
+        answer=answer[:EARLIER_CHARS],
+        user_turns=user_turns + (WINDOW if skipped_middle else 0),
         images=turn.images,
-        earlier_images=sum(t.images for t in users),
+        earlier_images=earlier_images,
         tools=names,
         tool_count=count,
         tool_words=words,
-        calls=sum(t.calls for t in turns),
-        results=sum(t.role == "tool" for t in turns),
-        after_result=any(t.role == "tool" for t in since),
+        calls=calls,
+        results=results,
+        after_result=after_result,
         answer_form=form,
         schema_fields=fields,
         schema_enums=enums,
@@ -106,7 +121,7 @@ def _turns(request: Mapping[str, object]) -> tuple[list[_Turn], bool]:
         raw = request.get("prompt")
     if isinstance(raw, str):
         return [_Turn("user", clip(raw, HEAD_CHARS, TAIL_CHARS), len(raw))], False
-    if not isinstance(raw, Sequence) or isinstance(raw, (bytes, bytearray)):
+    if not isinstance(raw, list):
         return [], False
     if len(raw) <= 2 * WINDOW:
         return [_turn(m) for m in raw], False
@@ -114,28 +129,28 @@ def _turns(request: Mapping[str, object]) -> tuple[list[_Turn], bool]:
 
 
 def _turn(message: object) -> _Turn:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return _Turn("")
     kind = message.get("type")
-    if isinstance(kind, str) and kind in _CALL_TYPES:
-        return _Turn("assistant", calls=1)
-    if isinstance(kind, str) and kind in _RESULT_TYPES:
-        return _Turn("tool")
+    if isinstance(kind, str):
+        if kind in _CALL_TYPES:
+            return _Turn("assistant", calls=1)
+        if kind in _RESULT_TYPES:
+            return _Turn("tool")
     role = message.get("role")
     if not isinstance(role, str):
         return _Turn("")
-    role = {"developer": "system", "function": "tool"}.get(role, role)
     calls = message.get("tool_calls") or message.get("function_call")
-    called = len(calls) if isinstance(calls, Sequence) else int(bool(calls))
+    called = len(calls) if isinstance(calls, (list, str)) else int(bool(calls))
     text, length, images = _content(message.get("content"))
-    return _Turn(role, text, length, images, called)
+    return _Turn(_SAME_ROLE.get(role, role), text, length, images, called)
 
 
 def _content(content: object) -> tuple[str, int, int]:
     """(clipped text, characters, images) of a message's content, string or parts."""
     if isinstance(content, str):
         return clip(content, HEAD_CHARS, TAIL_CHARS), len(content), 0
-    if not isinstance(content, Sequence) or isinstance(content, (bytes, bytearray)):
+    if not isinstance(content, list):
         return "", 0, 0
     parts = content if len(content) <= 2 * PARTS else (*content[:PARTS], *content[-PARTS:])
     texts: list[str] = []
@@ -143,7 +158,7 @@ def _content(content: object) -> tuple[str, int, int]:
     for part in parts:
         if isinstance(part, str):
             text: object = part
-        elif isinstance(part, Mapping):
+        elif isinstance(part, dict):
             kind = part.get("type")
             images += isinstance(kind, str) and kind in _IMAGE_TYPES
             text = (
@@ -158,7 +173,7 @@ def _content(content: object) -> tuple[str, int, int]:
 
 
 def _last_asked(turns: list[_Turn]) -> int:
-    """The index of the last user turn that says or shows something; -1 (the last turn at all) when there is none."""
+    """The index of the last user turn that says or shows something; the number of turns when there is none."""
     for index in range(len(turns) - 1, -1, -1):
         turn = turns[index]
         if turn.role == "user" and (turn.text or turn.images):
@@ -176,15 +191,15 @@ def _system(request: Mapping[str, object], turns: list[_Turn]) -> str:
 def _tools(request: Mapping[str, object]) -> tuple[tuple[str, ...], str, int]:
     """(names, words of names and descriptions, how many) of the tools that may be called."""
     raw = request.get("tools") or request.get("functions")
-    if not isinstance(raw, Sequence) or isinstance(raw, (str, bytes)) or request.get("tool_choice") == "none":
+    if not isinstance(raw, list) or request.get("tool_choice") == "none":
         return (), "", 0
     names: list[str] = []
     words: list[str] = []
     for tool in raw[:TOOLS_READ]:
-        if not isinstance(tool, Mapping):
+        if not isinstance(tool, dict):
             continue
         inner = tool.get("function")
-        spec = inner if isinstance(inner, Mapping) else tool
+        spec = inner if isinstance(inner, dict) else tool
         name, about = spec.get("name") or spec.get("type"), spec.get("description")
         if isinstance(name, str):
             names.append(name[:64])
@@ -199,18 +214,18 @@ def _answer_form(request: Mapping[str, object]) -> tuple[str, int, int]:
     form = request.get("response_format")
     if form is None:
         text = request.get("text")
-        form = text.get("format") if isinstance(text, Mapping) else None
-    kind = form.get("type") if isinstance(form, Mapping) else None
-    if not isinstance(form, Mapping) or kind not in ("json_object", "json_schema"):
+        form = text.get("format") if isinstance(text, dict) else None
+    kind = form.get("type") if isinstance(form, dict) else None
+    if not isinstance(form, dict) or kind not in ("json_object", "json_schema"):
         return "text", 0, 0
     if kind == "json_object":
         return "json", 0, 0
     wrapped = form.get("json_schema")
-    holder = wrapped if isinstance(wrapped, Mapping) else form
+    holder = wrapped if isinstance(wrapped, dict) else form
     schema = holder.get("schema")
-    fields = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(fields, Mapping):
+    fields = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(fields, dict):
         return "schema", 0, 0
     specs = [fields[name] for name in list(fields)[:32]]
-    enums = sum(isinstance(s, Mapping) and ("enum" in s or s.get("type") == "boolean") for s in specs)
+    enums = sum(isinstance(s, dict) and ("enum" in s or s.get("type") == "boolean") for s in specs)
     return "schema", len(specs), enums

@@ -2,13 +2,14 @@
 
 One line of JSON (format, version, digest of the lexicon, scale, bias, calibration), then zlib: the names of the facts, a NUL,
 and two bytes per fact and task. In memory a fact's thirteen numbers are the lanes of one integer, so a request is scored by
-adding integers: no numpy, no multiplication. A lane is wide enough for 4,000 facts.
+adding integers: no numpy, no multiplication. A lane is wide enough for 65,000 facts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from proxy.routing.tasks import TASKS
 
 FORMAT = "switchyard-task-weights"
 VERSION = 1
-LANE_BITS = 28
+LANE_BITS = 32
 VALUE_BYTES = 2
 OFFSET = 1 << 15
-_LANE = (1 << LANE_BITS) - 1
+_lanes = struct.Struct(f"<{len(TASKS)}I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,10 @@ class Weights:
 
     def logits(self, facts: Iterable[str]) -> list[float]:
         """One score per task, in the order of `TASKS`. Facts that are not in the table say nothing."""
-        get = self.table.get
-        found = [packed for fact in facts if (packed := get(fact)) is not None]
-        total, offset = sum(found), OFFSET * len(found)
-        scale = self.scale
+        found = [packed for packed in map(self.table.get, facts) if packed is not None]
+        offset, scale = OFFSET * len(found), self.scale
         return [
-            bias + scale * ((total >> lane * LANE_BITS & _LANE) - offset)
-            for lane, bias in enumerate(self.bias)
+            bias + scale * (lane - offset) for lane, bias in zip(_read(sum(found)), self.bias, strict=True)
         ]
 
     def says(self, fact: str) -> tuple[float, ...] | None:
@@ -57,9 +55,12 @@ class Weights:
         packed = self.table.get(fact)
         if packed is None:
             return None
-        return tuple(
-            self.scale * ((packed >> lane * LANE_BITS & _LANE) - OFFSET) for lane in range(len(TASKS))
-        )
+        return tuple([self.scale * (lane - OFFSET) for lane in _read(packed)])
+
+
+def _read(packed: int) -> tuple[int, ...]:
+    """The lanes of an integer."""
+    return _lanes.unpack(packed.to_bytes(_lanes.size, "little"))
 
 
 def digest(text: str) -> str:

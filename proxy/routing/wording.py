@@ -3,10 +3,14 @@
 Zones: `H` first line, `G` second line, `L` last line, `A` anywhere in the three, `B` in the material, `1` the very first word,
 `F` the first kind of content word ("a poem about recursion" is a poem, "a script that translates" a script), `E` the last in
 that line (where verbs come last), `FL` the first in the last line, `S` in the system prompt, `SF` the task a system prompt sets.
+
+Applications put the same instruction around ever new material, and the same system prompt before it. What was found in the
+last few hundred of those is remembered.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 from proxy.routing.instruction import Instruction
@@ -31,6 +35,10 @@ _INTO = frozenset(("to", "into", "ins", "auf", "al", "para", "naar", "na", "на
 _IN = frozenset(("in", "en", "em", "w", "po", "по", "på"))
 _THE = frozenset(("the", "o", "l", "het", "el"))
 _UNSAID = frozenset(("followup", ""))
+_KEPT = 256
+"""Instructions of at most some 700 characters with a hundred facts: 2 MB when all are new and long."""
+
+Facts = tuple[str, ...]
 
 
 def steps(name: str, count: int) -> list[str]:
@@ -40,12 +48,19 @@ def steps(name: str, count: int) -> list[str]:
 
 def wording(said: Instruction, lexicon: Lexicon) -> list[str]:
     """Every fact about the words of the instruction and its material."""
+    facts, grams = _instruction(said.first, said.second, said.last, lexicon)
+    return [*facts, *(_material(said.body[:BODY_CHARS], lexicon) if said.body else ()), *grams]
+
+
+@lru_cache(_KEPT)
+def _instruction(first: str, second: str, last: str, lexicon: Lexicon) -> tuple[Facts, Facts]:
+    """Facts about the words of three lines, and these words themselves."""
     out: list[str] = []
     seen: dict[str, int] = {}
     placed: list[tuple[int, int, str]] = []
-    head, last = tokens(said.first), tokens(said.last)
+    begins, ends = tokens(first), tokens(last)
     for row, (zone, words, text) in enumerate(
-        (("H", head, said.first), ("G", tokens(said.second), said.second), ("L", last, said.last))
+        (("H", begins, first), ("G", tokens(second), second), ("L", ends, last))
     ):
         found = lexicon.of_tokens(words)
         found = [(at, (*c, _aim(words, at)) if "language" in c else c) for at, c in found]
@@ -70,9 +85,7 @@ def wording(said: Instruction, lexicon: Lexicon) -> list[str]:
             out += steps(f"A.{c}", count)[1:]
     names = sorted(sorted(seen, key=lambda c: (-seen[c], c))[:PAIRS_OF])
     out += [f"{a}&{b}" for i, a in enumerate(names) for b in names[i + 1 :]]
-    if said.body:
-        out += _material(said.body[:BODY_CHARS], lexicon)
-    return out + _grams(head) + _grams(last)
+    return tuple(out), (*_grams(begins), *_grams(ends))
 
 
 def _order(placed: list[tuple[int, int, str]]) -> list[str]:
@@ -113,16 +126,21 @@ def _grams(words: list[str]) -> list[str]:
     return [f"w.{w}" for w in words] + pairs + [f"1w.{words[0]}", f"1w.{' '.join(words[:2])}"]
 
 
-def system_wording(view: TaskView, lexicon: Lexicon) -> list[str]:
+def system_wording(view: TaskView, lexicon: Lexicon) -> Facts:
     """What the system prompt speaks of, the task it sets when it opens with one, and how long it is."""
-    words = tokens(view.system)
-    found = sorted(lexicon.of_tokens(words) + lexicon.of_unspaced(view.system))
+    return _system(view.system, view.system_length, bool(view.tool_count), lexicon)
+
+
+@lru_cache(_KEPT)
+def _system(text: str, length: int, has_tools: bool, lexicon: Lexicon) -> Facts:
+    words = tokens(text)
+    found = sorted(lexicon.of_tokens(words) + lexicon.of_unspaced(text))
     out = [f"S.{c}" for _, classes in found for c in classes]
     opening = (c for at, classes in found if at < SYSTEM_TASK_WORDS for c in classes)
     task = next((c for c in opening if c in _SET_BY_SYSTEM), None)
     if task is not None:
         out.append(f"SF.{task}")
-    if view.system_length > 400 and not view.tool_count and "S.docnoun" in out:
+    if length > 400 and not has_tools and "S.docnoun" in out:
         out.append("S:context")
-    out.append(f"systemlen:{min(view.system_length.bit_length(), 12)}")
-    return out + [f"s.{w}" for w in words[:GRAM_WORDS]]
+    out.append(f"systemlen:{min(length.bit_length(), 12)}")
+    return (*out, *[f"s.{w}" for w in words[:GRAM_WORDS]])
