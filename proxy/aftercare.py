@@ -3,7 +3,7 @@
 Both are rare and both are visible: the reason is `learned` or `successor`, and the changes are listed.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from proxy.errors import ApiError
 from proxy.models.draft import REMOVE

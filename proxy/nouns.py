@@ -103,8 +103,7 @@ class Arm:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """One way to serve the request: a catalogue model on one deployment of one provider.
 
     `edits` (top-level field → JSON bytes, `b""` to remove) turn the caller's body into one for this model, the provider's
@@ -117,7 +116,7 @@ class Candidate:
     model: str
     provider: str
     reason: Reason
-    edits: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+    edits: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     changes: tuple[str, ...] = ()
     price: "PriceRow | None" = None
     context_tokens: int = 0

@@ -90,7 +90,7 @@ class Sizer:
         endpoint = request.endpoint._value_  # an Enum's hash is a function in Python
         key = (endpoint, candidate.model, candidate.provider, candidate.effort, tab, default_max_output, caps)
         known = self._known.get(key)
-        if known is not None and known.candidate is candidate:
+        if known is not None and _alike(known.candidate, candidate):
             most = candidate.context_tokens
             size = known.tariff.size(text_bytes if text_bytes < most else most)
             return Sized(size, known.edits, known.changes)
@@ -135,6 +135,11 @@ def _plainly_spelt(request: Request) -> Request:
 
 def _rule(tab: Tab, default_max_output: int) -> Rule:
     return Rule(bool(tab.budgets), default_max_output, tab.shrinks_always)
+
+
+def _alike(one: Candidate, other: Candidate) -> bool:
+    """Whether two candidates differ at most in why they were chosen."""
+    return one is other or replace(one, reason=other.reason, arm=other.arm) == other
 
 
 def _has_tariff(candidate: Candidate, price: PriceRow) -> bool:

@@ -7,8 +7,9 @@ goes to the deployment that has them, and nowhere else.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.errors import BadRequest, UpstreamUnavailable
 from proxy.named import Named, item_ids, named_in

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.budgets.scopes import Budget, Counter, Tab
 from proxy.errors import NotAllowed
-from proxy.nouns import Candidate, Endpoint, PriceRow, Reason
+from proxy.nouns import Arm, Candidate, Endpoint, PriceRow, Reason
 from proxy.parse import fields_of, parse
 from proxy.sizing import Sizer, adapted, bounded
 
@@ -31,11 +32,15 @@ LIVING = Candidate(
 )  # fmt: skip
 CANDIDATES = (
     LIVING,
-    replace(LIVING, price=LONG),  # as after a change of prices: the same name, another row
-    replace(LIVING, effort="low", reasons=True, allowance_tokens=500, changes=("effort:low",)),
-    replace(LIVING, edits={"max_tokens": b"", "max_completion_tokens": b"77"}),
-    replace(LIVING, fan_out=3),
-    replace(LIVING, context_tokens=0),
+    structs.replace(LIVING, price=LONG),  # as after a change of prices: the same name, another row
+    structs.replace(LIVING, effort="low", reasons=True, allowance_tokens=500, changes=("effort:low",)),
+    structs.replace(LIVING, edits={"max_tokens": b"", "max_completion_tokens": b"77"}),
+    structs.replace(LIVING, fan_out=3),
+    structs.replace(LIVING, context_tokens=0),
+    structs.replace(LIVING, context_tokens=3_000),
+    structs.replace(LIVING, max_output_tokens=500),
+    structs.replace(LIVING, takes_tiers=False),
+    structs.replace(LIVING, reason=Reason.MIGRATION, arm=Arm("leave", "new", "unit", 3)),
 )
 HARD = Tab.of([Counter("b", "money", 10**12, "day", budget=Budget("b", "key", 10**12, "day"))])
 SHRINKING = Tab.of(

@@ -1,8 +1,9 @@
 """What an answer shows of its model: of an arm and of a copy by the same rules, or they could not be compared."""
 
 import asyncio
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.errors import ApiError
 from proxy.migration.observation import Observation

@@ -15,10 +15,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from proxy.errors import ApiError
 from proxy.house import House
@@ -130,7 +130,7 @@ class Shadows:
             return
         self._homes[arm.migration] = ways[0].provider
         name = f"shadow/{arm.migration}"
-        call = structs.replace(
+        call = replace(
             trace.call,
             id=f"{trace.call.id}.shadow",
             headers=_HEADERS,
@@ -141,8 +141,8 @@ class Shadows:
         copy = Trace(
             call,
             Caller(name, name),
-            structs.replace(request, user=""),
-            structs.replace(plan, candidates=ways[:1]),
+            replace(request, user=""),
+            replace(plan, candidates=ways[:1]),
         )
         candidate = house.aftercare.prepared(request, _private(ways[0], request), copy.caller, now)
         task = plan.task or self._verdicts.of(request.fields).task

@@ -15,8 +15,10 @@ from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from proxy.errors import ApiError
 from proxy.house import Client, House

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+import msgspec
+
 from proxy.nouns import Usage
 
 ShownSide = Literal["old", "new", "shadow"]
@@ -23,8 +25,7 @@ _LEAST: Final = 0.001
 _NO_USAGE: Final = Usage(source="none")
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One finished attempt. `failure` is how it failed ("" when an answer came); `first_s` None: nothing began; `cost_nano`
     None: not billed. `left`: the caller went away, which says nothing of how the answer would have been. `judged`: the
     answer itself was looked at; `invalid` is then what is wrong with it (validity.py), `refusal` whether it declines.

@@ -9,8 +9,9 @@ The rules at the head of flow hold here too.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.named import Named, ids_made

@@ -8,13 +8,13 @@ none of them is too slow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.models.rows import KNOWN_EFFORTS
-from proxy.nouns import Candidate, Reason
+from proxy.nouns import Candidate
 from proxy.planning.candidates import Crossing, Errand, Found, Gone, Target, Terms, Yard
 from proxy.planning.minute import Minute
 from proxy.routing.pace import Pace, Way
@@ -22,8 +22,7 @@ from proxy.routing.policy import Ranking, Runner, Wishes, rank
 from proxy.sizing import expected_nano, most_nano
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, gc=False):
     """One target considered. `candidate` None: it led to nobody, and `why` says why. With a candidate, `why` is the
     reason it was dropped all the same, or a remark on one that is kept."""
 
@@ -33,8 +32,7 @@ class Look:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """`candidates` in the order to try. Without any: `why` of each target, `window_tokens` the largest window that was too
     small where size alone was against them, `too_dear` that a cost cap was, `for_logprobs` that some could serve without
     those. `settled` and `untouched`: see Found."""
@@ -66,7 +64,7 @@ class Choice:
 _MOST_KEPT: Final = 256
 """Choices of one list and minute."""
 
-_Alike = tuple[Terms, Reason, bool, Gone]
+_Alike = tuple[Terms, str, bool, Gone]
 """What requests have in common that are served by the same candidates of a list."""
 
 
@@ -105,7 +103,7 @@ class Chooser:
         choice = self._first_of(lists, errand, wishes, probing=probing)
         if choice.candidates or not choice.for_logprobs:
             return choice
-        last = msgspec.structs.replace(errand, last_resort=True)
+        last = replace(errand, last_resort=True)
         return self._first_of(lists, last, wishes, probing=probing)
 
     def first_token_s(self, candidate: Candidate, now: float) -> float:
@@ -126,7 +124,7 @@ class Chooser:
         """What becomes of a list, as it was found out before where nothing else is to be expected."""
         if errand.terms is None or wishes.prefer == "cheapest" or wishes.max_cost_nano is not None:
             return self._weighed(those.targets, errand, wishes, probing=probing)
-        alike = (errand.terms, errand.reason, errand.last_resort, self._yard.gone())
+        alike = (errand.terms, errand.reason._value_, errand.last_resort, self._yard.gone())
         kept = those.kept.get(alike, errand.now)
         if kept is not None and self._in_time(kept.paces, wishes.max_first_token_s, errand.now):
             return kept.choice

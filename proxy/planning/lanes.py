@@ -6,10 +6,10 @@ task's list can take a request (too long, images, logprobs), the route's default
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.errors import BadRequest
 from proxy.nouns import Asks, Candidate, Reason
@@ -80,8 +80,7 @@ class Lanes:
                 param="x-switchyard-task",
             )
         verdict = Verdict(task, 1.0, 1.0, "medium", unsure=False)
-        errand = msgspec.structs.replace(trip.errand, reason=Reason.CALLER)
-        trip = _Trip(trip.route, errand, trip.wishes)
+        trip = replace(trip, errand=replace(trip.errand, reason=Reason.CALLER))
         return Lane(verdict, self._serving(trip, verdict, probing=True))
 
     def _serving(self, trip: _Trip, verdict: Verdict, *, probing: bool = False) -> Choice:

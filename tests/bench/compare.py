@@ -33,7 +33,7 @@ from tests.bench.targets import LOAD_CPU, ROOT, Site, Target, free_port, running
 
 SHORT: Final = (
     "relay", "nginx", "naive", "typed relay", "litellm", "tensorzero", "ours open", "ours keys", "ours",
-    "ours limits", "ours routed",
+    "ours limits", "ours routed", "ours migrating",
 )  # fmt: skip
 FULL: Final = (*SHORT, "litellm full", "ours tls")
 EVENTS: Final = 100
@@ -100,7 +100,9 @@ def _load_command(target: Target, connections: int, seconds: float) -> list[str]
 
 def measure(run: Run, target: Target, *, crowd: bool) -> None:
     """Every measurement of one target, once. `crowd`: also 500 streams."""
-    plain = run.load(target, 32)
+    # Who talks of something else may be on the other side.
+    prompts = ("--prompts", "2000") if target.name == "ours migrating" else ()
+    plain = run.load(target, 32, *prompts)
     if not plain["ok"]:
         return
     run.note(

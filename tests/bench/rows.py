@@ -90,6 +90,7 @@ ROWS: Final = (
         2.5,
         2,
     ),
+    Row("under a migration, CPU: over pinned", "32 conn", _ratio("cpu_32", "ours migrating", "ours"), 2.5, 2),
     Row("plain, requests/s: over naive FastAPI + httpx", "32 conn", _ratio("rps_32", "ours", "naive"), 10, 20, least=True),
     Row("added p50: times less than LiteLLM", "1 conn", _added("p50_1", "ours", "litellm"), 20, 40, least=True),
     Row("stream, CPU per event: over nginx", "500 streams x 20 ms", _ratio("cpu_500", "ours", "nginx"), 2.5, 1.8),

@@ -266,6 +266,12 @@ def ours_routed(site: Site) -> Target:
     return _switchyard("ours routed", _KEYS.format(digest=_digest(), more=_BUDGET), site, model="auto")
 
 
+def ours_migrating(site: Site) -> Target:
+    """As `ours`, while half of the callers are being moved to the successor of the model they name."""
+    migration = "migrations: [{name: leave, from: gpt-4.1-mini, to: gpt-6-luna@none, stages: [50, 100], start: now}]\n"
+    return _switchyard("ours migrating", _KEYS.format(digest=_digest(), more=_BUDGET) + migration, site)
+
+
 def ours_tls(site: Site) -> Target:
     """As `ours open` with TLS to the provider, ended by an nginx on the load's CPU."""
     subprocess.run(
@@ -297,6 +303,7 @@ TARGETS: Final[Mapping[str, Callable[[Site], Target]]] = {
     "ours": ours,
     "ours limits": ours_limits,
     "ours routed": ours_routed,
+    "ours migrating": ours_migrating,
     "ours tls": ours_tls,
 }
 

@@ -1,8 +1,7 @@
 """What one attempt adds: by measure, side and task, and the figures that come of it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proxy.migration.comparison import Seen, columns, cost_against
 from proxy.migration.observation import (

@@ -2,12 +2,14 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
 from proxy.errors import ApiError
+from proxy.migration.state import Event, moved
 from proxy.models.content import is_plain, kinds
 from proxy.nouns import Asks, Caller, Endpoint
 from proxy.parse import fields_of, parse
@@ -37,7 +39,7 @@ routes:
   capped: {default: [thinker, small], max_cost_usd: 0.005}
 aliases: {team: auto}
 """
-MIGRATION = "lifecycle: {allow_dearer: true}\nmigrations: [{name: leave, from: small, to: thinker@low, stages: [50, 100], start: now}]\n"
+MIGRATION = "lifecycle: {allow_dearer: true}\nmigrations: [{name: leave, from: small, to: thinker@low, stages: [50, 100]}]\n"
 SUCCESSOR = "gpt-6.1-terra"
 """Who stands in for o4-mini."""
 ASKS = (
@@ -61,6 +63,7 @@ MODELS = (
     "o4-mini",
     "spread",
     "openai/small",
+    "other/small",
     "nobody",
 )
 WORDS = (
@@ -138,7 +141,11 @@ class World:
 
     def planner(self):
         settings, catalogue = self.configuration.settings, self.configuration.catalogue
-        yard = Yard(settings, catalogue, {}, lambda: self.gone, roads_of(settings, catalogue, {}))
+        roads = {
+            name: replace(road, state=moved(road.state, Event.START, now=NOW, who="", why=""))
+            for name, road in roads_of(settings, catalogue, {}).items()
+        }
+        yard = Yard(settings, catalogue, {}, lambda: self.gone, roads)
         self.paces.append(Pace())
         return Planner(settings, yard, self.verdicts, self.paces[-1])
 
@@ -147,7 +154,8 @@ class World:
         chance = rng.random()
         model = rng.choice(("small", "thinker", SUCCESSOR))
         if chance < 0.01:
-            self.gone = frozenset({("openai", model)}) if rng.random() < 0.5 else frozenset()
+            provider = rng.choice(("openai", "other"))
+            self.gone = frozenset({(provider, model)}) if rng.random() < 0.5 else frozenset()
         elif chance < 0.04:
             seconds = rng.choice((0.1, 30.0))
             for pace in self.paces:

@@ -1,7 +1,5 @@
 """What is asked of the yard, and what it answers."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from proxy.migration.roads import Fork, Traveller
@@ -12,8 +10,7 @@ from proxy.planning.candidates.terms import Terms
 from proxy.settings import CallRules
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, gc=False):
     """A model to consider. `written` is its name as somebody wrote it, without provider and effort; `decides` says that
     the effort wins over the caller's."""
 
@@ -43,16 +40,14 @@ class Errand(msgspec.Struct, frozen=True, gc=False):
     told: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(msgspec.Struct, frozen=True, gc=False):
     """What a migration did: the way it sent a request, and who stands `behind`, should everybody else fail."""
 
     fork: Fork
     behind: tuple[Candidate, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, gc=False):
     """What became of one target: its candidates in order, or why there are none. `settled`: of the request, only its terms
     were looked at; `untouched`: only its model, its endpoint and its effort. Without candidates, `for_logprobs` says that
     they lack those and could serve without, `window_tokens` the window that is too small."""

@@ -6,13 +6,13 @@ reason. What the caller sent is turned into what each candidate takes; a request
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
-from proxy.migration.roads import Road, Roads
+from proxy.migration.roads import Fork, Road, Roads
 from proxy.models.catalogue import Catalogue
 from proxy.models.draft import Wire
 from proxy.models.families import ALLOWANCE_TOKENS, FAMILIES
@@ -25,7 +25,12 @@ from proxy.parse import Request
 from proxy.planning.candidates.ends import Ends, Gone, Headers
 from proxy.planning.candidates.places import Place, allowed_in, by_weight, default_in, places_in
 from proxy.planning.candidates.records import Crossing, Errand, Found, Target
+from proxy.planning.candidates.terms import Terms
+from proxy.planning.minute import Minute
 from proxy.settings import Settings
+
+_Alike = tuple[Target, str, OnLoss, bool, Terms, Gone]
+"""What requests have in common that one model is asked for in the same ways."""
 
 NO_ROADS: Final[Roads] = MappingProxyType({})
 _UNTHINKING_S = 1.0
@@ -37,7 +42,7 @@ class Yard:
     """Which models there are, where they are served, which of them have ended and which are being left. One snapshot;
     `gone()` is asked anew each time: what was found missing is forgotten again."""
 
-    __slots__ = ("_allowed", "_catalogue", "_default", "_ends", "_places", "gone", "roads")
+    __slots__ = ("_allowed", "_catalogue", "_default", "_ends", "_places", "_served", "gone", "roads")
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Yard:
         self._allowed = allowed_in(settings)
         self._default = default_in(settings)
         self._ends = Ends(settings, catalogue, self._places, published, gone)
+        self._served = Minute[_Alike, Found]()
         self.gone: Final = gone
         self.roads = roads
 
@@ -127,12 +133,13 @@ class Yard:
         heir = _heir(target, road.model, road.effort, road.provider)
         if fork.side == "old":
             # Measured only where both could serve: else the sides would differ by more than their models.
-            arm = fork.arm if fork.arm is not None and self._takes(heir, errand) else None
+            arm = fork.arm if fork.arm is not None and self.reach(heir, errand).candidates else None
             candidates, crossing = _on(arm, old.candidates), Crossing(fork)
             return replace(old, candidates=candidates, settled=False, untouched=False, crossing=crossing)
         new = self.reach(heir, errand)
         if not new.candidates:
-            stays = replace(fork, why=f"{fork.why}; {road.model} cannot take this request: {new.why}")
+            why = f"{fork.why}; {road.model} cannot take this request: {new.why}"
+            stays = Fork(fork.side, fork.arm, why)
             return replace(old, settled=False, untouched=False, crossing=Crossing(stays))
         return replace(
             new,
@@ -150,13 +157,6 @@ class Yard:
         if self._ends.ended(row, errand.now):
             return self._succeed(heir, errand, None)
         return self._serve(heir, row, errand)
-
-    def _takes(self, heir: Target, errand: Errand) -> bool:
-        """Whether `reach` would find anybody; asked of most requests under a migration, so without building candidates."""
-        row = self.row(heir.written)
-        if row is None or self._ends.ended(row, errand.now):
-            return bool(self.reach(heir, errand).candidates)
-        return not self._translated(heir, row, errand).excluded and self._fits(row, errand)
 
     def _succeed(self, target: Target, errand: Errand, road: Road | None) -> Found:
         """Who stands in for a model that has ended: whoever a migration leads to, whatever its stage; then the chain."""
@@ -188,6 +188,19 @@ class Yard:
         )
 
     def _serve(self, target: Target, row: ModelRow, errand: Errand) -> Found:
+        """The ways of asking a living model; the same for a minute where nothing but the terms of a request decides."""
+        if errand.terms is None:
+            return self._ways(target, row, errand)
+        reason = errand.reason._value_  # an Enum's hash is a function in Python
+        alike = (target, reason, errand.rules.on_loss, errand.last_resort, errand.terms, self.gone())
+        found = self._served.get(alike, errand.now)
+        if found is None:
+            found = self._ways(target, row, errand)
+            if found.settled:
+                self._served.keep(alike, found, errand.now)
+        return found
+
+    def _ways(self, target: Target, row: ModelRow, errand: Errand) -> Found:
         request = errand.request
         translation = self._translated(target, row, errand)
         if translation.excluded:
@@ -264,7 +277,7 @@ def _heir(target: Target, model: str, effort: str, provider: str = "") -> Target
 
 def _by(errand: Errand, reason: Reason) -> Errand:
     """The same errand for another reason."""
-    return msgspec.structs.replace(errand, reason=reason)
+    return replace(errand, reason=reason)
 
 
 def _on(arm: Arm | None, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
