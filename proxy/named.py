@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.errors import BadRequest, NotFound
-from proxy.parse import NOT_JSON, Fields, hides_letters, splice
+from proxy.parse import NOT_JSON, Fields, splice
 
 _ITEM_LISTS: Final = ("input", "items")
 _NAMING: Final = frozenset({"previous_response_id", "input_file_id", "conversation"})
@@ -56,7 +56,7 @@ class Named:
 
 def named_in(fields: Fields) -> tuple[Named, ...]:
     """Every stored object a JSON body names. Raises BadRequest where the body is not JSON after all."""
-    if fields.lacks(_TELLING) and not _may_name(_OTHER_MARKS, fields.body):
+    if fields.lacks(_TELLING) and not _may_name(fields, _OTHER_MARKS, fields.body):
         return ()
     found: list[Named] = []
     if not fields.lacks(_NAMING):
@@ -67,7 +67,8 @@ def named_in(fields: Fields) -> tuple[Named, ...]:
             found, "conversation", conversation.get("id") if isinstance(conversation, dict) else conversation
         )
     for name, raw in fields.raws.items():
-        if name in _DATA or raw[:1] not in b"{[" or not _may_name(_MARKS.get(name, _OTHER_MARKS), raw):
+        marks = _MARKS.get(name, _OTHER_MARKS)
+        if name in _DATA or raw[:1] not in b"{[" or not _may_name(fields, marks, raw):
             continue
         value = single(raw)
         if name in _ITEM_LISTS:
@@ -91,12 +92,11 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _may_name(marks: tuple[bytes, ...], raw: bytes) -> bool:
-    for mark in marks:
-        if raw.find(mark) >= 0:  # `in` raises and catches an error before it looks
-            return True
-    # A letter written as an escape: such a field is searched in any case, since its keys may be spelt that way.
-    return hides_letters(raw)
+def _may_name(fields: Fields, marks: tuple[bytes, ...], raw: bytes) -> bool:
+    """Whether a part of a body has one of these marks. Where a letter is written as an escape any part may, since its keys may
+    be spelt that way."""
+    found = max(map(raw.find, marks)) >= 0  # `in` raises and catches an error before it looks
+    return found or fields.hides_letters()
 
 
 def _add(found: list[Named], kind: str, value: Any) -> None:

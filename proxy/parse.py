@@ -24,9 +24,9 @@ NOT_JSON = (
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
-_escaped_letter: Final = re.compile(
-    rb"(?<!\\)(?:\\\\)*\\u00(?:4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
-).search
+_BACKSLASH: Final = ord("\\")
+_LATIN: Final = b"\\u00"
+_escaped_letters: Final = re.compile(rb"\\u00(?:4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])").finditer
 """A letter or an underscore written as an escape; .NET's encoder writes a backtick that way, so that one does not count."""
 _DEFAULT_MODELS: Final = {Endpoint.MODERATIONS: "omni-moderation-latest"}
 """Where the API lets `model` be left out: the one it then takes."""
@@ -46,7 +46,7 @@ class Fields(Mapping[str, Any]):
     """A body's top-level fields. Reading one decodes it (once); `raws` has the bytes of each as sent, `slices` the same as
     they lie in `body`."""
 
-    __slots__ = ("_decoded", "body", "raws", "slices")
+    __slots__ = ("_decoded", "_hides", "body", "raws", "slices")
 
     def __init__(self, body: bytes, slices: dict[str, msgspec.Raw]) -> None:
         self.body: Final = body
@@ -56,6 +56,7 @@ class Fields(Mapping[str, Any]):
         for name, raw in slices.items():
             self.raws[name] = bytes(raw)
         self._decoded: dict[str, Any] = {}
+        self._hides: bool | None = None
 
     def __getitem__(self, name: str) -> Any:
         if name in self._decoded:
@@ -88,7 +89,9 @@ class Fields(Mapping[str, Any]):
     def hides_letters(self) -> bool:
         """Whether a letter is written as an escape anywhere: names and values below the top level may be spelt in a way that
         a search for their bytes does not find. No encoder does that; somebody has a reason."""
-        return hides_letters(self.body)
+        if self._hides is None:
+            self._hides = _hides_letters(self.body)
+        return self._hides
 
     def lacks(self, names: frozenset[str]) -> bool:
         """Whether none of `names` was sent, whatever its value."""
@@ -152,9 +155,19 @@ def splice(fields: Fields, *edits: Mapping[str, bytes]) -> bytes:
     return _encode(merged)
 
 
-def hides_letters(raw: bytes) -> bool:
-    """Whether a letter is written as an escape anywhere in this JSON."""
-    return raw.find(b"\\u00") >= 0 and _escaped_letter(raw) is not None
+def _hides_letters(raw: bytes) -> bool:
+    """Prompts are full of escapes (line ends, quotes, é) that hide nothing: what is rarer is looked for first, at the speed of
+    a search for a byte, of a few bytes, of a pattern that begins with them."""
+    at = raw.find(_LATIN) if _BACKSLASH in raw else -1
+    return at >= 0 and any(_begins_escape(raw, found.start()) for found in _escaped_letters(raw, at))
+
+
+def _begins_escape(raw: bytes, at: int) -> bool:
+    """Whether a backslash begins an escape, rather than being the second half of one."""
+    first = at
+    while first and raw[first - 1] == _BACKSLASH:
+        first -= 1
+    return (at - first) % 2 == 0
 
 
 def ask_usage(request: Request) -> dict[str, bytes]:

@@ -44,9 +44,10 @@ def test_what_a_body_names(body, expected):
     assert named(body) == expected
 
 
-def test_an_escaped_key_is_the_key_it_spells():
-    """A search for bytes alone would miss it."""
-    body = rb'{"input": [{"content": [{"\u0066ile_id": "f"}]}]}'
+@pytest.mark.parametrize("name", ["input", "messages", "anything"])
+def test_an_escaped_key_is_the_key_it_spells(name):
+    """A search for bytes alone would miss it, in fields that are always searched and in fields that nearly never are."""
+    body = rb'{"%b": [{"content": [{"\u0066ile_id": "f"}]}]}' % name.encode()
     assert named_in(fields_of(body)) == (Named("file", "f"),)
 
 

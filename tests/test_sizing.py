@@ -148,6 +148,7 @@ def test_no_spelling_makes_a_hold_smaller(candidate, more, content, tab, rng):
     [
         (rb"\u0069", True), (rb"\u005f", True), (rb"\\\u0069", True), (rb"\u004F", True),
         (rb"\u0060code\u0060", False), (rb"\\u0069", False), (rb"\u00e9\u003c\u0027\n", False), (b"plain", False),
+        (rb"\u00e9\n\\\\u0069 \\\u0069", True), (rb"\\u0069\\\\u0069\u00e9", False),
     ],
 )  # fmt: skip
 def test_only_hidden_letters_count(text, hides):
