@@ -122,7 +122,10 @@ class Chooser:
 
     def _among(self, those: Shortlist, errand: Errand, wishes: Wishes, *, probing: bool) -> Choice:
         """What becomes of a list, as it was found out before where nothing else is to be expected."""
-        if errand.terms is None or wishes.prefer == "cheapest" or wishes.max_cost_nano is not None:
+        terms_decide = (
+            not errand.input_tokens and wishes.prefer == "balanced" and wishes.max_cost_nano is None
+        )
+        if errand.terms is None or not terms_decide:
             return self._weighed(those.targets, errand, wishes, probing=probing)
         alike = (errand.terms, errand.reason._value_, errand.last_resort, self._yard.gone())
         kept = those.kept.get(alike, errand.now)

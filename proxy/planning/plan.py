@@ -251,7 +251,7 @@ class Planner:
             input_tokens=0 if small else likely_input(request),
             output_tokens=output_cap(request) or 0,
             traveller=traveller,
-            terms=terms_of(request) if small and not told else None,
+            terms=None if told else terms_of(request),
             told=told,
         )
 

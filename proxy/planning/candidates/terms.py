@@ -6,8 +6,9 @@ a cost cap, a migration). Most of an application's requests differ in their word
 
 from typing import Final
 
+from proxy.errors import BadRequest
 from proxy.models.content import is_plain, kinds
-from proxy.parse import Request
+from proxy.parse import Fields, Request
 
 Terms = tuple[str | bytes, ...]
 
@@ -17,6 +18,8 @@ _FREE: Final = frozenset({"user", "safety_identifier", "metadata"})
 """New with many requests, and carried by every model as they are."""
 _MOST_BYTES: Final = 2_000
 """Longer terms are not kept: callers must not fill the memory."""
+_SEARCHED_BYTES: Final = 4_000
+"""Messages of more than these are sooner read than searched for what may be in them."""
 
 
 def terms_of(request: Request) -> Terms | None:
@@ -29,15 +32,20 @@ def terms_of(request: Request) -> Terms | None:
     for name, raw in fields.raws.items():
         means = raw
         if name in _SAID:
-            plain = plain and is_plain(raw)
+            plain = plain and len(raw) <= _SEARCHED_BYTES and is_plain(raw)
             means = raw[:1]
         elif name in _FREE:
             means = b""
         found += (name, means)
         size_bytes += len(name) + len(means)
-    if not plain:
-        there = kinds(fields)
-        if there is None:
-            return None
-        found += there
-    return tuple(found) if size_bytes <= _MOST_BYTES else None
+    there = () if plain else _kinds(fields)
+    if there is None or size_bytes > _MOST_BYTES:
+        return None
+    return (*found, *there)
+
+
+def _kinds(fields: Fields) -> tuple[str, ...] | None:
+    try:
+        return kinds(fields)
+    except BadRequest:  # what is wrong with messages that nobody has to read, their provider says
+        return None

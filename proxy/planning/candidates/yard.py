@@ -188,27 +188,32 @@ class Yard:
         )
 
     def _serve(self, target: Target, row: ModelRow, errand: Errand) -> Found:
-        """The ways of asking a living model; the same for a minute where nothing but the terms of a request decides."""
+        """The ways of asking a living model, if the request fits its window."""
+        found = self._ways(target, row, errand)
+        if not found.candidates or self._fits(row, errand):
+            return found
+        why = f"about {errand.input_tokens:,} tokens do not fit its window of {row.context:,}"
+        return Found(why=why, settled=not errand.input_tokens, window_tokens=row.context)
+
+    def _ways(self, target: Target, row: ModelRow, errand: Errand) -> Found:
+        """The ways of asking a living model, whatever its window: for a minute the same for requests of equal terms."""
         if errand.terms is None:
-            return self._ways(target, row, errand)
+            return self._found_anew(target, row, errand)
         reason = errand.reason._value_  # an Enum's hash is a function in Python
         alike = (target, reason, errand.rules.on_loss, errand.last_resort, errand.terms, self.gone())
         found = self._served.get(alike, errand.now)
         if found is None:
-            found = self._ways(target, row, errand)
+            found = self._found_anew(target, row, errand)
             if found.settled:
                 self._served.keep(alike, found, errand.now)
         return found
 
-    def _ways(self, target: Target, row: ModelRow, errand: Errand) -> Found:
+    def _found_anew(self, target: Target, row: ModelRow, errand: Errand) -> Found:
         request = errand.request
         translation = self._translated(target, row, errand)
         if translation.excluded:
             for_logprobs = translation.excluded == "logprobs"
             return Found(why=translation.excluded, settled=True, for_logprobs=for_logprobs)
-        if not self._fits(row, errand):
-            why = f"about {errand.input_tokens:,} tokens do not fit its window of {row.context:,}"
-            return Found(why=why, settled=True, window_tokens=row.context)
         effort = translation.effort or _effort(row, request, target)
         there = self._at(row, target.provider)
         living = [place for place in there if not self._ends.ended_at(place, row, errand.now)]
