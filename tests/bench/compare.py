@@ -115,6 +115,9 @@ def measure(run: Run, target: Target, *, crowd: bool) -> None:
         # A verdict is remembered for a while; here each prompt comes again when it has long been forgotten.
         new = run.load(target, 32, "--prompts", "2000")
         run.note(target, cpu_32_new=new["cpu_s"] * 1e6 / new["ok"])
+    if target.name in ("relay", "nginx", "ours"):
+        code = run.load(target, 32, "--code-bytes", "20000")
+        run.note(target, cpu_32_code=code["cpu_s"] * 1e6 / code["ok"])
     alone = run.load(target, 1)
     run.note(target, cpu_1=alone["cpu_s"] * 1e6 / alone["ok"], p50_1=alone["answer_us"]["p50"])
     run.pace(EVENTS, EVERY_US)

@@ -23,6 +23,8 @@ import httptools
 import uvloop
 
 _STAMP: Final = re.compile(rb"@(\d{15}) tok")
+_CODE: Final = 'def added(x):\n    return x + 1  # "one"\n'
+"""What coding agents send: full of line ends and quotes, which JSON writes as escapes."""
 PROMPT: Final = "Summarise the following text in one sentence: " + "lorem ipsum dolor sit amet " * 6
 
 
@@ -159,14 +161,16 @@ async def run(job: Job, connections: int, ramp_s: float, patience_s: float) -> T
     return tally
 
 
-def request_bytes(url: str, model: str, key: str, *, stream: bool, usage: bool, number: int) -> bytes:
+def request_bytes(
+    url: str, model: str, key: str, *, stream: bool, usage: bool, number: int, code_bytes: int
+) -> bytes:
     """A request; those of different numbers differ by a word of their prompt."""
     parts = urlsplit(url)
     body = {
         "model": model,
         "messages": [
             {"role": "system", "content": "You are terse."},
-            {"role": "user", "content": f"{PROMPT}{number:06d}"},
+            {"role": "user", "content": f"{PROMPT}{number:06d}{_CODE * (code_bytes // len(_CODE))}"},
         ],
         "temperature": 0.2,
         "max_tokens": 64,
@@ -203,13 +207,22 @@ def main() -> None:
     parser.add_argument("--usage", action="store_true")
     parser.add_argument("--once", action="store_true", help="one request a connection")
     parser.add_argument("--prompts", type=int, default=1, help="how many different prompts, in turn")
+    parser.add_argument("--code-bytes", type=int, default=0, help="how much code the prompt ends with")
     parser.add_argument("--cpu", type=int, default=-1)
     args = parser.parse_args()
     if args.cpu >= 0:
         os.sched_setaffinity(0, {args.cpu})
     parts = urlsplit(args.url)
     requests = [
-        request_bytes(args.url, args.model, args.key, stream=args.stream, usage=args.usage, number=number)
+        request_bytes(
+            args.url,
+            args.model,
+            args.key,
+            stream=args.stream,
+            usage=args.usage,
+            number=number,
+            code_bytes=args.code_bytes,
+        )
         for number in range(args.prompts)
     ]
     began = time.monotonic()

@@ -91,6 +91,13 @@ ROWS: Final = (
         2,
     ),
     Row("under a migration, CPU: over pinned", "32 conn", _ratio("cpu_32", "ours migrating", "ours"), 2.5, 2),
+    Row(
+        "20 KB of code in the prompt, CPU: over a short one",
+        "32 conn",
+        lambda figures: figures["ours"]["cpu_32_code"] / figures["ours"]["cpu_32"],
+        2,
+        1.5,
+    ),
     Row("plain, requests/s: over naive FastAPI + httpx", "32 conn", _ratio("rps_32", "ours", "naive"), 10, 20, least=True),
     Row("added p50: times less than LiteLLM", "1 conn", _added("p50_1", "ours", "litellm"), 20, 40, least=True),
     Row("stream, CPU per event: over nginx", "500 streams x 20 ms", _ratio("cpu_500", "ours", "nginx"), 2.5, 1.8),
