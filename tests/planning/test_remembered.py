@@ -251,7 +251,11 @@ def test_terms_that_are_long_or_hidden_or_would_be_edited_are_not_kept():
 
     assert terms() is not None
     assert terms(metadata={"trace": "x" * 3_000}) == terms(metadata={}), "whatever it says"
-    assert terms(unheard_of="x" * 3_000) is None
+    assert (
+        terms(unheard_of="x" * 3_000) == terms(unheard_of="x" * 3_000) != terms(unheard_of="x" * 2_999 + "y")
+    )
+    assert sum(map(len, terms(unheard_of="x" * 3_000))) < 100
+    assert terms(**{f"unheard_of_{number}": 1 for number in range(200)}) is None
     hidden = b'{"model": "auto", "messages": [{"role": "user", "content": [{"type": "image\\u005furl"}]}]}'
     assert terms_of(parse(Endpoint.CHAT, hidden)) is None
     marked = [{"type": "text", "text": "hello", "prompt_cache_breakpoint": {"mode": "explicit"}}]

@@ -4,6 +4,7 @@ Two requests of equal terms have the same candidates, as long as nothing ends an
 a cost cap, a migration). Most of an application's requests differ in their words alone, so plans are remembered by terms.
 """
 
+import hashlib
 from typing import Final
 
 from proxy.errors import BadRequest
@@ -16,8 +17,11 @@ _SAID: Final = frozenset({"messages", "input", "prompt", "instructions"})
 """Of these only what kind of value they are, and which kinds of content there are in them."""
 _FREE: Final = frozenset({"user", "safety_identifier", "metadata"})
 """New with many requests, and carried by every model as they are."""
+_LONG_BYTES: Final = 64
+"""A longer value (tools, a schema) is known by its digest: callers must not fill the memory."""
 _MOST_BYTES: Final = 2_000
-"""Longer terms are not kept: callers must not fill the memory."""
+"""Nor with names: longer terms are not kept."""
+_DIGEST_BYTES: Final = 20
 _SEARCHED_BYTES: Final = 4_000
 """Messages of more than these are sooner read than searched for what may be in them."""
 
@@ -36,6 +40,8 @@ def terms_of(request: Request) -> Terms | None:
             means = raw[:1]
         elif name in _FREE:
             means = b""
+        elif len(raw) > _LONG_BYTES:
+            means = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
         found += (name, means)
         size_bytes += len(name) + len(means)
     there = () if plain else _kinds(fields)
