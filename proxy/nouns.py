@@ -110,7 +110,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     name for it included; `changes` names each of them that a caller would want to know of. `price` None: not priced in
     tokens. `effort` is the one in force ("none" for a model that does not reason). `reasons`: it may think out of sight before it answers; `allowance_tokens` is what that may take. `bridged`: a
     chat call that goes over /v1/responses. `stop` and `fan_out` are what must be emulated. `arm` is set where a migration
-    decides between this model and another.
+    decides between this model and another. Not hashable, for its edits.
     """
 
     model: str

@@ -183,9 +183,11 @@ def likely_input(request: Request) -> int:
     """Input tokens to expect: an estimate for choosing a model, neither a bound nor a bill."""
     text = b"".join(request.fields.sent(_TEXT))
     images, inlined_bytes, _ = _media(request)
+    if inlined_bytes:
+        text, _ = _around_inlined(text)
     dense = 0 if text.isascii() else len(text) - len(text.decode("ascii", "ignore"))
     escaped_bytes = text.count(b"\\u") * 6
-    prose_bytes = len(text) - inlined_bytes - dense - escaped_bytes
+    prose_bytes = len(text) - dense - escaped_bytes
     tokens = max(0, prose_bytes) // _BYTES_PER_TOKEN + dense // _DENSE_BYTES_PER_TOKEN + escaped_bytes // 6
     return tokens + images * _USUAL_IMAGE_TOKENS
 
@@ -297,20 +299,27 @@ def _media(request: Request) -> tuple[int, int, int]:
     images = inlined_bytes = audio_tokens = 0
     for name, image, spelt, file in _MEDIA:
         if raw := request.fields.raws.get(name):
-            shown = -(-raw.count(image) // spelt) + raw.count(file) * _PAGES_PER_FILE
+            around, data_bytes = _around_inlined(raw)
+            shown = -(-around.count(image) // spelt) + around.count(file) * _PAGES_PER_FILE
             images += shown
-            inlined_bytes += _inlined_bytes(raw) if shown else 0
-            audio_tokens += len(raw) if b'"input_audio"' in raw else 0
+            inlined_bytes += data_bytes if shown else 0
+            audio_tokens += len(raw) if b'"input_audio"' in around else 0
     return images, inlined_bytes, audio_tokens
 
 
-def _inlined_bytes(raw: bytes) -> int:
-    inlined, start = 0, raw.find(b'"data:')
+def _around_inlined(raw: bytes) -> tuple[bytes, int]:
+    """JSON without what is inlined in it as `"data:…`, and how many bytes that is. Each is left out up to the next quote, so that
+    no name or value is: those begin with one."""
+    start = raw.find(b'"data:')
+    if start < 0:
+        return raw, 0
+    kept, at = [], 0
     while start >= 0:
-        end = raw.find(b'"', start + 1)
-        inlined += end - start
-        start = raw.find(b'"data:', end)
-    return inlined
+        kept.append(raw[at:start])
+        at = raw.find(b'"', start + 1)
+        start = raw.find(b'"data:', at)
+    around = b"".join([*kept, raw[at:]])
+    return around, len(raw) - len(around)
 
 
 def _hosted_tools(request: Request) -> Mapping[str, int]:

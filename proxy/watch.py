@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.models.lifecycle import published_dates, read_model_list
-from proxy.models.missing import UNSUSPECTED, Event, Sighting, Verdict, is_gone, step
+from proxy.models.missing import UNSUSPECTED, Event, Sighting, State, Verdict, is_gone, step
 from proxy.models.rows import ModelRow
 from proxy.nouns import Candidate
 from proxy.planning.candidates import NOTHING_GONE, Gone
@@ -36,6 +36,7 @@ class ModelWatch:
         self._rows: Mapping[str, ModelRow] = {}
         self._checks: dict[tuple[str, str], asyncio.Event] = {}
         self._sightings: dict[tuple[str, str], Sighting] = {}
+        self._gone: set[tuple[str, str]] = set()
         self._by_provider: dict[str, dict[tuple[str, str], float | None]] = {}
         self.published: Mapping[tuple[str, str], float | None] = {}
 
@@ -46,15 +47,14 @@ class ModelWatch:
 
     def gone(self, provider: str, model: str) -> bool:
         """Whether the provider was found to have no such model, against what its dates say."""
-        sighting = self._sightings.get((provider, model))
-        return sighting is not None and is_gone(sighting, self._clock())
+        return (provider, model) in self.missing()
 
     def missing(self) -> Gone:
         """Every (provider, model) that is gone."""
-        if not self._sightings:
+        if not self._gone:  # as nearly always
             return NOTHING_GONE
         now_s = self._clock()
-        return frozenset([one for one, sighting in self._sightings.items() if is_gone(sighting, now_s)])
+        return frozenset([one for one in self._gone if is_gone(self._sightings[one], now_s)])
 
     async def run(self, poll_minutes: Callable[[], int]) -> None:
         """Poll until cancelled; 0 minutes: never."""
@@ -109,6 +109,10 @@ class ModelWatch:
         before = self._sightings.get(key, UNSUSPECTED)
         after, verdict = step(before, event, self._clock(), credential, passthrough=passthrough)
         self._sightings[key] = after
+        if after.state is State.GONE:
+            self._gone.add(key)
+        else:
+            self._gone.discard(key)
         return verdict
 
     async def _look(self, provider: Provider) -> Mapping[str, float | None] | None:

@@ -94,6 +94,17 @@ def test_a_tariff_changes_no_hold(asked):
         assert sizer.sized(request, candidate, tab, default_max_output) == afresh
 
 
+@pytest.mark.parametrize("first", CANDIDATES)
+@pytest.mark.parametrize("second", CANDIDATES)
+def test_a_tariff_of_one_candidate_is_not_anothers(first, second):
+    """Of the same model and effort, but with another cap, price or window."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+    request, sizer = parse(Endpoint.CHAT, json.dumps(body).encode()), Sizer()
+    for candidate in (first, second):
+        afresh = adapted(request, candidate, bounded(request, candidate, HARD, 4096))
+        assert sizer.sized(request, candidate, HARD, 4096) == afresh
+
+
 def spelt_out(value, rng) -> str:
     """The JSON of a value, with every letter and underscore below its top level written as an escape, in either case."""
 

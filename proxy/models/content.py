@@ -1,6 +1,7 @@
 """What the messages contain that a target may not take: images, audio, files, cache breakpoints, names.
 
-Looked at only when the target lacks something the source has, so that an ordinary move never decodes the conversation.
+A move looks only when the target lacks something the source has. `kinds` says once for all targets what there is; where
+`is_plain`, it need not be asked, and nothing is decoded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

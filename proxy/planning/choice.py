@@ -3,7 +3,7 @@
 Every target goes through the yard (lifecycle, translation, hard limits), then the policy ranks what is left by money and
 latency. When nobody is left and some are out for logprobs alone, they are asked again to serve without: see `translate`.
 
-A list remembers what was chosen from it for a minute: requests of equal terms are served by the same candidates as long as
+What was chosen from a list is remembered for a minute: requests of equal terms are served by the same candidates as long as
 none of them is too slow.
 """
 
@@ -61,10 +61,17 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-_MOST_KEPT: Final = 256
-"""Choices of one list and minute."""
+class Shortlist:
+    """Models in the order somebody wrote them. Two of these are never equal, whatever is on them: what else is written where a
+    list stands (what a route makes of losses, how late is too late) decides, too."""
 
-_Alike = tuple[Terms, str, bool, Gone]
+    __slots__ = ("targets",)
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets: Final = tuple(targets)
+
+
+_Alike = tuple[Shortlist, Terms, str, bool, Gone]
 """What requests have in common that are served by the same candidates of a list."""
 
 
@@ -75,25 +82,15 @@ class _Kept(NamedTuple):
     paces: tuple[tuple[Way, float], ...]
 
 
-class Shortlist:
-    """Models in the order somebody wrote them. Mutable: it knows what was chosen from it in the minute under way. One for
-    each place of the settings where such a list stands, since what else is written there decides, too."""
-
-    __slots__ = ("kept", "targets")
-
-    def __init__(self, targets: Sequence[Target]) -> None:
-        self.targets: Final = tuple(targets)
-        self.kept: Final = Minute[_Alike, _Kept](_MOST_KEPT)
-
-
 class Chooser:
     """Chooses among targets for one snapshot of the settings; the pace outlives it."""
 
-    __slots__ = ("_pace", "_yard")
+    __slots__ = ("_kept", "_pace", "_yard")
 
     def __init__(self, yard: Yard, pace: Pace) -> None:
         self._yard = yard
         self._pace = pace
+        self._kept = Minute[_Alike, _Kept]()
 
     def first_of(
         self, lists: Sequence[Shortlist], errand: Errand, wishes: Wishes, *, probing: bool
@@ -127,15 +124,15 @@ class Chooser:
         )
         if errand.terms is None or not terms_decide:
             return self._weighed(those.targets, errand, wishes, probing=probing)
-        alike = (errand.terms, errand.reason._value_, errand.last_resort, self._yard.gone())
-        kept = those.kept.get(alike, errand.now)
+        alike = (those, errand.terms, errand.reason._value_, errand.last_resort, self._yard.gone())
+        kept = self._kept.get(alike, errand.now)
         if kept is not None and self._in_time(kept.paces, wishes.max_first_token_s, errand.now):
             return kept.choice
         choice = self._weighed(those.targets, errand, wishes, probing=probing)
         if choice.settled:
             paces = tuple([(way(each), self._yard.prior_s(each)) for each in choice.candidates])
             if self._in_time(paces, wishes.max_first_token_s, errand.now):
-                those.kept.keep(alike, _Kept(choice, paces), errand.now)
+                self._kept.keep(alike, _Kept(choice, paces), errand.now)
         return choice
 
     def _in_time(self, paces: Sequence[tuple[Way, float]], limit_s: float | None, now: float) -> bool:
@@ -184,7 +181,8 @@ class Chooser:
             if id(candidate) in targets
         ]
         kept = [runner.candidate for runner in rank(runners, cap).kept]
-        looks = [Look(targets[id(one)], one, "should the new model fail", kept=True) for one in kept]
+        told = kept if errand.told else ()
+        looks = [Look(targets[id(one)], one, "should the new model fail", kept=True) for one in told]
         return replace(
             choice, candidates=tuple(_once_each((*choice.candidates, *kept))), looks=(*choice.looks, *looks)
         )

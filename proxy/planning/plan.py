@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.errors import ApiError, BadRequest, ContextLengthExceeded, NotAllowed, NotFound
 from proxy.migration.assignment import Side
@@ -50,8 +51,9 @@ class _Kept(NamedTuple):
     names: tuple[str, ...]
 
 
-class Considered(msgspec.Struct, frozen=True, gc=False):
-    """A plan with everything that was looked at for it. With a `refusal` it has no candidates; `lane` None: not routed."""
+class Considered(msgspec.Struct, frozen=True):
+    """A plan with everything that was looked at for it. With a `refusal` it has no candidates; `lane` None: not routed. (Once
+    raised, a refusal leads back to the frame that holds this: only the collector can free them.)"""
 
     plan: Plan
     looks: tuple[Look, ...] = ()
@@ -167,20 +169,18 @@ class Planner:
         names = (asked, name, target.written, row.name if row else name)
         _check_allowed(caller, names, asked)
         wishes = Wishes(max_cost_nano=_max_cost_nano(asks, errand.rules))
-        choice = self._chooser.first_of([self._single(name, target, errand)], errand, wishes, probing=False)
+        single = self._singles.get(name, errand.now)
+        if single is None:
+            single = Shortlist([target])
+            if row is not None and len(name) < _LONGEST_KEPT:
+                self._singles.keep(name, single, errand.now)
+            else:  # names that callers make up are not remembered, nor what becomes of them
+                errand = replace(errand, terms=None)
+        choice = self._chooser.first_of([single], errand, wishes, probing=False)
         considered = self._finished(choice, errand, wishes)
         if choice.untouched and wishes.max_cost_nano is None and (named := self._named(errand.request)):
             self._kept.keep(named, _Kept(considered.plan, names), errand.now)
         return considered
-
-    def _single(self, name: str, target: Target, errand: Errand) -> Shortlist:
-        """The list of one that a pinned name is."""
-        found = self._singles.get(name, errand.now)
-        if found is None:
-            found = Shortlist([target])
-            if len(name) < _LONGEST_KEPT:
-                self._singles.keep(name, found, errand.now)
-        return found
 
     def _again(self, request: Request, caller: Caller, now: float) -> Plan | None:
         """The plan of an earlier request that asked for the same."""

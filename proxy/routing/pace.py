@@ -50,6 +50,9 @@ class Pace:
             record.seconds.clear()
             record.slow_since = None
         record.probe_limit_s = None
+        if record.at and now < record.at[-1]:  # a clock was set back: nothing could be told to be old
+            record.at.clear()
+            record.seconds.clear()
         record.at.append(now)
         record.seconds.append(first_token_s)
 

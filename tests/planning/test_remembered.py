@@ -1,14 +1,17 @@
 """What plans remember changes nothing: a request gets the candidates that it would get if nobody had asked before it."""
 
+import gc
 import json
 import random
+import tracemalloc
+import weakref
 from dataclasses import replace
 
 import pytest
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
-from proxy.errors import ApiError
+from proxy.errors import ApiError, BadRequest, NotAllowed
 from proxy.migration.state import Event, moved
 from proxy.models.content import is_plain, kinds
 from proxy.nouns import Asks, Caller, Endpoint
@@ -19,21 +22,25 @@ from proxy.planning.roadworks import roads_of
 from proxy.routing.classifier import Classifier
 from proxy.routing.pace import KEPT, Pace
 from proxy.routing.verdicts import Verdicts
+from tests.planning.alike import EVERY, drawn
 
 NOW = 1_795_000_000.0
 """After o4-mini's end, before gpt-4.1-mini's."""
 ANYONE = Caller("open", "open")
+LIMITED = Caller("few", "few", models=frozenset({"auto", "small", "o4-mini"}))
 CONFIG = """
 models:
-  small: {family: gpt-4.1, context: 20000, max_output: 4000, usd_per_m: {input: 0.1, cached: 0.01, output: 0.4}, latency: {ttft_s: 0.3, tokens_per_s: 100}, deployments: [{provider: openai}], modalities: {in: [text], out: [text]}}
-  thinker: {family: o-series, context: 40000, max_output: 10000, usd_per_m: {input: 1, cached: 0.1, output: 4}, latency: {ttft_s: 5, tokens_per_s: 100}, deployments: [{provider: openai}]}
-  reader: {family: gpt-4.1, context: 20000, max_output: 4000, usd_per_m: {input: 0.05, output: 0.45}, deployments: [{provider: openai}]}
+  small: {family: gpt-4.1, context: 20000, max_output: 4000, usd_per_m: {input: 0.1, cached: 0.01, output: 0.4}, latency: {ttft_s: 0.3, tokens_per_s: 100}, deployments: [{provider: openai}], modalities: {in: [text], out: [text]}, endpoints: [chat, responses]}
+  thinker: {family: o-series, context: 40000, max_output: 10000, usd_per_m: {input: 1, cached: 0.1, output: 4}, latency: {ttft_s: 5, tokens_per_s: 100}, deployments: [{provider: openai}], endpoints: [chat, responses]}
+  reader: {family: gpt-4.1, context: 20000, max_output: 4000, usd_per_m: {input: 0.05, output: 0.45}, deployments: [{provider: openai}], endpoints: [chat, responses]}
   spread: {family: o-series, context: 40000, max_output: 10000, usd_per_m: {input: 0.2, cached: 0.15, output: 0.8}, latency: {ttft_s: 2, tokens_per_s: 100}, deployments: [{provider: openai, weight: 1}, {provider: other, weight: 1}]}
+  bygone: {family: o-series, context: 40000, max_output: 10000, usd_per_m: {input: 0.2, output: 0.8}, deployments: [{provider: openai}], shutdown: 2026-06-01, successors: [spread]}
 providers:
   openai: {kind: openai, base_url: "http://127.0.0.1:1/v1", api_key: k}
   other: {kind: openai, base_url: "http://127.0.0.1:2/v1", api_key: k}
 routes:
-  auto: {default: [small, o4-mini], tasks: {math: [thinker, o4-mini@low], code: [o4-mini, thinker], translation: [small]}, max_ttft_ms: 20000}
+  auto: {default: [small, o4-mini], tasks: {math: [thinker, o4-mini@low], code: {easy: [small], medium: [thinker], default: [o4-mini, thinker]}, translation: [small]}, max_ttft_ms: 20000}
+  other-auto: {default: [reader], tasks: {math: [reader, small], code: [reader], translation: [thinker]}, max_ttft_ms: 20000}
   strict: {default: [o4-mini, small], on_loss: reject}
   thrifty: {default: [thinker, reader, small], prefer: cheapest}
   capped: {default: [thinker, small], max_cost_usd: 0.005}
@@ -42,90 +49,15 @@ aliases: {team: auto}
 MIGRATION = "lifecycle: {allow_dearer: true}\nmigrations: [{name: leave, from: small, to: thinker@low, stages: [50, 100]}]\n"
 SUCCESSOR = "gpt-6.1-terra"
 """Who stands in for o4-mini."""
+EASY = "Write a Python function that adds two numbers."
+HARD = "Codeforces problem: Input n, m (1 <= n, m <= 10^5). Output the answer modulo 10^9+7. Time limit: 2 seconds. Write C++ code."
 ASKS = (
-    Asks(),
-    Asks(),
-    Asks(),
+    *(Asks(),) * 4,
     Asks(task="math"),
     Asks(task="translation"),
     Asks(route="strict"),
     Asks(max_cost_nano=50_000),
 )
-MODELS = (
-    *("auto",) * 4,
-    "team",
-    "strict",
-    "thrifty",
-    "thrifty",
-    "capped",
-    "small",
-    "thinker@low",
-    "o4-mini",
-    "spread",
-    "openai/small",
-    "other/small",
-    "nobody",
-)
-WORDS = (
-    "Prove that there are infinitely many primes.", "Translate to French: good morning", "thanks!",
-    "Write a Python function that sorts a list.", 'the "name" of a "file"\n', "caf\u00e9", "Sum this up. " * 300, "Sum this up. " * 7_000,
-)  # fmt: skip
-FIELDS = {
-    "temperature": (0.2, 1, None, "hot", 9),
-    "reasoning_effort": ("low", "none", None, "much"),
-    "max_tokens": (5, 64, None, 30_000),
-    "max_completion_tokens": (5, 64, None),
-    "logprobs": (True, False, None),
-    "top_logprobs": (3, 20),
-    "stop": ("x", ["x", "y"], [], None),
-    "n": (1, 2),
-    "tools": ([], [{"type": "function", "function": {"name": "f", "parameters": {}}}], [{"type": "custom", "name": "c"}]),
-    "response_format": ({"type": "text"}, {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}),
-    "modalities": (["text"], ["text", "audio"]),
-    "user": ("a", "b", None),
-    "metadata": ({"a": "1"}, {"a": "2"}, None),
-    "store": (True, False),
-    "stream": (True, False),
-    "service_tier": ("flex", "auto"),
-    "unheard_of": (1, 2, None),
-}  # fmt: skip
-
-
-ALONE = (
-    *[{}] * 90,
-    *[{name: value} for name, values in FIELDS.items() for value in values],
-    *[{"tools": FIELDS["tools"][1], "n": n} for n in (1, 2)]
-    * 2,  # tools and reasoning go another way, one by one
-)
-
-
-def message(rng):
-    """One of the user's, with what messages can contain."""
-    text = rng.choice(WORDS)
-    part = rng.choice((
-        {"type": "text", "text": text},
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
-        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
-        {"type": "file", "file": {"file_id": "f"}},
-        {"type": "text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit"}},
-    ))  # fmt: skip
-    content = rng.choice((text, text, text, text, text, [{"type": "text", "text": text}, part], [part]))
-    return {"role": "user", "content": content, **rng.choice(({}, {}, {}, {}, {}, {"name": "n"}))}
-
-
-def body(rng):
-    """A request that others resemble: few shapes of messages, and few fields at once."""
-    messages = [message(rng) for _ in range(rng.choice((1, 1, 1, 1, 2)))]
-    if rng.random() < 0.1:
-        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-        messages += [
-            {"role": "assistant", "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": "c", "content": "1"},
-        ]
-    sent = rng.choice(ALONE) | (rng.choice(ALONE) if rng.random() < 0.15 else {})
-    text = json.dumps({"model": rng.choice(MODELS), "messages": messages, **sent})
-    # An encoder that escapes a letter of a word that somebody might search for.
-    return (text.replace("image_url", "image\\u005furl") if rng.random() < 0.3 else text).encode()
 
 
 @pytest.fixture(scope="module")
@@ -189,23 +121,51 @@ def made_anew(planner, *asked):
 
 @pytest.mark.parametrize("more", ["", MIGRATION], ids=["plain", "migrating"])
 def test_a_remembered_plan_is_the_one_that_would_be_made_anew(verdicts, more):
-    """12,000 requests in a world that changes under way: one planner remembers, the other one is asked in the way that never
-    does."""
+    """16,000 requests to all endpoints in a world that changes under way: one planner remembers, the other one is asked in the
+    way that never does."""
     rng, world = random.Random(11), World(verdicts, more)
     warm, cold = world.planner(), world.planner()
     plans, again, seen = 0, 0, set()
-    for _ in range(12_000):
+    for _ in range(16_000):
         world.turn(rng)
-        request = parse(Endpoint.CHAT, body(rng))
-        asked = request, rng.choice(ASKS), ANYONE, world.now
+        endpoint, body = drawn(rng)
+        request = parse(endpoint, body)
+        asked = request, rng.choice(ASKS), rng.choice((ANYONE, ANYONE, ANYONE, LIMITED)), world.now
         found = outcome(warm.plan, *asked)
-        assert found == outcome(made_anew, cold, *asked), (request.fields.body, asked[1], world.gone)
+        assert found == outcome(made_anew, cold, *asked), (endpoint, body, asked[1:], world.gone)
         alike = (world.now // 60, terms_of(request))
         plans += not isinstance(found, tuple)
         again += alike in seen
         seen.add(alike)
-    assert plans > 6_000, "most requests can be served"
+    assert plans > 8_000, "most requests can be served"
     assert again > 4_000, "and many are like one of the same minute"
+
+
+@pytest.mark.parametrize("endpoint", list(EVERY))
+def test_every_value_of_every_field_is_told_apart(verdicts, endpoint):
+    """One after the other of the same planner: none gets what was found for another one."""
+    world = World(verdicts)
+    warm, cold = world.planner(), world.planner()
+    asks = (Asks(), Asks(task="math"), Asks(task="translation"))
+    for model in ("auto", "strict", "o4-mini", "thinker", "thinker@low"):
+        for body in EVERY[endpoint]():
+            request = parse(endpoint, json.dumps({"model": model, **body}).encode())
+            for each in asks:
+                asked = request, each, ANYONE, NOW
+                assert outcome(warm.plan, *asked) == outcome(made_anew, cold, *asked), (model, body, each)
+
+
+def test_every_route_and_difficulty_has_its_own_list(verdicts):
+    """Also where another route was asked for the same task before, or the same route for an easier one."""
+    planner = World(verdicts).planner()
+
+    def first(model, text, task=""):
+        request = {"model": model, "messages": [{"role": "user", "content": text}]}
+        asked = parse(Endpoint.CHAT, json.dumps(request).encode()), Asks(task=task), ANYONE, NOW
+        return planner.plan(*asked).candidates[0].model
+
+    assert [first("auto", "hi", "math"), first("other-auto", "hi", "math")] == ["thinker", "reader"]
+    assert [first("auto", EASY), first("auto", HARD)] == ["small", SUCCESSOR]
 
 
 @pytest.mark.parametrize("model", ["auto", "o4-mini", "small"])
@@ -231,11 +191,9 @@ def test_what_messages_contain_is_seen_without_reading_them(verdicts):
     """`is_plain` looks for bytes: it may only say yes where the decoded messages hold nothing that matters."""
     rng = random.Random(5)
     plain = 0
-    for _ in range(3_000):
-        fields = fields_of(body(rng))
-        if fields.hides_letters():
-            continue
-        if is_plain(fields.raw("messages")):
+    for _ in range(4_000):
+        fields = fields_of(drawn(rng)[1])
+        if not fields.hides_letters() and is_plain(fields.raw("messages") + fields.raw("input")):
             assert kinds(fields) == ()
             plain += 1
     assert plain > 500
@@ -270,3 +228,75 @@ def test_an_explanation_is_made_anew(verdicts):
     considered = planner.consider(request, Asks(), ANYONE, NOW)
     assert considered.plan == plan
     assert [look.target.written for look in considered.looks] == ["small", "o4-mini"]
+
+
+def test_whom_a_key_may_ask_is_looked_at_every_time(verdicts):
+    """A plan that was made for somebody else is no way around a key's list."""
+    planner = World(verdicts).planner()
+    request = parse(
+        Endpoint.CHAT, b'{"model": "thinker", "messages": [{"role": "user", "content": "thanks!"}]}'
+    )
+    for _ in range(2):
+        assert planner.plan(request, Asks(), ANYONE, NOW).candidates[0].model == "thinker"
+        with pytest.raises(NotAllowed):
+            planner.plan(request, Asks(), LIMITED, NOW)
+
+
+def test_a_plan_under_a_cost_cap_is_nobody_elses(verdicts):
+    """What is too dear for one caller is not for the next, and the other way round."""
+    planner = World(verdicts).planner()
+    request = parse(
+        Endpoint.CHAT, b'{"model": "thinker", "messages": [{"role": "user", "content": "thanks!"}]}'
+    )
+    for cap in (1, 10**12, 1):
+        if cap == 1:
+            with pytest.raises(BadRequest):
+                planner.plan(request, Asks(max_cost_nano=cap), ANYONE, NOW)
+        else:
+            assert planner.plan(request, Asks(max_cost_nano=cap), ANYONE, NOW).candidates
+        assert planner.plan(request, Asks(), ANYONE, NOW).candidates
+
+
+def test_a_refusal_is_freed(verdicts):
+    """With the frames that it was raised through, and so with the request and its client."""
+    planner = World(verdicts).planner()
+
+    def refused(model):
+        request = parse(Endpoint.CHAT, json.dumps({"model": model, "messages": []}).encode())
+        try:
+            planner.plan(request, Asks(max_cost_nano=1), ANYONE, NOW)
+        except ApiError as refusal:
+            return weakref.ref(refusal)
+        raise AssertionError(model)
+
+    refusals = [refused(model) for model in ("nobody", "thinker", "auto")]
+    gc.collect()
+    assert [each() for each in refusals] == [None] * 3
+
+
+def test_names_that_callers_make_up_fill_no_memory(verdicts):
+    """Unknown names, long ones of a fine-tuned model, and fields nobody heard of: what is kept of them stays small."""
+    planner = World(verdicts).planner()
+
+    def ask(number):
+        names = (
+            f"nobody-{number}",
+            f"ft:gpt-4.1-mini:{number}",
+            f"ft:gpt-4.1-mini:{'long' * 99}-{number}",
+            "auto",
+        )
+        for name in names:
+            more = {f"made-up-{number}-{i}": 1 for i in range(30)}
+            body = {"model": name, "messages": [{"role": "user", "content": "thanks!"}], **more}
+            outcome(planner.plan, parse(Endpoint.CHAT, json.dumps(body).encode()), Asks(), ANYONE, NOW)
+
+    for number in range(500):
+        ask(number)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(500, 2_000):
+        ask(number)
+    gc.collect()
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 12_000_000

@@ -37,6 +37,13 @@ def test_old_times_are_forgotten():
     assert pace.first_token_s(WAY, 1.0, 1001.0 + TOO_OLD_S) == 1.0
 
 
+def test_a_clock_that_is_set_back_keeps_no_times_of_the_future():
+    """They would count for as long as it was set back by."""
+    pace = noted(*[9.0] * ENOUGH)
+    pace.note(WAY, 0.5, 1000.0 - 3600.0)
+    assert pace.first_token_s(WAY, 1.0, 1000.0 - 3600.0) == 0.5
+
+
 def test_a_slow_model_is_due_a_minute_after_it_was_put_last():
     """Not at once, then once a minute."""
     pace = noted(*[9.0] * ENOUGH)
