@@ -18,11 +18,12 @@ _SAID: Final = frozenset({"messages", "input", "prompt", "instructions"})
 _FREE: Final = frozenset({"user", "safety_identifier", "metadata"})
 """New with many requests, and carried by every model as they are."""
 _LONG_BYTES: Final = 64
-"""A longer value (tools, a schema) is known by its digest: callers must not fill the memory."""
+"""A longer value (tools, a schema) is known by its digest, behind a sign that no JSON begins with: callers must not fill the
+memory."""
 _FIELD_BYTES: Final = 100
 """What a field takes in memory beside its name and value."""
 _MOST_BYTES: Final = 4_000
-"""Nor with fields: larger terms are not kept."""
+"""Nor with their fields: larger terms are not kept."""
 _DIGEST_BYTES: Final = 20
 _SEARCHED_BYTES: Final = 4_000
 """Messages of more than these are sooner read than searched for what may be in them."""
@@ -43,7 +44,7 @@ def terms_of(request: Request) -> Terms | None:
         elif name in _FREE:
             means = b""
         elif len(raw) > _LONG_BYTES:
-            means = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
+            means = b"#" + hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
         found += (name, means)
         size_bytes += len(name) + len(means) + _FIELD_BYTES
     there = () if plain else _kinds(fields)
