@@ -34,11 +34,9 @@ def kinds(fields: Mapping[str, Any]) -> tuple[str, ...] | None:
     """All that `check` goes by, whatever the target, in the order it is found; None where it may have to rewrite messages."""
     found: dict[str, None] = {}
     for part in _parts(fields):
-        kind = part.get("type")
-        if kind == _REASONING or _BREAKPOINT in part:
+        if part.get("type") == _REASONING or _BREAKPOINT in part:
             return None
-        need = _PART_NEEDS.get(kind) if isinstance(kind, str) else None
-        if need is not None:
+        if (need := _need(part)) is not None:
             found[need] = None
     if any(_named(message) for message in _messages(fields, "messages")):
         found[_NAME] = None
@@ -66,10 +64,15 @@ def check(draft: Draft) -> None:
 
 def _check_modalities(draft: Draft, parts: Sequence[Mapping[str, Any]], lacking: frozenset[str]) -> None:
     for part in parts:
-        need = _PART_NEEDS.get(str(part.get("type")))
+        need = _need(part)
         if need in lacking:
             draft.exclude(f"{need}s" if need != "audio" else need)
             return
+
+
+def _need(part: Mapping[str, Any]) -> str | None:
+    """What a model must be able to read for this part; None for text."""
+    return _PART_NEEDS.get(str(part.get("type")))
 
 
 def _drop_breakpoints(draft: Draft, parts: Sequence[Mapping[str, Any]]) -> None:

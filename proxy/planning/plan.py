@@ -157,9 +157,7 @@ class Planner:
         cannot take the request."""
         rules = self._settings.routes.get(plan.route) or self._settings.defaults
         errand = self._errand(request, rules, Reason.MIGRATION, now, None, one=True)
-        target = self._read(name)
-        heir = Target(target.written, target.effort, target.provider, decides=False)
-        return self._yard.reach(heir, errand).candidates
+        return self._yard.reach(replace(self._read(name), decides=False), errand).candidates
 
     def _pinned(self, asks: Asks, caller: Caller, errand: Errand) -> Considered:
         asked = errand.request.model

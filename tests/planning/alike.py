@@ -58,6 +58,27 @@ TOGETHER = [{"tools": TOOLS[1], "n": n} for n in (1, 2)]
 """Tools and reasoning go another way, where n is asked for one by one."""
 
 
+def chat_parts(text):
+    """What a message of chat can contain: text, what some models cannot read, and what has to be edited."""
+    return (
+        {"type": "text", "text": text},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+        {"type": "file", "file": {"file_id": "f"}},
+        {"type": "text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit"}},
+    )
+
+
+def input_parts(text):
+    """The same of an item of the Responses API."""
+    return (
+        {"type": "input_text", "text": text},
+        {"type": "input_image", "image_url": "https://example.com/a.png"},
+        {"type": "input_file", "file_id": "f"},
+        {"type": "input_text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit"}},
+    )
+
+
 def some(rng, fields):
     """Mostly none of them, else one, seldom two."""
     sent = {}
@@ -85,13 +106,7 @@ def chat(rng):
 def chat_message(rng):
     """A question with what messages can contain."""
     text = rng.choice(WORDS)
-    part = rng.choice((
-        {"type": "text", "text": text},
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
-        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
-        {"type": "file", "file": {"file_id": "f"}},
-        {"type": "text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit"}},
-    ))  # fmt: skip
+    part = rng.choice(chat_parts(text))
     content = rng.choice((text, text, text, text, text, [{"type": "text", "text": text}, part], [part]))
     return {"role": "user", "content": content, **rng.choice(({}, {}, {}, {}, {}, {"name": "n"}))}
 
@@ -99,11 +114,7 @@ def chat_message(rng):
 def responses(rng):
     """A text, or items with what they can contain."""
     text = rng.choice(WORDS)
-    part = rng.choice((
-        {"type": "input_text", "text": text},
-        {"type": "input_image", "image_url": "https://example.com/a.png"},
-        {"type": "input_file", "file_id": "f"},
-    ))  # fmt: skip
+    part = rng.choice(input_parts(text))
     said = rng.choice((
         text, text, text,
         [{"role": "user", "content": [part]}],
@@ -142,13 +153,7 @@ def every_chat():
     for name, values in CHAT.items():
         yield from ({"messages": plain, name: value} for value in values)
         yield from ({"messages": plain, "tools": TOOLS[1], name: value} for value in values)
-    parts = (
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
-        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
-        {"type": "file", "file": {"file_id": "f"}},
-        {"type": "text", "text": "hi", "prompt_cache_breakpoint": {"mode": "explicit"}},
-    )
-    for part in parts:
+    for part in chat_parts("hi"):
         yield {"messages": [{"role": "user", "content": [part]}]}
     for more in ({"tools": TOOLS[1]}, {}):
         yield {"messages": [{"role": "user", "content": "hi", "name": "n"}], **more}
@@ -159,13 +164,7 @@ def every_response():
     yield {"input": "hi"}
     for name, values in RESPONSES.items():
         yield from ({"input": "hi", name: value} for value in values)
-    parts = (
-        {"type": "input_text", "text": "hi"},
-        {"type": "input_image", "image_url": "https://example.com/a.png"},
-        {"type": "input_file", "file_id": "f"},
-        {"type": "input_text", "text": "hi", "prompt_cache_breakpoint": {"mode": "explicit"}},
-    )
-    for part in parts:
+    for part in input_parts("hi"):
         yield {"input": [{"role": "user", "content": [part]}]}
     for text in ("hi", "ho"):
         yield {"input": [{"type": "reasoning", "id": "r", "summary": []}, {"role": "user", "content": text}]}

@@ -151,7 +151,7 @@ class Yard:
 
     def reach(self, heir: Target, errand: Errand) -> Found:
         """A migration's target as it is: the request has met its fork, and meets no other."""
-        row, errand = self.row(heir.written), _by(errand, Reason.MIGRATION)
+        row, errand = self.row(heir.written), replace(errand, reason=Reason.MIGRATION)
         if row is None:
             return Found(known=False, why="nobody here serves it")
         if self._ends.ended(row, errand.now):
@@ -169,7 +169,9 @@ class Yard:
             if errand.one and candidates:
                 break
             found = (
-                self.reach(heir, errand) if heir in ways else self.find(heir, _by(errand, Reason.SUCCESSOR))
+                self.reach(heir, errand)
+                if heir in ways
+                else self.find(heir, replace(errand, reason=Reason.SUCCESSOR))
             )
             candidates += found.all_candidates
             considered.append(found)
@@ -278,11 +280,6 @@ class Yard:
 def _heir(target: Target, model: str, effort: str, provider: str = "") -> Target:
     """Another model in a target's place: an effort that somebody wrote with the target stays, and decides as it did."""
     return Target(model, target.effort or effort, provider, decides=bool(target.effort) and target.decides)
-
-
-def _by(errand: Errand, reason: Reason) -> Errand:
-    """The same errand for another reason."""
-    return replace(errand, reason=reason)
 
 
 def _on(arm: Arm | None, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
