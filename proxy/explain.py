@@ -58,14 +58,14 @@ class Question:
 
 
 class Explainer:
-    """`configuration` is asked anew each time; `standings` reads counters ([] when nobody can), `states` is where migrations
-    stand (None: nobody knows). The classifier is loaded at the first question: who never asks does not pay for it."""
+    """`standings` reads counters ([] when nobody can), `states` tells where migrations stand now (None: nobody knows);
+    `configuration` is asked anew each time, after the states. The classifier is loaded at the first question: who never asks does not pay for it."""
 
     def __init__(
         self,
         configuration: Callable[[], Configuration],
         standings: Standings,
-        states: Callable[[], States] | None = None,
+        states: Callable[[], Awaitable[States]] | None = None,
     ) -> None:
         self._configuration = configuration
         self._standings = standings
@@ -74,10 +74,11 @@ class Explainer:
 
     async def explain(self, question: Question, now: float) -> Explanation:
         """Raises BadRequest for what is no request, and for a key that there is not."""
+        states = await self._states() if self._states is not None else NO_STATES
         configuration = self._configuration()
         if self._verdicts is None:
             self._verdicts = Verdicts(Classifier.load())
-        room = _Room(configuration, self._verdicts, self._states() if self._states is not None else NO_STATES)
+        room = _Room(configuration, self._verdicts, states)
         explanation, counters = room.explain(question, now)
         if self._states is None and configuration.settings.migrations:
             explanation = replace(explanation, notes=(*explanation.notes, STATES_NOT_CONSULTED))

@@ -41,6 +41,7 @@ class StoreKeeper:
     def __init__(self) -> None:
         self._embedded = EmbeddedServer()
         self._housekeeping: Housekeeping | None = None
+        self._accounts: Accounts | None = None
         self._configuration: Configuration | None = None
         self._merged: Configuration | None = None
         self._run_time = RunTime()
@@ -63,6 +64,7 @@ class StoreKeeper:
             self._housekeeping = Housekeeping(
                 self.url, DIRECTORY, wall_clock=time.time, new_id=lambda: secrets.token_hex(8)
             )
+            self._accounts = Accounts(self._housekeeping.pipe, self._changed)
         return self.url
 
     def take_up(self, configuration: Configuration) -> None:
@@ -90,6 +92,11 @@ class StoreKeeper:
     async def stop(self) -> None:
         """Stop the embedded server if it is ours; its data is written first."""
         await self._embedded.stop()
+
+    async def look(self) -> None:
+        """Take up what operators changed, now: who was told that it is done must not be shown what was before."""
+        if self._accounts is not None:
+            await self._accounts.poll()
 
     async def totals(self) -> LedgerTotals | None:
         """What the ledger has counted, for a scrape; None while Redis does not answer."""
@@ -130,6 +137,11 @@ class StoreKeeper:
         """Where migrations stand, by the last copy."""
         return self._run_time.migrations
 
+    async def states_now(self) -> States:
+        """Where they stand now; as far as the last copy knows while Redis does not answer."""
+        await self.look()
+        return self.states
+
     @property
     def book(self) -> Book:
         """The budgets in force, those of users left out."""
@@ -169,9 +181,8 @@ class StoreKeeper:
 
     async def _follow(self, pipe: Pipe) -> None:
         """Keep the copy of what operators change, and give the store back what it has lost of migrations."""
-        accounts = Accounts(pipe, self._changed)
         while True:
-            await accounts.poll()
+            await self.look()
             if self._lost:
                 with suppress(StoreAway):
                     await give_back(pipe, self.states, await read_states(pipe), time.time())

@@ -57,6 +57,9 @@ def test_a_key_made_at_run_time_works_and_is_revoked_on_every_worker_within_five
     )
     assert (status, len(out.split())) == (0, 1), err
     key = out.strip()
+    question = {"body": {"model": "gpt-4.1-mini", "messages": []}, "key": "night"}
+    explained = json.loads(ask(f"{door.admin_url}/admin/explain", question).body)
+    assert {"night.day", "night.month"} <= {each["name"] for each in explained["counts"]}
     until(lambda: all(chat(door, key).status == 200 for _ in range(20)))
     listed = {each["name"]: each for each in told(door, "keys", "list")}
     assert listed["night"]["hash"] == "sha256:" + hashlib.sha256(key.encode()).hexdigest()

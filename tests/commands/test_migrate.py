@@ -98,17 +98,31 @@ def test_what_cannot_be_is_refused_with_what_there_is(door):
     assert "and 1 takes part; write sticky: user or conversation, or stages: [100]" in err
 
 
+def explained(door, user):
+    body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hi"}], "user": user}
+    return json.loads(ask(f"{door.admin_url}/admin/explain", body).body)
+
+
+def test_explain_knows_at_once_what_a_command_did(door):
+    """The parent looks into the store twice a second; who has just seen `migrate start` end must not wait for that."""
+    early = user_in(0, 40)
+    for verb, model in (("start", "gpt-6-luna"), ("rollback", "gpt-4.1-mini")) * 3:
+        said(door, "migrate", verb, "leave")
+        assert explained(door, early)["model"] == model
+
+
 def test_the_same_on_the_admin_port_with_metrics_and_explain(door):
     """Where no admin key is set: JSON from this machine. The stage and the sides are in the metrics."""
     early = user_in(0, 40)
     status, after = post(f"{door.admin_url}/admin/migrations/leave/start", b'{"why":"again"}', content_type="application/json")  # fmt: skip
     assert (status, after["status"], after["percent"]) == (200, "running", 40)
     assert after["who"] == "admin port, 127.0.0.1"
+    metrics = ask(f"{door.admin_url}/metrics").body.decode()
+    assert 'switchyard_migration_stage_percent{migration="leave"} 40' in metrics, "who steered sees it at once"
     until_all(door, early, NEW)
     listed = json.loads(ask(f"{door.admin_url}/admin/migrations").body)["migrations"]
     assert [(each["name"], each["percent"]) for each in listed] == [("leave", 40), ("few", 0)]
-    body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hi"}], "user": early}
-    told = json.loads(ask(f"{door.admin_url}/admin/explain", body).body)
+    told = explained(door, early)
     assert (told["model"], told["reason"]) == NEW
     assert "of which 40 are on the new model" in told["candidates"][0]["why"]
     assert (told["candidates"][1]["model"], told["candidates"][1]["why"]) == (
@@ -118,7 +132,6 @@ def test_the_same_on_the_admin_port_with_metrics_and_explain(door):
     alone = json.loads(said(door, "explain", "--json", "hello"))
     assert any("taken as not started" in note for note in alone["notes"]), "the command asks no running proxy"
     metrics = ask(f"{door.admin_url}/metrics").body.decode()
-    assert 'switchyard_migration_stage_percent{migration="leave"} 40' in metrics
     assert 'switchyard_migration_requests_total{migration="leave",arm="new",outcome="ok"}' in metrics
     for wrong, code in (("start", 400), ("fly", 404)):
         status, answer = post(
