@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import resources
 
-from msgspec import structs
+import msgspec
+from msgspec.structs import replace
 
 from proxy.routing.difficulty import difficulty
 from proxy.routing.evidence import phrases
-from proxy.routing.features import facts
+from proxy.routing.features import facts, groups
 from proxy.routing.instruction import follows_up
 from proxy.routing.lexicon import Lexicon
 from proxy.routing.tasks import REASONING_TASKS, TASKS
@@ -26,10 +27,11 @@ from proxy.routing.weights import Weights, parse
 UNSURE_BELOW = 0.4
 EARLIER_SHARE = 0.85
 _REASONING = len(REASONING_TASKS)
+_KEPT = 768
+"""As many as are remembered of instructions, twice, and of system prompts (see wording)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """`confidence` is the calibrated P(task is right), `p_reasoning` the calibrated P(the reasoning side serves it).
 
     `evidence` is empty unless asked for (`explain`), because writing it costs more than the verdict.
@@ -49,6 +51,7 @@ class Classifier:
     def __init__(self, lexicon: Lexicon, weights: Weights) -> None:
         self._lexicon = lexicon
         self._weights = weights
+        self._weigh = lru_cache(_KEPT)(weights.weigh)
 
     @classmethod
     def load(cls) -> Classifier:
@@ -73,14 +76,30 @@ class Classifier:
         return replace(verdict, evidence=phrases(view, seen, pulls, unsure=verdict.unsure))
 
     def _logits(self, view: TaskView) -> list[float]:
-        own = self._weights.logits(facts(view, self._lexicon))
+        own = self._scores(view)
         if not follows_up(view, self._lexicon):
             return own
-        before = structs.replace(
+        before = replace(
             view, ask=view.earlier, length=len(view.earlier), images=view.earlier_images, earlier=""
         )
-        theirs = self._weights.logits(facts(before, self._lexicon))
-        return [EARLIER_SHARE * t + (1 - EARLIER_SHARE) * o for o, t in zip(own, theirs, strict=True)]
+        return [
+            EARLIER_SHARE * t + (1 - EARLIER_SHARE) * o
+            for o, t in zip(own, self._scores(before), strict=True)
+        ]
+
+    def _scores(self, view: TaskView) -> list[float]:
+        """The logits of one view by itself. What a remembered group says is remembered with it."""
+        packed = found = 0
+        loose: list[str] = []
+        for group in groups(view, self._lexicon):
+            if type(group) is tuple:
+                says, known = self._weigh(group)
+                packed += says
+                found += known
+            else:
+                loose += group
+        says, known = self._weights.weigh(dict.fromkeys(loose))
+        return self._weights.logits((packed + says, found + known))
 
     def _verdict(self, view: TaskView, logits: list[float]) -> Verdict:
         fit = self._weights.calibration

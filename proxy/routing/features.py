@@ -7,11 +7,14 @@ means something else about a picture. Requests with tools have both the plain fa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 from proxy.routing import shapes
 from proxy.routing.instruction import ASKS, Instruction, split
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import TaskView
-from proxy.routing.wording import SETS_TASK, steps, system_wording, wording
+from proxy.routing.wording import SETS_TASK, material, steps, system_wording, wording
 
 SYSTEM_TASK_CHARS = 700
 SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
@@ -39,17 +42,24 @@ _TARGETS = frozenset(("A.langto", "A.langin"))
 _PUZZLING = frozenset(("B.puzzle>=2", "A.puzzle", "A.puzzle>=2", "A.plan", "B.plan>=2"))
 
 
+Group = Sequence[str]
+"""Some facts of a request. A tuple is remembered with an instruction or a system prompt, and comes again with it."""
+
+
 def facts(view: TaskView, lexicon: Lexicon) -> list[str]:
     """Every fact of a request, without repetition, in a fixed order."""
-    out, plain = _structure(view), _text(view, lexicon)
+    return list(dict.fromkeys(chain.from_iterable(groups(view, lexicon))))
+
+
+def groups(view: TaskView, lexicon: Lexicon) -> list[Group]:
+    """The same in parts. Nothing in a tuple is repeated, in it or elsewhere; lists may repeat each other."""
+    said = _text(view, lexicon)
     if view.images:
-        out += ["I." + fact for fact in plain]
-        return list(dict.fromkeys(out))
-    out += plain
-    if view.tool_count:
-        out += ["T." + fact for fact in plain if fact[:2] in _SHARED]
-        out += _tools(view, lexicon)
-    return list(dict.fromkeys(out))
+        return [_structure(view), ["I." + fact for fact in chain.from_iterable(said)]]
+    if not view.tool_count:
+        return [_structure(view), *said]
+    shared = ["T." + fact for fact in chain.from_iterable(said) if fact[:2] in _SHARED]
+    return [_structure(view), *said, shared, _tools(view, lexicon)]
 
 
 def _structure(view: TaskView) -> list[str]:
@@ -112,12 +122,12 @@ def _split_name(name: str) -> list[str]:
     return spaced.replace("_", " ").replace("-", " ").replace(".", " ").lower().split()
 
 
-def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
+def _text(view: TaskView, lexicon: Lexicon) -> list[Group]:
     system = system_wording(view, lexicon) if view.system else ()
     size = f"len:{min(view.length.bit_length(), 14)}"
     if not view.tool_count and view.system_length < SYSTEM_TASK_CHARS and not SETS_TASK.isdisjoint(system):
         # The user's message is the material: what it says must not vote.
-        return [*system, "system-sets-task", size]
+        return [system, ["system-sets-task", size]]
     said = split(view.ask, lexicon)
     seen = shapes.counts(view.ask)
     if said.prose:
@@ -131,25 +141,25 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[str]:
         out += steps(f"x.{name}", count)
     out += _gathered(seen)
     out += _setup(view, said, seen["digits"])
-    words = wording(said, lexicon)
-    known = set(words)
-    out += words
-    out += _absent(
+    words, about = wording(said, lexicon), material(said, lexicon)
+    known = words.known
+    more = _absent(
         seen, known, settled=bool(said.prose) or view.answer_form == "schema" or "S:context" in system
     )
-    out.append(f"{next(fact for fact in words if fact[:2] == 'F.')}|{ending}")
+    more.append(f"{words.leads}|{ending}")
     if seen["digits"] > 1 and ("op" in seen or "equals" in seen) and view.length < BARE_SUM_CHARS:
-        out.append("bare-sum")
+        more.append("bare-sum")
     if "A.quantity" in known:
-        out.append(f"quantity:{min(seen['digits'], 3)}")
+        more.append(f"quantity:{min(seen['digits'], 3)}")
     if said.prose and "A.docnoun" in known:
-        out.append("prose:spoken-of")
+        more.append("prose:spoken-of")
     coded = "A.lang" in known or ("A.codeobj" in known and "code-shapes>=2" in out)
     if coded and "A.translate" in known and known.isdisjoint(_TARGETS):
-        out.append("translate:code")
+        more.append("translate:code")
     if "option" in seen:
-        out += _options(view, seen, not known.isdisjoint(_PUZZLING))
-    return [*out, *system]
+        puzzling = not (_PUZZLING.isdisjoint(known) and _PUZZLING.isdisjoint(about))
+        more += _options(view, seen, puzzling)
+    return [out, words.facts, about, words.grams, more, system]
 
 
 def _ending(text: str) -> str:
@@ -224,7 +234,7 @@ def _gathered(seen: dict[str, int]) -> list[str]:
     return steps("code-shapes", len(code)) + steps("code-weak", len(weak)) + steps("math-shapes", len(maths))
 
 
-def _absent(seen: dict[str, int], known: set[str], *, settled: bool) -> list[str]:
+def _absent(seen: dict[str, int], known: frozenset[str], *, settled: bool) -> list[str]:
     """Nothing of code, nothing of numbers: said only when no word speaks for them either."""
     out = []
     if _CODE_WORDS.isdisjoint(known) and _LIKE_CODE.isdisjoint(seen):

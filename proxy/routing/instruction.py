@@ -8,8 +8,9 @@ had been asked: a paragraph about train fares is not a sum, and a headline about
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from proxy.routing.lexicon import Lexicon, is_unspaced, tokens
 from proxy.routing.view import TaskView
@@ -46,8 +47,7 @@ _OWN_TASK = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True, gc=False):
     """`first`, `second`, `last` are instruction lines without their material; `body` is everything else."""
 
     lines: tuple[str, ...]
@@ -103,7 +103,7 @@ def _prose(lines: list[str]) -> str:
 
 def _without_material(line: str, lexicon: Lexicon) -> tuple[str, str]:
     """(what is asked, what it is asked of) of one line."""
-    found = _QUOTED.search(line)
+    found = _QUOTED.search(line) if '"' in line or not line.isascii() else None
     if found is not None and len(found.group()) < len(line):
         return f"{line[: found.start()]} {line[found.end() :]}", found.group()
     cut = _COLON.search(line, 8, 170)

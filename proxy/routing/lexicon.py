@@ -16,6 +16,8 @@ STEM = 4
 _TOKEN = re.compile(
     r"[0-9a-z_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0300-\u060b\u0610-\u061a\u0620-\u0963\u0966-\u0dff\u1e00-\u1fff]+"
 )
+_ASCII_TOKEN = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else " " for i in range(128))
+"""What each ASCII character is in a token; those between tokens are spaces."""
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+")
 
 Classes = tuple[str, ...]
@@ -23,7 +25,7 @@ Classes = tuple[str, ...]
 
 def tokens(text: str) -> list[str]:
     """Lower-cased words, numbers and identifiers of a text, in order."""
-    return _TOKEN.findall(text.lower())
+    return text.translate(_ASCII_TOKEN).split() if text.isascii() else _TOKEN.findall(text.lower())
 
 
 def is_unspaced(text: str) -> bool:

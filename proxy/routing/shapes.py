@@ -8,6 +8,7 @@ hostile prompt costs what an ordinary long one costs. Texts are clipped before t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _CALL_NAMES = {"print": "py", "printf": "c", "println": "c", "require": "js", "len": "py", "range": "py"}
 _LITERALS: tuple[tuple[str, str], ...] = (
@@ -23,19 +24,22 @@ _LITERALS: tuple[tuple[str, str], ...] = (
     ("C#", "named"), ("c#", "named"), (".NET", "named"), (".js ", "named"), ("assert ", "assert"), (">>> ", "assert"), ("return ", "assert"),
     (" == ", "assert"), (" != ", "assert"), ("O(n", "bigo"), ("O(1)", "bigo"), ("O(log", "bigo"),
 )  # fmt: skip
-_SIGNS = "`#\\{;$+=>/(:.-\n"
+_SIGNS = "`#\\{;$+=>/(:.-\nEJBT"
 """Characters that prose has few of: a literal that needs one is not looked for where it is missing."""
 
+_BySign = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
-def _by_sign() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+
+def _by_sign(literals: Iterable[tuple[str, str]], signs: Iterable[str]) -> _BySign:
+    """Literals with their names, those together that cannot be there without the same sign."""
     groups: dict[str, list[tuple[str, str]]] = {}
-    for pair in _LITERALS:
-        sign = next((sign for sign in _SIGNS if sign in pair[0]), "")
+    for pair in literals:
+        sign = next((sign for sign in signs if sign in pair[0]), "")
         groups.setdefault(sign, []).append(pair)
     return tuple([(sign, tuple(group)) for sign, group in groups.items()])
 
 
-_LITERALS_BY_SIGN = _by_sign()
+_LITERALS_BY_SIGN = _by_sign(_LITERALS, _SIGNS)
 _FILE = re.compile(
     r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b"
 )
@@ -100,7 +104,6 @@ _EITHER = re.compile(
     r" (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$)",
     re.MULTILINE,
 )
-_OR = (" or ", " oder ", " ou ", " o ", " of ", " или ", " lub ", " veya ", " أو ", " या ")
 _TRIPLE = re.compile(
     r", [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w"
 )
@@ -110,7 +113,12 @@ _ONLY = (
     "single word", "nothing else", "nur ", "seulement", "uniquement", "solo ", "sólo ", "apenas ", "только", "tylko", "sadece", "alleen", "只回答",
     "只输出", "只返回", "のみ", "label only", "number only",
 )  # fmt: skip
+_ONLY_BY_SIGN = _by_sign(
+    [(literal, "only") for literal in _ONLY if literal.isascii()], ("only", "just", "word")
+)
+_ONLY_ABROAD = tuple([literal for literal in _ONLY if not literal.isascii()])
 _BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")
+_BLANKS_BY_SIGN = _by_sign([(literal, "blank") for literal in _BLANKS], "_[<(（")
 _QUOTE = re.compile(r"[\"“«「『‘][^\"”»」』’\n]{12}")
 _CONTEST = re.compile(
     r"^[ \t]*-*(?:Sample |Standard )?(?:Input|Output|Constraints|Examples?|Note|Explanation)(?: ?\d| Format)?-*:?[ \t]*$",
@@ -128,7 +136,7 @@ def counts(text: str) -> dict[str, int]:
     if digits:
         _numbers(text, found)
     _layout(text, found)
-    for match in _LINES.finditer(text):
+    for match in _LINES.finditer(text) if "\n" in text else filter(None, (_LINES.match(text),)):
         name = match.lastgroup or ""
         found[name] = found.get(name, 0) + 1
     names = _NAME.findall(text)
@@ -141,6 +149,15 @@ def counts(text: str) -> dict[str, int]:
 def _note(found: dict[str, int], name: str, number: int) -> None:
     if number:
         found[name] = found.get(name, 0) + number
+
+
+def _note_present(found: dict[str, int], text: str, literals: _BySign) -> None:
+    """How many of the literals there are, once each."""
+    for sign, group in literals:
+        if sign in text:
+            for literal, name in group:
+                if literal in text:
+                    found[name] = found.get(name, 0) + 1
 
 
 def _code(text: str, found: dict[str, int]) -> None:
@@ -165,7 +182,9 @@ def _code(text: str, found: dict[str, int]) -> None:
     lowered = text.lower()
     if "select" in lowered and "from" in lowered:
         _note(found, "sql", len(_SELECT.findall(lowered)))
-    _note(found, "only", len([1 for literal in _ONLY if literal in lowered]))
+    _note_present(found, lowered, _ONLY_BY_SIGN)
+    if not text.isascii():
+        _note(found, "only", len([1 for literal in _ONLY_ABROAD if literal in lowered]))
 
 
 def _calls(text: str, found: dict[str, int]) -> None:
@@ -206,7 +225,8 @@ def _maths(text: str, found: dict[str, int]) -> None:
 def _numbers(text: str, found: dict[str, int]) -> None:
     """What stands after numbers: operators, units, currencies. Only those stretches are looked at."""
     near = "\n".join(_FROM_NUMBER.findall(text))
-    _note(found, "op", len(_OPERATION.findall(near)))
+    if "+" in near or "-" in near or "*" in near or "/" in near or not near.isascii():
+        _note(found, "op", len(_OPERATION.findall(near)))
     _note(found, "letter", len(_COEFFICIENT.findall(near)))
     if "$" in text or not text.isascii():
         _note(found, "money", len(_MONEY_AFTER.findall(near)) + len(_MONEY_BEFORE.findall(text)))
@@ -223,14 +243,14 @@ def _layout(text: str, found: dict[str, int]) -> None:
     _marks(text, found)
     if "put" in text or "Constraints" in text:
         _note(found, "contest", len(_CONTEST.findall(text)))
-    if any(word in text for word in _OR):
-        _note(found, "either", len(_EITHER.findall(text)))
+    _note(found, "either", len(_EITHER.findall(text)))
     if ", " in text:
         _note(found, "triple", len(_TRIPLE.findall(text)))
     if "/" in text:
         _note(found, "slashes", len(_SLASHES.findall(text)))
-    _note(found, "blank", len([1 for literal in _BLANKS if literal in text]))
-    _note(found, "quote", len(_QUOTE.findall(text)))
+    _note_present(found, text, _BLANKS_BY_SIGN)
+    if '"' in text or not text.isascii():
+        _note(found, "quote", len(_QUOTE.findall(text)))
     _note(found, "mail", text.count("@"))
     _note(found, "url", text.count("://"))
 
@@ -243,9 +263,12 @@ def _marks(text: str, found: dict[str, int]) -> None:
     for _ in range(_COLONS):
         if at < 0:
             return
-        match = _BEFORE_COLON.search(text, max(0, at - 20), at)
-        if match is not None:
-            mark = _MARKED.get(match.group(1).lower())
-            if mark is not None:
-                found[mark] = found.get(mark, 0) + 1
+        before = text[max(0, at - 20) : at]
+        word = before[max(before.rfind(" "), before.rfind("\n")) + 1 :]
+        if not word.isalpha():
+            match = _BEFORE_COLON.search(before)
+            word = match.group(1) if match is not None else ""
+        mark = _MARKED.get(word.lower())
+        if mark is not None:
+            found[mark] = found.get(mark, 0) + 1
         at = text.find(":", at + 1)

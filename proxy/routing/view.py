@@ -8,7 +8,6 @@ and whatever has an unexpected type counts as absent. No request can make `read`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -50,7 +49,7 @@ class TaskView(msgspec.Struct, frozen=True, gc=False):
     schema_enums: int = 0
 
 
-class _Turn(NamedTuple):
+class _Turn(msgspec.Struct, frozen=True, gc=False):
     role: str
     text: str = ""
     length: int = 0

@@ -24,6 +24,10 @@ OFFSET = 1 << 15
 _lanes = struct.Struct(f"<{len(TASKS)}I")
 
 
+Weight = tuple[int, int]
+"""The packed sum of some facts, and how many of them were in the table."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Out-of-fold fits: logits are divided by `temperature`; P(reasoning) = sigmoid(slope * logit + shift)."""
@@ -42,13 +46,16 @@ class Weights:
     scale: float
     calibration: Calibration
 
-    def logits(self, facts: Iterable[str]) -> list[float]:
-        """One score per task, in the order of `TASKS`. Facts that are not in the table say nothing."""
+    def weigh(self, facts: Iterable[str]) -> Weight:
+        """What these facts say together; weights can be added up. Facts that are not in the table say nothing."""
         found = [packed for packed in map(self.table.get, facts) if packed is not None]
-        offset, scale = OFFSET * len(found), self.scale
-        return [
-            bias + scale * (lane - offset) for lane, bias in zip(_read(sum(found)), self.bias, strict=True)
-        ]
+        return sum(found), len(found)
+
+    def logits(self, weight: Weight) -> list[float]:
+        """One score per task, in the order of `TASKS`."""
+        packed, found = weight
+        offset, scale = OFFSET * found, self.scale
+        return [bias + scale * (lane - offset) for lane, bias in zip(_read(packed), self.bias, strict=True)]
 
     def says(self, fact: str) -> tuple[float, ...] | None:
         """What one fact adds to each task's logit; None when it is unknown."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import pairwise
 
+import msgspec
+
 from proxy.routing.instruction import Instruction
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import TaskView
@@ -39,6 +41,17 @@ _KEPT = 256
 """Instructions of at most some 700 characters with a hundred facts: 2 MB when all are new and long."""
 
 Facts = tuple[str, ...]
+"""Without repetition. Whatever is remembered comes again as the very same tuple."""
+
+
+class Wording(msgspec.Struct, frozen=True, gc=False):
+    """Facts about the words of three lines, these words themselves (`grams`), and which `F.` fact there is. `known` are the
+    facts once more, to be looked up."""
+
+    facts: Facts
+    grams: Facts
+    known: frozenset[str]
+    leads: str
 
 
 def steps(name: str, count: int) -> list[str]:
@@ -46,15 +59,13 @@ def steps(name: str, count: int) -> list[str]:
     return [f"{name}>={step}" for step in STEPS if count >= step] if count > 0 else []
 
 
-def wording(said: Instruction, lexicon: Lexicon) -> list[str]:
-    """Every fact about the words of the instruction and its material."""
-    facts, grams = _instruction(said.first, said.second, said.last, lexicon)
-    return [*facts, *(_material(said.body[:BODY_CHARS], lexicon) if said.body else ()), *grams]
+def wording(said: Instruction, lexicon: Lexicon) -> Wording:
+    """What there is to say about the words of the instruction."""
+    return _wording(said.first, said.second, said.last, lexicon)
 
 
 @lru_cache(_KEPT)
-def _instruction(first: str, second: str, last: str, lexicon: Lexicon) -> tuple[Facts, Facts]:
-    """Facts about the words of three lines, and these words themselves."""
+def _wording(first: str, second: str, last: str, lexicon: Lexicon) -> Wording:
     out: list[str] = []
     seen: dict[str, int] = {}
     placed: list[tuple[int, int, str]] = []
@@ -78,14 +89,17 @@ def _instruction(first: str, second: str, last: str, lexicon: Lexicon) -> tuple[
                     out.append(f"{zone}.{c}")
                     if at == 0 and row == 0:
                         out.append(f"1.{c}")
-    out += _order(placed)
+    order = _order(placed)
+    out += order
     for c, count in seen.items():
         out.append(f"A.{c}")
         if count > 1:
             out += steps(f"A.{c}", count)[1:]
     names = sorted(sorted(seen, key=lambda c: (-seen[c], c))[:PAIRS_OF])
     out += [f"{a}&{b}" for i, a in enumerate(names) for b in names[i + 1 :]]
-    return tuple(out), (*_grams(begins), *_grams(ends))
+    facts = tuple(dict.fromkeys(out))
+    grams = tuple(dict.fromkeys((*_grams(begins), *_grams(ends))))
+    return Wording(facts, grams, frozenset(facts), order[0])
 
 
 def _order(placed: list[tuple[int, int, str]]) -> list[str]:
@@ -109,7 +123,11 @@ def _aim(words: list[str], position: int) -> str:
     return "langto" if before in _INTO else "langin" if before in _IN else ""
 
 
-def _material(body: str, lexicon: Lexicon) -> list[str]:
+def material(said: Instruction, lexicon: Lexicon) -> list[str]:
+    """Facts about the words of what the instruction is about."""
+    body = said.body[:BODY_CHARS]
+    if not body:
+        return []
     inside: dict[str, int] = {}
     for _, classes in lexicon.of_tokens(tokens(body)) + lexicon.of_unspaced(body[:300]):
         for c in classes:
@@ -143,4 +161,4 @@ def _system(text: str, length: int, has_tools: bool, lexicon: Lexicon) -> Facts:
     if length > 400 and not has_tools and "S.docnoun" in out:
         out.append("S:context")
     out.append(f"systemlen:{min(length.bit_length(), 12)}")
-    return (*out, *[f"s.{w}" for w in words[:GRAM_WORDS]])
+    return tuple(dict.fromkeys((*out, *[f"s.{w}" for w in words[:GRAM_WORDS]])))

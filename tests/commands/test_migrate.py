@@ -118,7 +118,9 @@ def test_the_same_on_the_admin_port_with_metrics_and_explain(door):
     assert (status, after["status"], after["percent"]) == (200, "running", 40)
     assert after["who"] == "admin port, 127.0.0.1"
     metrics = ask(f"{door.admin_url}/metrics").body.decode()
-    assert 'switchyard_migration_stage_percent{migration="leave"} 40' in metrics, "who steered sees it at once"
+    assert 'switchyard_migration_stage_percent{migration="leave"} 40' in metrics, (
+        "who steered sees it at once"
+    )
     until_all(door, early, NEW)
     listed = json.loads(ask(f"{door.admin_url}/admin/migrations").body)["migrations"]
     assert [(each["name"], each["percent"]) for each in listed] == [("leave", 40), ("few", 0)]

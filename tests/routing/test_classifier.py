@@ -317,7 +317,7 @@ def test_what_is_packed_comes_back():
     weights = parse(
         dump(["a", "b"], [row, row], [0.5] * 13, 0.01, fit=Calibration(1.5, 2.0, 0.1), lexicon=WORDS), WORDS
     )
-    assert weights.logits(["a", "b", "unknown"]) == pytest.approx(
+    assert weights.logits(weights.weigh(["a", "b", "unknown"])) == pytest.approx(
         [0.5 + 0.02 * step for step in range(-6, 7)]
     )
     assert weights.says("a") == pytest.approx([0.01 * step for step in range(-6, 7)])

@@ -1,0 +1,123 @@
+"""Facts are found by short cuts; each must find what the long way finds."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import re
+from collections import Counter
+from functools import cache
+from importlib import resources
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.routing import shapes
+from proxy.routing.features import facts, groups
+from proxy.routing.lexicon import Lexicon, tokens
+from proxy.routing.view import read
+from proxy.routing.weights import Weights, parse
+
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Weather of a city"}}]
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+
+
+@cache
+def bodies() -> tuple[dict[str, Any], ...]:
+    """The hand-written requests, as they are and with what makes facts of another kind."""
+    spec = importlib.util.spec_from_file_location("handmade", Path(__file__).with_name("handmade.py"))
+    assert spec is not None and spec.loader is not None
+    handmade = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(handmade)
+    every = [body for *_, body in handmade.rows()]
+    plain = [body for body in every if "messages" in body]
+    told = [{"role": "system", "content": "Translate the text into French. You are a translator."}]
+    with_system = [{**body, "messages": [*told, *body["messages"]]} for body in plain]
+    with_tools = [{**body, "tools": TOOLS} for body in plain]
+    with_image = [
+        {**body, "messages": [*body["messages"], {"role": "user", "content": [IMAGE]}]} for body in plain
+    ]
+    return (*every, *with_system, *with_tools, *with_image)
+
+
+@cache
+def lexicon() -> Lexicon:
+    return Lexicon.load()
+
+
+@cache
+def weights() -> Weights:
+    room = resources.files("proxy.routing")
+    words = room.joinpath("lexicon.txt").read_text(encoding="utf-8")
+    return parse(room.joinpath("weights.bin").read_bytes(), words)
+
+
+def test_a_remembered_group_holds_what_no_other_does():
+    """What a tuple says is added up apart from the rest, so nothing in one may stand in it twice, or anywhere else."""
+    for body in bodies():
+        found = groups(read(body), lexicon())
+        everywhere = Counter(chain.from_iterable(found))
+        for group in found:
+            if isinstance(group, tuple):
+                assert all(everywhere[fact] == 1 for fact in group), body
+
+
+def test_groups_weigh_what_all_facts_weigh():
+    """The sum over remembered groups and the rest is the sum over the facts of the request, each once."""
+    for body in bodies():
+        view = read(body)
+        found = groups(view, lexicon())
+        parts = [group for group in found if isinstance(group, tuple)]
+        parts.append(tuple(dict.fromkeys(chain.from_iterable(g for g in found if isinstance(g, list)))))
+        weighed = [weights().weigh(part) for part in parts]
+        together = sum(packed for packed, _ in weighed), sum(known for _, known in weighed)
+        assert together == weights().weigh(facts(view, lexicon())), body
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tokens_of_ascii_are_those_of_any_text(seed: int):
+    """Behind a letter that is not ASCII the same text is read by the pattern for all scripts."""
+    rng = random.Random(seed)
+    text = "".join(chr(rng.randrange(128)) for _ in range(400))
+    assert tokens(text) == tokens(f"é {text}")[1:]
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        *shapes._LITERALS,
+        *[(only, "only") for only in shapes._ONLY],
+        *[(blank, "blank") for blank in shapes._BLANKS],
+    ],
+)
+def test_every_literal_is_found_wherever_it_stands(literal: tuple[str, str]):
+    """It stands in a group that is only looked through where a sign of it is there."""
+    text, name = literal
+    without = shapes.counts("qu qu").get(name, 0)
+    assert without == 0
+    for around in ("{}", "qu {} qu", "qué {} qu"):
+        assert shapes.counts(around.format(text)).get(name, 0) >= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_word_before_a_colon_is_the_one_a_pattern_finds(seed: int):
+    """Words, numbers, brackets and spaces of all kinds before up to twenty colons: what speaks for a mark is the same."""
+    rng = random.Random(seed)
+    pattern = re.compile(r"([^\W\d_]+)\s?\d{0,2}[\])]?\s?$")
+    pieces = (
+        "Context", "labels", "Review", "답변", "antwort", "x" * 19, " ", "  ", "\n", "\t", "1", "12", "123", "²", "_", ")", "]", ",", "é", "Q",
+    )  # fmt: skip
+    for _ in range(300):
+        text = ":".join("".join(rng.choices(pieces, k=rng.randrange(5))) for _ in range(rng.randrange(1, 20)))
+        wanted: Counter[str] = Counter()
+        for at in [i for i, c in enumerate(text) if c == ":"]:
+            match = pattern.search(text, max(0, at - 20), at)
+            mark = shapes._MARKED.get(match.group(1).lower()) if match is not None else None
+            if mark is not None:
+                wanted[mark] += 1
+        found = shapes.counts(text)
+        assert {mark: found.get(mark, 0) for mark in shapes._MARKED.values()} == {
+            mark: wanted[mark] for mark in shapes._MARKED.values()
+        }, repr(text)
