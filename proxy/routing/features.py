@@ -142,7 +142,7 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[Group]:
     out += _gathered(seen)
     out += _setup(view, said, seen["digits"])
     words, about = wording(said, lexicon), material(said, lexicon)
-    known = words.known
+    known = words.anywhere
     more = _absent(
         seen, known, settled=bool(said.prose) or view.answer_form == "schema" or "S:context" in system
     )

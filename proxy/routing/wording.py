@@ -45,13 +45,13 @@ Facts = tuple[str, ...]
 
 
 class Wording(msgspec.Struct, frozen=True, gc=False):
-    """Facts about the words of three lines, these words themselves (`grams`), and which `F.` fact there is. `known` are the
-    facts once more, to be looked up."""
+    """Facts about the words of three lines, these words themselves (`grams`), which `F.` fact there is, and all the `A.`
+    facts once more, to be looked up (`anywhere`)."""
 
     facts: Facts
     grams: Facts
-    known: frozenset[str]
     leads: str
+    anywhere: frozenset[str]
 
 
 def steps(name: str, count: int) -> list[str]:
@@ -99,7 +99,7 @@ def _wording(first: str, second: str, last: str, lexicon: Lexicon) -> Wording:
     out += [f"{a}&{b}" for i, a in enumerate(names) for b in names[i + 1 :]]
     facts = tuple(dict.fromkeys(out))
     grams = tuple(dict.fromkeys((*_grams(begins), *_grams(ends))))
-    return Wording(facts, grams, frozenset(facts), order[0])
+    return Wording(facts, grams, order[0], frozenset([fact for fact in facts if fact[:2] == "A."]))
 
 
 def _order(placed: list[tuple[int, int, str]]) -> list[str]:
