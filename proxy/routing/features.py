@@ -8,18 +8,21 @@ means something else about a picture. Requests with tools have both the plain fa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 
 from proxy.routing import shapes
 from proxy.routing.instruction import ASKS, Instruction, split
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import TaskView
-from proxy.routing.wording import SETS_TASK, material, steps, system_wording, wording
+from proxy.routing.wording import SETS_TASK, STEPS, material, steps, system_wording, wording
 
 SYSTEM_TASK_CHARS = 700
 SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
 TOOL_ASK_CHARS = 400
 BARE_SUM_CHARS = 60
+_MANY = STEPS[-1]
+"""More are no other fact."""
 _ENVIRONMENT = frozenset((
     "click", "scroll", "browse", "navigate", "screenshot", "url", "type", "press", "bash", "shell", "exec", "execute", "run", "terminal",
     "command", "edit", "file", "files", "grep", "kubectl", "logs", "promql", "sql", "query", "python", "repo", "git", "commit", "patch",
@@ -138,7 +141,7 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[Group]:
     out = [size, f"lines:{min(len(said.lines).bit_length(), 6)}", f"end:{ending}"]
     out += _layout(view, said)
     for name, count in sorted(seen.items()):
-        out += steps(f"x.{name}", count)
+        out += _shape_steps(name, count if count < _MANY else _MANY)
     out += _gathered(seen)
     out += _setup(view, said, seen["digits"])
     words, about = wording(said, lexicon), material(said, lexicon)
@@ -160,6 +163,11 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[Group]:
         puzzling = not (_PUZZLING.isdisjoint(known) and _PUZZLING.isdisjoint(about))
         more += _options(view, seen, puzzling)
     return [out, words.facts, about, words.grams, more, system]
+
+
+@lru_cache(1024)
+def _shape_steps(name: str, count: int) -> tuple[str, ...]:
+    return tuple(steps(f"x.{name}", count))
 
 
 def _ending(text: str) -> str:
@@ -202,7 +210,8 @@ def _layout(view: TaskView, said: Instruction) -> list[str]:
         out.append(f"colon:{(len(text.rstrip()) - colon).bit_length() // 2}")
     if text[:1].islower():
         out.append("lowercase")
-    return out + steps("questions", sum(text.count(mark) for mark in ASKS))
+    asked = text.count("?") if text.isascii() else sum(map(text.count, ASKS))
+    return out + steps("questions", asked)
 
 
 def _around_prose(said: Instruction) -> list[str]:

@@ -116,11 +116,10 @@ def _without_material(line: str, lexicon: Lexicon) -> tuple[str, str]:
 @lru_cache(_KEPT)
 def _asks(head: str, lexicon: Lexicon) -> bool:
     """Whether what stands in front of a colon asks something of what stands behind it."""
-    words = tokens(head)
+    words, spaced, unspaced = lexicon.read(head)
     if len(words) < 2 and head.isascii():
         return False
-    known = lexicon.of_tokens(words) + lexicon.of_unspaced(head)
-    return any(c in _ASKED_OF for _, classes in known for c in classes)
+    return any(not _ASKED_OF.isdisjoint(classes) for _, classes in (*spaced, *unspaced))
 
 
 def follows_up(view: TaskView, lexicon: Lexicon) -> bool:

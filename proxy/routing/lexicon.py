@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib import resources
 
 STEM = 4
@@ -21,6 +22,9 @@ _ASCII_TOKEN = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else 
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+")
 
 Classes = tuple[str, ...]
+Found = list[tuple[int, Classes]]
+_KEPT = 512
+"""Lines of at most 240 characters: 1 MB when all are new and long."""
 
 
 def tokens(text: str) -> list[str]:
@@ -54,15 +58,21 @@ class Lexicon:
         self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
         self._starts = frozenset(word[:STEM] for word in (*exact, *stems, *self._opens))
         self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
+        self.read = lru_cache(_KEPT)(self._read)
 
     @classmethod
     def load(cls) -> Lexicon:
         """The packaged lexicon."""
         return cls(resources.files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8"))
 
-    def of_tokens(self, words: list[str]) -> list[tuple[int, Classes]]:
+    def _read(self, text: str) -> tuple[list[str], Found, Found]:
+        """The tokens of a line, and what is known of them and of its text. Remembered, so that nobody may change it."""
+        words = tokens(text)
+        return words, self.of_tokens(words), self.of_unspaced(text)
+
+    def of_tokens(self, words: list[str]) -> Found:
         """(position, classes) of every token, or phrase starting there, that some class knows."""
-        found: list[tuple[int, Classes]] = []
+        found: Found = []
         exact, stems, opens, goes_on = self._exact, self._stems, self._opens, self._goes_on
         starts, end = self._starts, len(words)
         for position, word in enumerate(words):
@@ -86,9 +96,9 @@ class Lexicon:
                     found.append((position, classes))
         return found
 
-    def of_unspaced(self, text: str) -> list[tuple[int, Classes]]:
+    def of_unspaced(self, text: str) -> Found:
         """(character offset, classes) of every Chinese, Japanese, Korean or Thai entry in the text."""
-        found: list[tuple[int, Classes]] = []
+        found: Found = []
         if text.isascii():
             return found
         index = self._unspaced

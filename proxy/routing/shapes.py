@@ -39,7 +39,13 @@ def _by_sign(literals: Iterable[tuple[str, str]], signs: Iterable[str]) -> _BySi
     return tuple([(sign, tuple(group)) for sign, group in groups.items()])
 
 
-_LITERALS_BY_SIGN = _by_sign(_LITERALS, _SIGNS)
+_SIGNED = _by_sign(_LITERALS, _SIGNS)
+_LITERALS_BY_SIGN = tuple([(sign, group) for sign, group in _SIGNED if sign])
+_UNSIGNED = [pair for sign, group in _SIGNED if not sign for pair in group]
+_PHRASES = tuple([pair for pair in _UNSIGNED if not pair[0].endswith(" ")])
+# Words with the space behind them are looked for in the text turned round: a space is what the engine can look ahead for.
+_WORDS = {literal[::-1]: name for literal, name in _UNSIGNED if literal.endswith(" ")}
+_words_in = re.compile("|".join(map(re.escape, _WORDS))).findall
 _FILE = re.compile(
     r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b"
 )
@@ -140,7 +146,7 @@ def counts(text: str) -> dict[str, int]:
         name = match.lastgroup or ""
         found[name] = found.get(name, 0) + 1
     names = _NAME.findall(text)
-    if len(names) > 3:
+    if len(names) > 3 and len(set(names)) < len(names):
         _note(found, "names-again", sum(names.count(name) > 1 for name in set(names[:60])))
     found["digits"] = digits
     return found
@@ -149,6 +155,13 @@ def counts(text: str) -> dict[str, int]:
 def _note(found: dict[str, int], name: str, number: int) -> None:
     if number:
         found[name] = found.get(name, 0) + number
+
+
+def _note_all(found: dict[str, int], text: str, literals: tuple[tuple[str, str], ...]) -> None:
+    """How often each of the literals is there."""
+    for literal, name in literals:
+        if literal in text:
+            found[name] = found.get(name, 0) + text.count(literal)
 
 
 def _note_present(found: dict[str, int], text: str, literals: _BySign) -> None:
@@ -163,9 +176,10 @@ def _note_present(found: dict[str, int], text: str, literals: _BySign) -> None:
 def _code(text: str, found: dict[str, int]) -> None:
     for sign, literals in _LITERALS_BY_SIGN:
         if sign in text:
-            for literal, name in literals:
-                if literal in text:
-                    found[name] = found.get(name, 0) + text.count(literal)
+            _note_all(found, text, literals)
+    _note_all(found, text, _PHRASES)
+    for word in _words_in(text[::-1]):
+        found[_WORDS[word]] = found.get(_WORDS[word], 0) + 1
     if "(" in text:
         _calls(text, found)
     if "." in text:

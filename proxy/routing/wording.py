@@ -69,14 +69,15 @@ def _wording(first: str, second: str, last: str, lexicon: Lexicon) -> Wording:
     out: list[str] = []
     seen: dict[str, int] = {}
     placed: list[tuple[int, int, str]] = []
-    begins, ends = tokens(first), tokens(last)
-    for row, (zone, words, text) in enumerate(
-        (("H", begins, first), ("G", tokens(second), second), ("L", ends, last))
-    ):
-        found = lexicon.of_tokens(words)
-        found = [(at, (*c, _aim(words, at)) if "language" in c else c) for at, c in found]
-        if not text.isascii():
-            unspaced = lexicon.of_unspaced(text)
+    grams: list[str] = []
+    for row, zone, text in ((0, "H", first), (1, "G", second), (2, "L", last)):
+        if not text:
+            continue
+        words, spaced, unspaced = lexicon.read(text)
+        if row != 1:
+            grams += _grams(words)
+        found = [(at, (*c, _aim(words, at)) if "language" in c else c) for at, c in spaced]
+        if unspaced:
             found += [(at, (*c, "langto") if "language" in c else c) for at, c in unspaced]
         for at, classes in found:
             for c in classes:
@@ -95,23 +96,27 @@ def _wording(first: str, second: str, last: str, lexicon: Lexicon) -> Wording:
         out.append(f"A.{c}")
         if count > 1:
             out += steps(f"A.{c}", count)[1:]
-    names = sorted(sorted(seen, key=lambda c: (-seen[c], c))[:PAIRS_OF])
+    often = seen if len(seen) <= PAIRS_OF else sorted(seen, key=lambda c: (-seen[c], c))[:PAIRS_OF]
+    names = sorted(often)
     out += [f"{a}&{b}" for i, a in enumerate(names) for b in names[i + 1 :]]
     facts = tuple(dict.fromkeys(out))
-    grams = tuple(dict.fromkeys((*_grams(begins), *_grams(ends))))
-    return Wording(facts, grams, order[0], frozenset([fact for fact in facts if fact[:2] == "A."]))
+    return Wording(
+        facts, tuple(dict.fromkeys(grams)), order[0], frozenset([fact for fact in facts if fact[:2] == "A."])
+    )
 
 
 def _order(placed: list[tuple[int, int, str]]) -> list[str]:
     placed.sort()
-    kinds = list(dict.fromkeys(c for _, _, c in placed))
+    kinds = list(dict.fromkeys([c for _, _, c in placed]))
     if not kinds:
         return ["F.none"]
     out = [f"F.{kinds[0]}"]
     if len(kinds) > 1:
         out.append(f"F.{kinds[0]}>{kinds[1]}")
-    out.append(f"E.{[c for row, _, c in placed if row == placed[0][0]][-1]}")
-    out += [f"FL.{c}" for row, _, c in placed if row == 2][:1]
+    begun = placed[0][0]
+    out.append(f"E.{[c for row, _, c in placed if row == begun][-1]}")
+    if placed[-1][0] == 2:
+        out.append(f"FL.{next(c for row, _, c in placed if row == 2)}")
     return out
 
 

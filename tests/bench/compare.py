@@ -115,6 +115,8 @@ def measure(run: Run, target: Target, *, crowd: bool) -> None:
         # A verdict is remembered for a while; here each prompt comes again when it has long been forgotten.
         new = run.load(target, 32, "--prompts", "2000")
         run.note(target, cpu_32_new=new["cpu_s"] * 1e6 / new["ok"])
+        other = run.load(target, 32, "--prompts", "2000", "--instructions", "2000")
+        run.note(target, cpu_32_other=other["cpu_s"] * 1e6 / other["ok"])
     if target.name in ("relay", "nginx", "ours"):
         code = run.load(target, 32, "--code-bytes", "20000")
         run.note(target, cpu_32_code=code["cpu_s"] * 1e6 / code["ok"])

@@ -25,7 +25,15 @@ import uvloop
 _STAMP: Final = re.compile(rb"@(\d{15}) tok")
 _CODE: Final = 'def added(x):\n    return x + 1  # "one"\n'
 """What coding agents send: full of line ends and quotes, which JSON writes as escapes."""
-PROMPT: Final = "Summarise the following text in one sentence: " + "lorem ipsum dolor sit amet " * 6
+_MATERIAL: Final = "lorem ipsum dolor sit amet " * 6
+_INSTRUCTION: Final = (
+    ("Summarise", "Shorten", "Rewrite", "Explain", "Review", "Outline", "Simplify", "Continue", "Translate", "Check"),
+    ("text", "email", "article", "report", "note", "letter", "chapter", "contract", "message", "speech"),
+    ("in one sentence", "in ten words", "for a child", "for my boss", "as a list", "in French", "for a lawyer",
+     "as a poem", "in plain words", "for print", "as a table", "step by step", "with examples", "for an exam",
+     "as an advert", "in three lines", "for a friend", "as a dialogue", "without jargon", "for the web"),
+)  # fmt: skip
+"""What to do, with what, and how: two thousand instructions."""
 
 
 @dataclass
@@ -161,16 +169,27 @@ async def run(job: Job, connections: int, ramp_s: float, patience_s: float) -> T
     return tally
 
 
+def instruction(number: int) -> str:
+    """One of two thousand; the first is to summarise a text in one sentence."""
+    words = []
+    for choices in _INSTRUCTION:
+        number, at = divmod(number, len(choices))
+        words.append(choices[at])
+    return f"{words[0]} the following {words[1]} {words[2]}: "
+
+
 def request_bytes(
-    url: str, model: str, key: str, *, stream: bool, usage: bool, number: int, code_bytes: int
+    url: str, model: str, key: str, *, stream: bool, usage: bool, number: int, told: int, code_bytes: int
 ) -> bytes:
-    """A request; those of different numbers differ by a word of their prompt."""
+    """A request; those of different numbers differ by a word of what they are about, those of another `told` by their
+    instruction."""
     parts = urlsplit(url)
+    prompt = f"{instruction(told)}{_MATERIAL}{number:06d}{_CODE * (code_bytes // len(_CODE))}"
     body = {
         "model": model,
         "messages": [
             {"role": "system", "content": "You are terse."},
-            {"role": "user", "content": f"{PROMPT}{number:06d}{_CODE * (code_bytes // len(_CODE))}"},
+            {"role": "user", "content": prompt},
         ],
         "temperature": 0.2,
         "max_tokens": 64,
@@ -207,6 +226,7 @@ def main() -> None:
     parser.add_argument("--usage", action="store_true")
     parser.add_argument("--once", action="store_true", help="one request a connection")
     parser.add_argument("--prompts", type=int, default=1, help="how many different prompts, in turn")
+    parser.add_argument("--instructions", type=int, default=1, help="how many instructions these have")
     parser.add_argument("--code-bytes", type=int, default=0, help="how much code the prompt ends with")
     parser.add_argument("--cpu", type=int, default=-1)
     args = parser.parse_args()
@@ -221,6 +241,7 @@ def main() -> None:
             stream=args.stream,
             usage=args.usage,
             number=number,
+            told=number % args.instructions,
             code_bytes=args.code_bytes,
         )
         for number in range(args.prompts)

@@ -85,9 +85,16 @@ ROWS: Final = (
     ),
     Row("routed, CPU: over pinned, one prompt again and again", "32 conn", _ratio("cpu_32", "ours routed", "ours"), 2.5, 2),
     Row(
-        "routed, CPU: over pinned, every prompt new",
+        "routed, CPU: over pinned, every prompt new under one instruction",
         "32 conn",
         _ratio("cpu_32_new", "ours routed", "ours", to="cpu_32"),
+        2.5,
+        2,
+    ),
+    Row(
+        "routed, CPU: over pinned, every instruction new as well",
+        "32 conn",
+        _ratio("cpu_32_other", "ours routed", "ours", to="cpu_32"),
         2.5,
         2,
     ),

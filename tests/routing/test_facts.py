@@ -101,6 +101,25 @@ def test_every_literal_is_found_wherever_it_stands(literal: tuple[str, str]):
         assert shapes.counts(around.format(text)).get(name, 0) >= 1
 
 
+def test_every_literal_is_counted_wherever_and_however_often_it_stands():
+    """Words are searched backwards by one pattern, which counts as `str.count` does as long as none ends with another."""
+    rng = random.Random(5)
+    fillers = ("", " ", "x", "ab ", "po", "\n", "  ")
+    words = [(text, name) for text, name in shapes._LITERALS if text[::-1] in shapes._WORDS]
+    assert len(words) > 15
+    assert not [(a, b) for a, _ in words for b, _ in words if a != b and a.endswith(b)]
+    for _ in range(2_000):
+        text = "".join(
+            rng.choice(fillers) + rng.choice(words)[0] + rng.choice(fillers)
+            for _ in range(rng.randrange(1, 9))
+        )
+        wanted: Counter[str] = Counter()
+        for literal, name in shapes._LITERALS:
+            wanted[name] += text.count(literal)
+        found = shapes.counts(text)
+        assert {name: found.get(name, 0) for name in wanted} == wanted, repr(text)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_word_before_a_colon_is_the_one_a_pattern_finds(seed: int):
     """Words, numbers, brackets and spaces of all kinds before up to twenty colons: what speaks for a mark is the same."""
