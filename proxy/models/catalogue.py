@@ -11,6 +11,7 @@ litellm's price map; never changed afterwards. All mistakes of all rows are rais
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ from proxy.models.rows import ModelRow
 from proxy.nouns import PriceRow
 
 SHIPPED_PATH = Path(__file__).parents[2] / SHIPPED_FILE
+_KEPT = 1024
+_LONGEST_KEPT = 200
+"""Characters: what callers make up must not fill the memory. Routes have names that are no model's, and are asked all the time."""
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 class Catalogue:
     """Immutable. `resolve` answers for any name a caller may write, `get` only for catalogue names."""
 
-    __slots__ = ("_by_name", "_fine_tuned", "_rows")
+    __slots__ = ("_by_name", "_fine_tuned", "_otherwise", "_rows")
 
     def __init__(self, rows: Iterable[ModelRow], fine_tuned: Mapping[str, PriceRow]) -> None:
         self._rows = {row.name: row for row in rows}
@@ -36,6 +40,7 @@ class Catalogue:
         self._fine_tuned = {
             name: _fine_tuned_row(row, fine_tuned.get(name)) for name, row in self._rows.items()
         }
+        self._otherwise = lru_cache(_KEPT)(self._spelt_otherwise)
 
     @classmethod
     def build(
@@ -81,6 +86,9 @@ class Catalogue:
         found = self._by_name.get(name)
         if found is not None:
             return found
+        return self._otherwise(name) if len(name) <= _LONGEST_KEPT else self._spelt_otherwise(name)
+
+    def _spelt_otherwise(self, name: str) -> ModelRow | None:
         name = split_effort(name)[0]
         for candidate in (name, name.partition("/")[2]):
             base = candidate.split(":")[1] if candidate.startswith("ft:") and candidate.count(":") > 1 else ""
