@@ -116,10 +116,10 @@ def _without_material(line: str, lexicon: Lexicon) -> tuple[str, str]:
 @lru_cache(_KEPT)
 def _asks(head: str, lexicon: Lexicon) -> bool:
     """Whether what stands in front of a colon asks something of what stands behind it."""
-    words, spaced, unspaced = lexicon.read(head)
+    words, found = lexicon.read(head)
     if len(words) < 2 and head.isascii():
         return False
-    return any(not _ASKED_OF.isdisjoint(classes) for _, classes in (*spaced, *unspaced))
+    return any(not _ASKED_OF.isdisjoint(classes) for _, classes in found)
 
 
 def follows_up(view: TaskView, lexicon: Lexicon) -> bool:

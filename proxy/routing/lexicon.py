@@ -13,6 +13,9 @@ from functools import lru_cache
 from importlib import resources
 
 STEM = 4
+_INTO = frozenset(("to", "into", "ins", "auf", "al", "para", "naar", "na", "на", "till", "ke", "sang"))
+_IN = frozenset(("in", "en", "em", "w", "po", "по", "på"))
+_THE = frozenset(("the", "o", "l", "het", "el"))
 # Letters, marks and digits of the scripts that space their words, without their punctuation (¿ « × ، ؟ ।).
 _TOKEN = re.compile(
     r"[0-9a-z_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0300-\u060b\u0610-\u061a\u0620-\u0963\u0966-\u0dff\u1e00-\u1fff]+"
@@ -23,13 +26,27 @@ _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\u
 
 Classes = tuple[str, ...]
 Found = list[tuple[int, Classes]]
-_KEPT = 512
-"""Lines of at most 240 characters: 1 MB when all are new and long."""
+_KEPT = 64
+"""A line is read twice for one request, and what comes again later is remembered by others."""
 
 
 def tokens(text: str) -> list[str]:
     """Lower-cased words, numbers and identifiers of a text, in order."""
     return text.translate(_ASCII_TOKEN).split() if text.isascii() else _TOKEN.findall(text.lower())
+
+
+def _aim(words: list[str], position: int) -> str:
+    """A language to put something into ("to French"), to be used ("in French"), or merely spoken of ("the French")."""
+    before = words[position - 1] if position else ""
+    if before in _THE and position > 1:
+        before = words[position - 2]
+    return "langto" if before in _INTO else "langin" if before in _IN else ""
+
+
+def _told(classes: Classes, aim: str) -> Classes:
+    """The classes of a word of an instruction; `aim` is what it is there for if it names a language."""
+    aims = (aim,) if aim and "language" in classes else ()
+    return (*[c for c in classes if c != "followup"], *aims)
 
 
 def is_unspaced(text: str) -> bool:
@@ -58,6 +75,10 @@ class Lexicon:
         self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
         self._starts = frozenset(word[:STEM] for word in (*exact, *stems, *self._opens))
         self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
+        every = {c for groups in (self._stems, self._unspaced) for group in groups.values() for _, c in group}
+        self._odd = frozenset(
+            [c for c in every.union(self._exact.values()) if "language" in c or "followup" in c]
+        )
         self.read = lru_cache(_KEPT)(self._read)
 
     @classmethod
@@ -65,10 +86,14 @@ class Lexicon:
         """The packaged lexicon."""
         return cls(resources.files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8"))
 
-    def _read(self, text: str) -> tuple[list[str], Found, Found]:
-        """The tokens of a line, and what is known of them and of its text. Remembered, so that nobody may change it."""
-        words = tokens(text)
-        return words, self.of_tokens(words), self.of_unspaced(text)
+    def _read(self, text: str) -> tuple[list[str], Found]:
+        """The tokens of an instruction, and what is known of it: of a language also what it is there for, nothing of
+        following up. Remembered, so that nobody may change it."""
+        words, odd = tokens(text), self._odd
+        found = [(at, c if c not in odd else _told(c, _aim(words, at))) for at, c in self.of_tokens(words)]
+        if not text.isascii():
+            found += [(at, c if c not in odd else _told(c, "langto")) for at, c in self.of_unspaced(text)]
+        return words, found
 
     def of_tokens(self, words: list[str]) -> Found:
         """(position, classes) of every token, or phrase starting there, that some class knows."""

@@ -120,7 +120,7 @@ _ONLY = (
     "只输出", "只返回", "のみ", "label only", "number only",
 )  # fmt: skip
 _ONLY_BY_SIGN = _by_sign(
-    [(literal, "only") for literal in _ONLY if literal.isascii()], ("only", "just", "word")
+    [(literal, "only") for literal in _ONLY if literal.isascii()], ("only", "just", "word", "x", "q")
 )
 _ONLY_ABROAD = tuple([literal for literal in _ONLY if not literal.isascii()])
 _BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")

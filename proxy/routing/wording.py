@@ -33,12 +33,9 @@ _CONTENT = frozenset((
     "translate", "summarise", "extract", "classify", "rewrite", "writingobj", "roleplay", "brainstorm", "codeverb", "codeobj",
     "lang", "lib", "mathverb", "mathnoun", "quantity", "puzzle", "plan", "figword", "seeverb", "callverb",
 ))  # fmt: skip
-_INTO = frozenset(("to", "into", "ins", "auf", "al", "para", "naar", "na", "на", "till", "ke", "sang"))
-_IN = frozenset(("in", "en", "em", "w", "po", "по", "på"))
-_THE = frozenset(("the", "o", "l", "het", "el"))
-_UNSAID = frozenset(("followup", ""))
 _KEPT = 256
-"""Instructions of at most some 700 characters with a hundred facts: 2 MB when all are new and long."""
+"""Instructions of at most some 700 characters with a few hundred facts: 6 MB when all are new, long and full of known words,
+with what the classifier keeps of them; system prompts 2 MB."""
 
 Facts = tuple[str, ...]
 """Without repetition. Whatever is remembered comes again as the very same tuple."""
@@ -73,16 +70,11 @@ def _wording(first: str, second: str, last: str, lexicon: Lexicon) -> Wording:
     for row, zone, text in ((0, "H", first), (1, "G", second), (2, "L", last)):
         if not text:
             continue
-        words, spaced, unspaced = lexicon.read(text)
+        words, found = lexicon.read(text)
         if row != 1:
             grams += _grams(words)
-        found = [(at, (*c, _aim(words, at)) if "language" in c else c) for at, c in spaced]
-        if unspaced:
-            found += [(at, (*c, "langto") if "language" in c else c) for at, c in unspaced]
         for at, classes in found:
             for c in classes:
-                if c in _UNSAID:
-                    continue
                 seen[c] = seen.get(c, 0) + 1
                 if c in _CONTENT:
                     placed.append((row, at, c))
@@ -91,18 +83,17 @@ def _wording(first: str, second: str, last: str, lexicon: Lexicon) -> Wording:
                     if at == 0 and row == 0:
                         out.append(f"1.{c}")
     order = _order(placed)
-    out += order
+    anywhere: list[str] = []
     for c, count in seen.items():
-        out.append(f"A.{c}")
+        anywhere.append(f"A.{c}")
         if count > 1:
-            out += steps(f"A.{c}", count)[1:]
+            anywhere += steps(f"A.{c}", count)[1:]
+    out += order
+    out += anywhere
     often = seen if len(seen) <= PAIRS_OF else sorted(seen, key=lambda c: (-seen[c], c))[:PAIRS_OF]
     names = sorted(often)
     out += [f"{a}&{b}" for i, a in enumerate(names) for b in names[i + 1 :]]
-    facts = tuple(dict.fromkeys(out))
-    return Wording(
-        facts, tuple(dict.fromkeys(grams)), order[0], frozenset([fact for fact in facts if fact[:2] == "A."])
-    )
+    return Wording(tuple(dict.fromkeys(out)), tuple(dict.fromkeys(grams)), order[0], frozenset(anywhere))
 
 
 def _order(placed: list[tuple[int, int, str]]) -> list[str]:
@@ -118,14 +109,6 @@ def _order(placed: list[tuple[int, int, str]]) -> list[str]:
     if placed[-1][0] == 2:
         out.append(f"FL.{next(c for row, _, c in placed if row == 2)}")
     return out
-
-
-def _aim(words: list[str], position: int) -> str:
-    """A language to put something into ("to French"), to be used ("in French"), or merely spoken of ("the French")."""
-    before = words[position - 1] if position else ""
-    if before in _THE and position > 1:
-        before = words[position - 2]
-    return "langto" if before in _INTO else "langin" if before in _IN else ""
 
 
 def material(said: Instruction, lexicon: Lexicon) -> list[str]:
