@@ -18,7 +18,6 @@ from proxy.app.keys import caller_named
 from proxy.budgets.scopes import NO_TAB, Counter, Tab
 from proxy.errors import ApiError, BadRequest
 from proxy.headers import Header
-from proxy.migration.roads import NO_STATES, States
 from proxy.nouns import Asks, Caller, Candidate, Endpoint, Plan, Reason
 from proxy.parse import NOT_JSON, Request, parse
 from proxy.planning.candidates import NOTHING_GONE, Target, Yard
@@ -58,29 +57,29 @@ class Question:
 
 
 class Explainer:
-    """`standings` reads counters ([] when nobody can), `states` tells where migrations stand now (None: nobody knows);
-    `configuration` is asked anew each time, after the states. The classifier is loaded at the first question: who never asks does not pay for it."""
+    """`standings` reads counters ([] when nobody can), `run_time` tells what operators have changed up to now (None: nobody
+    knows); `configuration` is asked anew each time, after that. The classifier is loaded at the first question: who never asks does not pay for it."""
 
     def __init__(
         self,
         configuration: Callable[[], Configuration],
         standings: Standings,
-        states: Callable[[], Awaitable[States]] | None = None,
+        run_time: Callable[[], Awaitable[RunTime]] | None = None,
     ) -> None:
         self._configuration = configuration
         self._standings = standings
-        self._states = states
+        self._run_time = run_time
         self._verdicts: Verdicts | None = None
 
     async def explain(self, question: Question, now: float) -> Explanation:
         """Raises BadRequest for what is no request, and for a key that there is not."""
-        states = await self._states() if self._states is not None else NO_STATES
+        run_time = await self._run_time() if self._run_time is not None else RunTime()
         configuration = self._configuration()
         if self._verdicts is None:
             self._verdicts = Verdicts(Classifier.load())
-        room = _Room(configuration, self._verdicts, states)
+        room = _Room(configuration, self._verdicts, run_time)
         explanation, counters = room.explain(question, now)
-        if self._states is None and configuration.settings.migrations:
+        if self._run_time is None and configuration.settings.migrations:
             explanation = replace(explanation, notes=(*explanation.notes, STATES_NOT_CONSULTED))
         if not counters:
             return explanation
@@ -98,13 +97,13 @@ class Explainer:
 class _Room:
     """What one explanation is made with: a planner of its own, so that nothing here touches what serves requests."""
 
-    def __init__(self, configuration: Configuration, verdicts: Verdicts, states: States) -> None:
+    def __init__(self, configuration: Configuration, verdicts: Verdicts, run_time: RunTime) -> None:
         self._configuration = configuration
         self._settings = configuration.settings
-        roads = roads_of(self._settings, configuration.catalogue, states)
+        roads = roads_of(self._settings, configuration.catalogue, run_time.migrations)
         self._yard = Yard(self._settings, configuration.catalogue, {}, lambda: NOTHING_GONE, roads)
         self._planner = Planner(self._settings, self._yard, verdicts, Pace())
-        self._book = build_book(self._settings, RunTime())
+        self._book = build_book(self._settings, run_time)
 
     def explain(self, question: Question, now: float) -> tuple[Explanation, tuple[Counter, ...]]:
         caller = self._caller(question.key)

@@ -11,7 +11,6 @@ litellm's price map; never changed afterwards. All mistakes of all rows are rais
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,14 @@ from proxy.models.rows import ModelRow
 from proxy.nouns import PriceRow
 
 SHIPPED_PATH = Path(__file__).parents[2] / SHIPPED_FILE
-_KEPT = 1024
+_MOST_KEPT = 1024
 _LONGEST_KEPT = 200
 """Characters: what callers make up must not fill the memory. Routes have names that are no model's, and are asked all the time."""
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 class Catalogue:
-    """Immutable. `resolve` answers for any name a caller may write, `get` only for catalogue names."""
+    """Immutable but for a memo. `resolve` answers for any name a caller may write, `get` only for catalogue names."""
 
     __slots__ = ("_by_name", "_fine_tuned", "_otherwise", "_rows")
 
@@ -40,7 +39,7 @@ class Catalogue:
         self._fine_tuned = {
             name: _fine_tuned_row(row, fine_tuned.get(name)) for name, row in self._rows.items()
         }
-        self._otherwise = lru_cache(_KEPT)(self._spelt_otherwise)
+        self._otherwise: dict[str, ModelRow | None] = {}
 
     @classmethod
     def build(
@@ -86,7 +85,14 @@ class Catalogue:
         found = self._by_name.get(name)
         if found is not None:
             return found
-        return self._otherwise(name) if len(name) <= _LONGEST_KEPT else self._spelt_otherwise(name)
+        if name in self._otherwise:
+            return self._otherwise[name]
+        found = self._spelt_otherwise(name)
+        if len(name) <= _LONGEST_KEPT:
+            if len(self._otherwise) >= _MOST_KEPT:
+                self._otherwise.clear()
+            self._otherwise[name] = found
+        return found
 
     def _spelt_otherwise(self, name: str) -> ModelRow | None:
         name = split_effort(name)[0]

@@ -26,7 +26,7 @@ def build_admin_port(replica: Replica, metrics: Callable[[], Awaitable[bytes]]) 
             ready=lambda: replica.crew.serves,
             status=lambda: _status(replica),
             overview=Overview(lambda: _view(replica), wall_clock=time.time, clock=time.monotonic).body,
-            explain=Explainer(lambda: store.configuration, store.standings, store.states_now).answer,
+            explain=Explainer(lambda: store.configuration, store.standings, store.run_time_now).answer,
             migrations=desk.standing,
             migrate=desk.steer,
         )

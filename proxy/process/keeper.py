@@ -30,6 +30,8 @@ from proxy.store.states import BudgetState, budget_states, standings
 _LOOK_EVERY_S: Final = 1.0
 _AGAIN_AFTER_S: Final = 5.0
 _WHY_S: Final = 1.0
+_LOOK_S: Final = 0.5
+"""How long somebody is kept waiting for what was changed last, should Redis hang."""
 
 
 class StoreKeeper:
@@ -96,12 +98,15 @@ class StoreKeeper:
     async def look(self) -> None:
         """Take up what operators changed, now: who was told that it is done must not be shown what was before."""
         if self._accounts is not None:
-            await self._accounts.poll()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._accounts.poll()
 
     async def totals(self) -> LedgerTotals | None:
         """What the ledger has counted, for a scrape; None while Redis does not answer."""
         if self._housekeeping is None:
             return LedgerTotals()
+        await self.look()
         pipe = self._housekeeping.pipe
         try:
             added = await sums(pipe)
@@ -137,10 +142,10 @@ class StoreKeeper:
         """Where migrations stand, by the last copy."""
         return self._run_time.migrations
 
-    async def states_now(self) -> States:
-        """Where they stand now; as far as the last copy knows while Redis does not answer."""
+    async def run_time_now(self) -> RunTime:
+        """What operators changed, up to now; as far as the last copy knows while Redis does not answer."""
         await self.look()
-        return self.states
+        return self._run_time
 
     @property
     def book(self) -> Book:
@@ -184,9 +189,11 @@ class StoreKeeper:
         while True:
             await self.look()
             if self._lost:
-                with suppress(StoreAway):
+                self._lost = False  # before it is given back: meanwhile somebody may find that more is lost
+                try:
                     await give_back(pipe, self.states, await read_states(pipe), time.time())
-                    self._lost = False
+                except StoreAway:
+                    self._lost = True
             await asyncio.sleep(POLL_S)
 
     async def _keep_house(self, housekeeping: Housekeeping, log: Log) -> None:

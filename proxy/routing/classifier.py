@@ -27,8 +27,8 @@ from proxy.routing.weights import Weights, parse
 UNSURE_BELOW = 0.4
 EARLIER_SHARE = 0.85
 _REASONING = len(REASONING_TASKS)
-_KEPT = 768
-"""As many as are remembered of instructions, twice, and of system prompts (see wording)."""
+_KEPT = 512
+"""Two for each instruction that is remembered (see wording)."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,8 @@ from proxy.routing.view import TaskView
 EASY, MEDIUM, HARD = "easy", "medium", "hard"
 
 # Both are looked for in lower case: an engine that minds no case cannot look ahead.
+_ODD_LETTERS = str.maketrans({"İ": "i", "ı": "i", "ſ": "s", "\u1c81": "д", "\u1c82": "о"})
+"""Those that such an engine takes for others, and that have another lower case or none: Turkish is full of them."""
 _HARD_MATH = re.compile(
     r"prove|show that|theorem|lemma|integer[s]? (?:n|k|m|such)|positive integers|real numbers|complex|polynomial|modulo|divisible|"
     r"triangle|circumc|inscribed|eigen|matrix|integral|\\int|\\sum|\\prod|\\lim|converge|derivative|differential|expected value|"
@@ -36,15 +38,19 @@ def difficulty(task: str, view: TaskView) -> str:
     return MEDIUM
 
 
+def _lowered(text: str) -> str:
+    return text.lower() if text.isascii() else text.translate(_ODD_LETTERS).lower()
+
+
 def _math(view: TaskView) -> str:
-    signs = len(_HARD_MATH.findall(view.ask.lower()))
+    signs = len(_HARD_MATH.findall(_lowered(view.ask)))
     tex = len(_TEX.findall(view.ask))
     points = min(signs, 3) + (tex >= 1) + (tex >= 6) + (view.length > 900)
     return EASY if points == 0 else MEDIUM if points == 1 else HARD
 
 
 def _code(view: TaskView) -> str:
-    signs = len(_HARD_CODE.findall(view.ask.lower()))
+    signs = len(_HARD_CODE.findall(_lowered(view.ask)))
     files = len(set(_FILES.findall(view.ask)))
     points = min(signs, 3) + (files >= 2) + (view.length > 2500) + (view.length > 8000)
     return EASY if points == 0 and view.length < 1200 else HARD if points >= 2 else MEDIUM

@@ -26,8 +26,11 @@ _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\u
 
 Classes = tuple[str, ...]
 Found = list[tuple[int, Classes]]
+Line = tuple[tuple[str, ...], tuple[tuple[int, Classes], ...]]
+"""The tokens of an instruction, and what is known of it by position."""
 _KEPT = 64
-"""A line is read twice for one request, and what comes again later is remembered by others."""
+"""What stands in front of a colon and asks something is read again as an instruction; what comes again later, others
+remember."""
 
 
 def tokens(text: str) -> list[str]:
@@ -86,14 +89,13 @@ class Lexicon:
         """The packaged lexicon."""
         return cls(resources.files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8"))
 
-    def _read(self, text: str) -> tuple[list[str], Found]:
-        """The tokens of an instruction, and what is known of it: of a language also what it is there for, nothing of
-        following up. Remembered, so that nobody may change it."""
+    def _read(self, text: str) -> Line:
+        """A line of an instruction: of a language also what it is there for, nothing of following up."""
         words, odd = tokens(text), self._odd
         found = [(at, c if c not in odd else _told(c, _aim(words, at))) for at, c in self.of_tokens(words)]
         if not text.isascii():
             found += [(at, c if c not in odd else _told(c, "langto")) for at, c in self.of_unspaced(text)]
-        return words, found
+        return tuple(words), tuple(found)
 
     def of_tokens(self, words: list[str]) -> Found:
         """(position, classes) of every token, or phrase starting there, that some class knows."""

@@ -10,6 +10,7 @@ last few hundred of those is remembered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -34,7 +35,7 @@ _CONTENT = frozenset((
     "lang", "lib", "mathverb", "mathnoun", "quantity", "puzzle", "plan", "figword", "seeverb", "callverb",
 ))  # fmt: skip
 _KEPT = 256
-"""Instructions of at most some 700 characters with a few hundred facts: 6 MB when all are new, long and full of known words,
+"""Instructions of at most some 700 characters with a few hundred facts: 7 MB when all are new, long and full of known words,
 with what the classifier keeps of them; system prompts 2 MB."""
 
 Facts = tuple[str, ...]
@@ -123,7 +124,7 @@ def material(said: Instruction, lexicon: Lexicon) -> list[str]:
     return [fact for c, count in inside.items() if count > 1 for fact in steps(f"B.{c}", count)[1:]]
 
 
-def _grams(words: list[str]) -> list[str]:
+def _grams(words: Sequence[str]) -> list[str]:
     """Single words and pairs; the numbers in them are all `#`."""
     if not words:
         return []

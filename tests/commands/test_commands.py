@@ -114,6 +114,9 @@ def test_budgets_are_shown_raised_lowered_forgiven_and_every_change_is_audited(d
     assert table[0].split()[:4] == ["BUDGET", "SCOPE", "OF", "PER"]
     assert len({line.index("day") for line in table if line.startswith("web.day")}) == 1
     said(door, "budgets", "set", "web.day", "0.000001")
+    question = {"body": {"model": "gpt-4.1-mini", "messages": []}, "key": "web"}
+    explained = json.loads(ask(f"{door.admin_url}/admin/explain", question).body)
+    assert {each["name"]: each["limit"] for each in explained["counts"]}["web.day"] == 1_000
     until(lambda: {chat(door, SECRET).status for _ in range(10)} == {429})
     said(door, "budgets", "set", "web.day", "--configured")
     until(lambda: {chat(door, SECRET).status for _ in range(10)} == {200})

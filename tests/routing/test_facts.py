@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from proxy.routing import shapes
+from proxy.routing.difficulty import difficulty
 from proxy.routing.features import facts, groups
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import read
@@ -140,3 +141,63 @@ def test_a_word_before_a_colon_is_the_one_a_pattern_finds(seed: int):
         assert {mark: found.get(mark, 0) for mark in shapes._MARKED.values()} == {
             mark: wanted[mark] for mark in shapes._MARKED.values()
         }, repr(text)
+
+
+def facts_of(text: str, **more: Any) -> list[str]:
+    return facts(read({"messages": [{"role": "user", "content": text}], **more}), lexicon())
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("He said «that is quite long enough» to us", "x.quote>=1"),
+        ("Compute 3 × 4 now", "x.op>=1"),
+        ("Compute 9 ÷ 3 now", "x.op>=1"),
+        ("Is x² even?", "x.power>=1"),
+        ("Is «this was a very good film indeed» positive or negative?", "payload"),
+        ("你好吗？真的吗？", "questions>=2"),
+        ("翻译成法语：今天天气很好，我们去公园散步吧", "A.langto"),
+        ("Translate into French: good morning to all of you", "A.langto"),
+        ("Explain in French why the sky is blue", "A.langin"),
+    ],
+)
+def test_what_a_short_cut_passes_over_in_ascii_is_found_beyond_it(text: str, fact: str):
+    """Most short cuts look whether a text is ASCII, or has a sign: other quotes, operators, question marks and languages."""
+    assert fact in facts_of(text)
+
+
+def test_following_up_is_no_fact_about_an_instruction():
+    """It is asked of the turn before (`follows_up`), and says nothing of what is wanted."""
+    for text in ("And what about Spanish?", "and the same for the second one, step by step", "那呢？继续"):
+        assert not [fact for fact in facts_of(text) if "followup" in fact]
+
+
+def test_options_under_a_puzzle_are_a_puzzles_wherever_its_words_stand():
+    """Words of the material count as those of the instruction do."""
+    options = "\n".join(f"{letter}) Somebody else did it" for letter in "ABCD")
+    told = (
+        "Each of them tells either the truth or lies, knights always tell the truth and knaves always lie. "
+        * 8
+    )
+    assert "options:puzzle" in facts_of(f"Read this.\n{told}\n{options}\nWhich one?")
+    passage = (
+        "The harbour was quiet in the evening and the boats came home one after the other in the rain. " * 8
+    )
+    assert "options:passage" in facts_of(f"Read this.\n{passage}\n{options}\nWhich one?")
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "level"),
+    [
+        ("math", "PROVE THAT THE POLYNOMIAL IS DIVISIBLE BY THREE", "hard"),
+        ("math", "İNTEGRAL VE MATRİX HESAPLA", "hard"),
+        ("math", "Dıfferentıal denklemi çöz", "medium"),
+        ("math", "ДОКАЖИ, что сумма чётна", "medium"),
+        ("code", "FIND THE RACE CONDITION AND THE DEADLOCK", "hard"),
+        ("code", "ARCHİTECTURE und MİCROSERVİCE", "hard"),
+    ],
+)
+def test_how_hard_it_is_does_not_depend_on_case(task: str, text: str, level: str):
+    """Nor on which i a Turkish keyboard writes."""
+    view = read({"messages": [{"role": "user", "content": text}]})
+    assert difficulty(task, view) == level
