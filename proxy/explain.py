@@ -58,7 +58,8 @@ class Question:
 
 class Explainer:
     """`standings` reads counters ([] when nobody can), `run_time` tells what operators have changed up to now (None: nobody
-    knows); `configuration` is asked anew each time, after that. The classifier is loaded at the first question: who never asks does not pay for it."""
+    knows); `configuration` is asked anew each time, after that. The classifier is loaded at the first question: who never
+    asks does not pay for it."""
 
     def __init__(
         self,

@@ -15,14 +15,12 @@ from proxy.routing import shapes
 from proxy.routing.instruction import ASKS, Instruction, split
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import TaskView
-from proxy.routing.wording import SETS_TASK, STEPS, material, steps, system_wording, wording
+from proxy.routing.wording import SETS_TASK, material, steps, system_wording, wording
 
 SYSTEM_TASK_CHARS = 700
 SHORT_CHARS, MIDDLING_CHARS, LONG_OPTIONS_CHARS = 450, 1100, 700
 TOOL_ASK_CHARS = 400
 BARE_SUM_CHARS = 60
-_MANY = STEPS[-1]
-"""More are no other fact."""
 _ENVIRONMENT = frozenset((
     "click", "scroll", "browse", "navigate", "screenshot", "url", "type", "press", "bash", "shell", "exec", "execute", "run", "terminal",
     "command", "edit", "file", "files", "grep", "kubectl", "logs", "promql", "sql", "query", "python", "repo", "git", "commit", "patch",
@@ -141,7 +139,7 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[Group]:
     out = [size, f"lines:{min(len(said.lines).bit_length(), 6)}", f"end:{ending}"]
     out += _layout(view, said)
     for name, count in sorted(seen.items()):
-        out += _shape_steps(name, count if count < _MANY else _MANY)
+        out += _shape_steps(name, count)
     out += _gathered(seen)
     out += _setup(view, said, seen["digits"])
     words, about = wording(said, lexicon), material(said, lexicon)
@@ -210,8 +208,7 @@ def _layout(view: TaskView, said: Instruction) -> list[str]:
         out.append(f"colon:{(len(text.rstrip()) - colon).bit_length() // 2}")
     if text[:1].islower():
         out.append("lowercase")
-    asked = text.count("?") if text.isascii() else sum(map(text.count, ASKS))
-    return out + steps("questions", asked)
+    return out + steps("questions", sum(map(text.count, ASKS)))
 
 
 def _around_prose(said: Instruction) -> list[str]:

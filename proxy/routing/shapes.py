@@ -39,13 +39,14 @@ def _by_sign(literals: Iterable[tuple[str, str]], signs: Iterable[str]) -> _BySi
     return tuple([(sign, tuple(group)) for sign, group in groups.items()])
 
 
-_SIGNED = _by_sign(_LITERALS, _SIGNS)
-_LITERALS_BY_SIGN = tuple([(sign, group) for sign, group in _SIGNED if sign])
-_UNSIGNED = [pair for sign, group in _SIGNED if not sign for pair in group]
-_PHRASES = tuple([pair for pair in _UNSIGNED if not pair[0].endswith(" ")])
 # Words with the space behind them are looked for in the text turned round: a space is what the engine can look ahead for.
-_WORDS = {literal[::-1]: name for literal, name in _UNSIGNED if literal.endswith(" ")}
+_WORDS = {
+    literal[::-1]: name
+    for literal, name in _LITERALS
+    if literal.endswith(" ") and not any(sign in literal for sign in _SIGNS)
+}
 _words_in = re.compile("|".join(map(re.escape, _WORDS))).findall
+_LITERALS_BY_SIGN = _by_sign([pair for pair in _LITERALS if pair[0][::-1] not in _WORDS], _SIGNS)
 _FILE = re.compile(
     r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b"
 )
@@ -119,10 +120,7 @@ _ONLY = (
     "single word", "nothing else", "nur ", "seulement", "uniquement", "solo ", "sólo ", "apenas ", "только", "tylko", "sadece", "alleen", "只回答",
     "只输出", "只返回", "のみ", "label only", "number only",
 )  # fmt: skip
-_ONLY_BY_SIGN = _by_sign(
-    [(literal, "only") for literal in _ONLY if literal.isascii()], ("only", "just", "word", "x", "q")
-)
-_ONLY_ABROAD = tuple([literal for literal in _ONLY if not literal.isascii()])
+_ONLY_BY_SIGN = _by_sign([(literal, "only") for literal in _ONLY], ("only", "just", "word", *"xqóт只の"))
 _BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")
 _BLANKS_BY_SIGN = _by_sign([(literal, "blank") for literal in _BLANKS], "_[<(（")
 _QUOTE = re.compile(r"[\"“«「『‘][^\"”»」』’\n]{12}")
@@ -157,13 +155,6 @@ def _note(found: dict[str, int], name: str, number: int) -> None:
         found[name] = found.get(name, 0) + number
 
 
-def _note_all(found: dict[str, int], text: str, literals: tuple[tuple[str, str], ...]) -> None:
-    """How often each of the literals is there."""
-    for literal, name in literals:
-        if literal in text:
-            found[name] = found.get(name, 0) + text.count(literal)
-
-
 def _note_present(found: dict[str, int], text: str, literals: _BySign) -> None:
     """How many of the literals there are, once each."""
     for sign, group in literals:
@@ -176,8 +167,9 @@ def _note_present(found: dict[str, int], text: str, literals: _BySign) -> None:
 def _code(text: str, found: dict[str, int]) -> None:
     for sign, literals in _LITERALS_BY_SIGN:
         if sign in text:
-            _note_all(found, text, literals)
-    _note_all(found, text, _PHRASES)
+            for literal, name in literals:
+                if literal in text:
+                    found[name] = found.get(name, 0) + text.count(literal)
     for word in _words_in(text[::-1]):
         found[_WORDS[word]] = found.get(_WORDS[word], 0) + 1
     if "(" in text:
@@ -197,8 +189,6 @@ def _code(text: str, found: dict[str, int]) -> None:
     if "select" in lowered and "from" in lowered:
         _note(found, "sql", len(_SELECT.findall(lowered)))
     _note_present(found, lowered, _ONLY_BY_SIGN)
-    if not text.isascii():
-        _note(found, "only", len([1 for literal in _ONLY_ABROAD if literal in lowered]))
 
 
 def _calls(text: str, found: dict[str, int]) -> None:

@@ -30,7 +30,6 @@ class Kept(Protocol):
     def pipe(self) -> Pipe | None: ...
     @property
     def configuration(self) -> Configuration: ...
-    async def look(self) -> None: ...
 
 
 class MigrationDesk:
@@ -60,7 +59,6 @@ class MigrationDesk:
             raise BadRequest(f"{refused}.", code="migration_refused") from None
         except StoreAway:
             raise _away() from None
-        await self._kept.look()
         return told(helm.settings_of(name), after)
 
     def _helm(self) -> Helm:

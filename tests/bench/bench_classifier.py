@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.util
 import json
 import resource
 import sys
@@ -15,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-_ROUTING = Path(__file__).parent.parent / "routing"
+from tests.routing import handmade
+
 ROUNDS = 3
 
 
@@ -28,10 +28,6 @@ def _bodies(data: Path | None) -> list[dict[str, Any]]:
     if data is not None:
         with data.open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
-    spec = importlib.util.spec_from_file_location("handmade", _ROUTING / "handmade.py")
-    assert spec is not None and spec.loader is not None
-    handmade = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(handmade)
     return [body for _, _, _, body in handmade.rows()]
 
 

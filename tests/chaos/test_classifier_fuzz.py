@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import time
-from pathlib import Path
 
 import pytest
 
 from proxy.routing.classifier import Classifier
 from proxy.routing.tasks import TASKS
+from tests.routing import hostile
 
 REQUESTS = 10_000
 SLOWEST_S = 0.05
 """Fifty times the allowed 99th percentile: a request that blows up misses it by orders of magnitude, a busy machine does not."""
-
-_spec = importlib.util.spec_from_file_location(
-    "hostile", Path(__file__).parent.parent / "routing" / "hostile.py"
-)
-assert _spec is not None and _spec.loader is not None
-hostile = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hostile)
 
 
 @pytest.mark.chaos

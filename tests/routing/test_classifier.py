@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,23 +16,13 @@ from proxy.routing.report import Scored, accuracy, macro_f1, two_class
 from proxy.routing.tasks import REASONING_TASKS, TASKS
 from proxy.routing.view import TaskView, read
 from proxy.routing.weights import VERSION, Calibration, dump, parse
+from tests.routing import handmade, hostile, unseen
 
 WEATHER = {
     "type": "function",
     "function": {"name": "get_weather", "description": "Weather of a city", "parameters": {}},
 }
 WORDS = resources.files("proxy.routing").joinpath("lexicon.txt").read_text(encoding="utf-8")
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-handmade, hostile, unseen = _beside("handmade"), _beside("hostile"), _beside("unseen")
 
 
 @cache

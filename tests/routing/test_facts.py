@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import re
 from collections import Counter
 from functools import cache
 from importlib import resources
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from proxy.routing.features import facts, groups
 from proxy.routing.lexicon import Lexicon, tokens
 from proxy.routing.view import read
 from proxy.routing.weights import Weights, parse
+from tests.routing import handmade
 
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Weather of a city"}}]
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
@@ -28,10 +27,6 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 @cache
 def bodies() -> tuple[dict[str, Any], ...]:
     """The hand-written requests, as they are and with what makes facts of another kind."""
-    spec = importlib.util.spec_from_file_location("handmade", Path(__file__).with_name("handmade.py"))
-    assert spec is not None and spec.loader is not None
-    handmade = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(handmade)
     every = [body for *_, body in handmade.rows()]
     plain = [body for body in every if "messages" in body]
     told = [{"role": "system", "content": "Translate the text into French. You are a translator."}]
