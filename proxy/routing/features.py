@@ -29,9 +29,8 @@ _ENVIRONMENT = frozenset((
 _CODE = frozenset((
     "fence", "py", "c", "js", "html", "sql", "trace", "shell", "file", "call", "dotcall", "sig", "semi", "bigo", "assert",
 ))  # fmt: skip
-_CODE_WEAK = frozenset(("snake", "camel", "path", "named", "assign"))
-_LIKE_CODE = _CODE | _CODE_WEAK
-_MATH = frozenset(("dollar", "tex", "power", "equals", "letter", "op"))
+_LIKE_CODE = _CODE | {"path", "named"}
+_MATH = frozenset(("dollar", "tex", "power", "equals", "op"))
 _SHARED = frozenset(("A.", "1.", "F.", "S.", "le", "se", "en", "sy", "ba"))
 _CODE_WORDS = frozenset(("A.codeobj", "A.codeverb", "A.lang", "A.lib"))
 _MATH_WORDS = frozenset(("A.mathverb", "A.quantity", "A.mathnoun"))
@@ -160,7 +159,7 @@ def _text(view: TaskView, lexicon: Lexicon) -> list[Group]:
     if "option" in seen:
         puzzling = not (_PUZZLING.isdisjoint(known) and _PUZZLING.isdisjoint(about))
         more += _options(view, seen, puzzling)
-    return [out, words.facts, about, words.grams, more, system]
+    return [out, words.facts, about, more, system]
 
 
 @lru_cache(1024)
@@ -236,8 +235,8 @@ def _setup(view: TaskView, said: Instruction, digits: int) -> list[str]:
 
 
 def _gathered(seen: dict[str, int]) -> list[str]:
-    code, weak, maths = _CODE.intersection(seen), _CODE_WEAK.intersection(seen), _MATH.intersection(seen)
-    return steps("code-shapes", len(code)) + steps("code-weak", len(weak)) + steps("math-shapes", len(maths))
+    code, maths = _CODE.intersection(seen), _MATH.intersection(seen)
+    return steps("code-shapes", len(code)) + steps("math-shapes", len(maths))
 
 
 def _absent(seen: dict[str, int], known: frozenset[str], *, settled: bool) -> list[str]:

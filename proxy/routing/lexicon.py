@@ -72,11 +72,12 @@ class Lexicon:
             else:
                 exact.setdefault(word, set()).add(name)
         parts = [w.split("_") for w in exact if "_" in w]
-        self._opens = frozenset(p[0] for p in parts)
+        self._seconds: dict[str, set[str]] = {}
+        for first, second, *_ in parts:
+            self._seconds.setdefault(first, set()).add(second)
         self._goes_on = frozenset("_".join(p[:2]) for p in parts if len(p) > 2)
         self._exact = {w: tuple(sorted(c)) for w, c in exact.items()}
         self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
-        self._starts = frozenset(word[:STEM] for word in (*exact, *stems, *self._opens))
         self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
         every = {c for groups in (self._stems, self._unspaced) for group in groups.values() for _, c in group}
         self._odd = frozenset(
@@ -100,21 +101,18 @@ class Lexicon:
     def of_tokens(self, words: list[str]) -> Found:
         """(position, classes) of every token, or phrase starting there, that some class knows."""
         found: Found = []
-        exact, stems, opens, goes_on = self._exact, self._stems, self._opens, self._goes_on
-        starts, end = self._starts, len(words)
+        exact, stems, seconds, goes_on = self._exact, self._stems, self._seconds, self._goes_on
+        end = len(words)
         for position, word in enumerate(words):
+            if word in exact:
+                found.append((position, exact[word]))
             start = word[:STEM]
-            if start not in starts:  # as of most words
-                continue
-            classes = exact.get(word)
-            if classes is not None:
-                found.append((position, classes))
-            if (group := stems.get(start)) is not None:
-                found.extend((position, c) for stem, c in group if word.startswith(stem))
-            if word in opens and position + 1 < end:
+            if start in stems:
+                found.extend((position, c) for stem, c in stems[start] if word.startswith(stem))
+            if word in seconds and position + 1 < end and words[position + 1] in seconds[word]:
                 pair = f"{word}_{words[position + 1]}"
-                if (classes := exact.get(pair)) is not None:
-                    found.append((position, classes))
+                if pair in exact:
+                    found.append((position, exact[pair]))
                 if (
                     pair in goes_on
                     and position + 2 < end

@@ -41,7 +41,7 @@ _CLASS: Mapping[str, Mapping[str, float]] = {
     "askchat": {"chat": 0.3},
     "smalltalk": {"chat": 0.6},
 }
-_ZONES: Mapping[str, float] = {"F": 0.8, "E": 0.4, "FL": 0.6, "A": 0.7, "H": 0.3, "1": 0.5}
+_ZONES: Mapping[str, float] = {"F": 0.8, "E": 0.4, "A": 0.7, "H": 0.3, "1": 0.5}
 
 _FACTS: Mapping[str, Mapping[str, float]] = {
     "translate:code": {"code": 3.0, "translation": -3.0},
@@ -132,8 +132,6 @@ _FACTS: Mapping[str, Mapping[str, float]] = {
     "options:passage": {"document": 1.3, "reasoning": -0.3},
     "options:puzzle": {"reasoning": 0.6},
     "x.labels>=1": {"classification": 0.5},
-    "x.either>=1": {"classification": 0.2},
-    "x.slashes>=1": {"classification": 0.3},
     "x.passage>=1": {"document": 0.4},
     "x.sample>=1": {"classification": 0.3},
     "passage-then-question": {"document": 0.8},

@@ -27,14 +27,12 @@ _LITERALS: tuple[tuple[str, str], ...] = (
 _SIGNS = "`#\\{;$+=>/(:.-\nEJBT"
 """Characters that prose has few of: a literal that needs one is not looked for where it is missing."""
 
-_BySign = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
-
-def _by_sign(literals: Iterable[tuple[str, str]], signs: Iterable[str]) -> _BySign:
+def _by_sign(literals: Iterable[tuple[str, str]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Literals with their names, those together that cannot be there without the same sign."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for pair in literals:
-        sign = next((sign for sign in signs if sign in pair[0]), "")
+        sign = next((sign for sign in _SIGNS if sign in pair[0]), "")
         groups.setdefault(sign, []).append(pair)
     return tuple([(sign, tuple(group)) for sign, group in groups.items()])
 
@@ -46,18 +44,13 @@ _WORDS = {
     if literal.endswith(" ") and not any(sign in literal for sign in _SIGNS)
 }
 _words_in = re.compile("|".join(map(re.escape, _WORDS))).findall
-_LITERALS_BY_SIGN = _by_sign([pair for pair in _LITERALS if pair[0][::-1] not in _WORDS], _SIGNS)
+_LITERALS_BY_SIGN = _by_sign([pair for pair in _LITERALS if pair[0][::-1] not in _WORDS])
 _FILE = re.compile(
     r"\.(?:py|js|ts|tsx|jsx|java|cpp|cc|hpp|cs|go|rs|rb|php|sh|sql|html|css|yml|yaml|toml|ini|cfg|ipynb|kt|swift|scala|vue|tf|csv|xlsx|json|log|so|exe)\b"
 )
 _TAG = re.compile(
     r"</?(?:div|html|head|body|p|a|span|script|style|table|tr|td|ul|li|h\d|img|button|form|input|title|mask)\b"
 )
-_SPECIAL = re.compile(r"<\|?[A-Za-z_]{3,20}\|?>")
-_SNAKE = re.compile(r"[a-z]_[a-z0-9]{2}")
-_HUMP = re.compile(r"[a-z][A-Z][a-z]")
-_CAPITAL_INSIDE = re.compile(r"[A-Z](?<=[a-z].)")
-_ASSIGN = re.compile(r"^[ \t]{0,8}[a-z_]\w{0,20} = ", re.MULTILINE)
 _SELECT = re.compile(r"\bselect\b.{1,160}\bfrom\b", re.DOTALL)
 
 _DOLLARS = re.compile(r"\$[^$\n]{1,80}\$")
@@ -67,21 +60,9 @@ _TEX = re.compile(
 _POWER = re.compile(r"[\^√∫∑π≤≥×÷∞±∠°²³]")
 _EQUALS = re.compile(r"=\s?(?:-?[\d(]|[?？]|[a-z]\b|$)", re.MULTILINE)
 _OPERATION = re.compile(r"\d\s?[+*×÷]\s?[(-]?\s?\d|\d \s?[-−–/] \s?\d|\)\s?[-+*/]\s?\(")
-_COEFFICIENT = re.compile(r"\b\d{1,4}[xyzn]\b")
-_FRACTION = re.compile(r"\b\d{1,3}/\d{1,3}\b")
-_MONEY_BEFORE = re.compile(r"[$€£¥₹]\s?\d")
-_MONEY_AFTER = re.compile(r"\d\s?(?:€|₽|元|円|원|zł)")
-_UNIT = re.compile(
-    r"\d\s?(?:km|kg|cm|mm|ml|mph|m/s|mol|Hz|kHz|nm|eV|kJ|kW|°C|K\b|N\b|J\b|V\b|W\b|Ω|小时|分钟|公里|千米|米|颗|本|支|个|只|人|天|岁|時間|分|円|個|枚|歳|개|명|시간|분|살|권)"
-)
 # What stands before a name or a number is looked at behind its first character, by which alone the engine can look ahead.
 _NAME = re.compile(r"[A-ZÀ-ÖØ-ÞА-Я](?<!\w.)[a-zà-öø-ÿа-яё]{1,14}\b")
-_FROM_NUMBER = re.compile(r"\d[^\n]{0,14}")
 NUMBER = re.compile(r"\d(?<![A-Za-z_\d.,].)[\d.,]*")
-_WORDS_WANTED = re.compile(
-    r"\d{2,4}[- ]?(?:words?|wörter|mots|palabras|palavras|parole|woorden|słów|слов|kelime|字|文字|자)"
-)
-_DATE = re.compile(r"\b(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
 
 _LINES = re.compile(
     r"^[ \t]*(?:(?P<option>\(?[A-Ha-h][).:：、][ )]?\S)|(?P<bullet>[-*•]\s)|(?P<number>\(?\d{1,2}[).:）、]\s?)|(?P<ref>\[(?:\d{1,2}|[A-Z][\w ]{1,20})\])"
@@ -107,22 +88,6 @@ _MARKED: dict[str, str] = {
     for word in words.split()
 }
 _BEFORE_COLON = re.compile(r"([^\W\d_]+)\s?\d{0,2}[\])]?\s?$")
-_EITHER = re.compile(
-    r" (?:or|oder|ou|o|of|или|lub|veya|أو|या) (?:not |no |kein |non )?[\"'“]?[\w-]{2,24}[\"'”]?\s*(?:[.?:)]|$)",
-    re.MULTILINE,
-)
-_TRIPLE = re.compile(
-    r", [\"'“]?[\w-]{2,24}[\"'”]?,? (?:and|or|und|oder|et|ou|y|o|e|и|или|lub|i|veya|ve) [\"'“]?\w"
-)
-_SLASHES = re.compile(r"/ ?\w{2,16} ?/ ?\w{2,16}\b|[(（]\w{2,16} ?[/|、] ?\w{2,16}[)）]")
-_ONLY = (
-    "only the", "only with", "only output", "only answer", "only json", "just the", "with only", "with just", "with exactly", "either ", "one word",
-    "single word", "nothing else", "nur ", "seulement", "uniquement", "solo ", "sólo ", "apenas ", "только", "tylko", "sadece", "alleen", "只回答",
-    "只输出", "只返回", "のみ", "label only", "number only",
-)  # fmt: skip
-_ONLY_BY_SIGN = _by_sign([(literal, "only") for literal in _ONLY], ("only", "just", "word", *"xqóт只の"))
-_BLANKS = ("___", "[MASK]", "<mask>", "( )", "(  )", "（ ）", "（）")
-_BLANKS_BY_SIGN = _by_sign([(literal, "blank") for literal in _BLANKS], "_[<(（")
 _QUOTE = re.compile(r"[\"“«「『‘][^\"”»」』’\n]{12}")
 _CONTEST = re.compile(
     r"^[ \t]*-*(?:Sample |Standard )?(?:Input|Output|Constraints|Examples?|Note|Explanation)(?: ?\d| Format)?-*:?[ \t]*$",
@@ -137,8 +102,8 @@ def counts(text: str) -> dict[str, int]:
     _code(text, found)
     digits = len(NUMBER.findall(text))
     _maths(text, found)
-    if digits:
-        _numbers(text, found)
+    if digits and ("-" in text or "+" in text or "/" in text or "*" in text or not text.isascii()):
+        _note(found, "op", len(_OPERATION.findall(text)))
     _layout(text, found)
     for match in _LINES.finditer(text) if "\n" in text else filter(None, (_LINES.match(text),)):
         name = match.lastgroup or ""
@@ -155,15 +120,6 @@ def _note(found: dict[str, int], name: str, number: int) -> None:
         found[name] = found.get(name, 0) + number
 
 
-def _note_present(found: dict[str, int], text: str, literals: _BySign) -> None:
-    """How many of the literals there are, once each."""
-    for sign, group in literals:
-        if sign in text:
-            for literal, name in group:
-                if literal in text:
-                    found[name] = found.get(name, 0) + 1
-
-
 def _code(text: str, found: dict[str, int]) -> None:
     for sign, literals in _LITERALS_BY_SIGN:
         if sign in text:
@@ -178,17 +134,9 @@ def _code(text: str, found: dict[str, int]) -> None:
         _note(found, "file", len(_FILE.findall(text)))
     if "<" in text:
         _note(found, "html", len(_TAG.findall(text)))
-        _note(found, "special", len(_SPECIAL.findall(text)))
-    if "_" in text:
-        _note(found, "snake", len(_SNAKE.findall(text)))
-    if " = " in text:
-        _note(found, "assign", len(_ASSIGN.findall(text)))
-    if _CAPITAL_INSIDE.search(text) is not None:
-        _note(found, "camel", len(_HUMP.findall(text)))
     lowered = text.lower()
     if "select" in lowered and "from" in lowered:
         _note(found, "sql", len(_SELECT.findall(lowered)))
-    _note_present(found, lowered, _ONLY_BY_SIGN)
 
 
 def _calls(text: str, found: dict[str, int]) -> None:
@@ -226,37 +174,12 @@ def _maths(text: str, found: dict[str, int]) -> None:
         _note(found, "power", len(_POWER.findall(text)))
 
 
-def _numbers(text: str, found: dict[str, int]) -> None:
-    """What stands after numbers: operators, units, currencies. Only those stretches are looked at."""
-    near = "\n".join(_FROM_NUMBER.findall(text))
-    if "+" in near or "-" in near or "*" in near or "/" in near or not near.isascii():
-        _note(found, "op", len(_OPERATION.findall(near)))
-    _note(found, "letter", len(_COEFFICIENT.findall(near)))
-    if "$" in text or not text.isascii():
-        _note(found, "money", len(_MONEY_AFTER.findall(near)) + len(_MONEY_BEFORE.findall(text)))
-    _note(found, "percent", near.count("%") + near.count("％"))
-    _note(found, "unitnum", len(_UNIT.findall(near)))
-    _note(found, "words", len(_WORDS_WANTED.findall(near)))
-    if "/" in near:
-        _note(found, "fraction", len(_FRACTION.findall(near)))
-    if "-" in near or "/" in near or "." in near:
-        _note(found, "date", len(_DATE.findall(near)))
-
-
 def _layout(text: str, found: dict[str, int]) -> None:
     _marks(text, found)
     if "put" in text or "Constraints" in text:
         _note(found, "contest", len(_CONTEST.findall(text)))
-    _note(found, "either", len(_EITHER.findall(text)))
-    if ", " in text:
-        _note(found, "triple", len(_TRIPLE.findall(text)))
-    if "/" in text:
-        _note(found, "slashes", len(_SLASHES.findall(text)))
-    _note_present(found, text, _BLANKS_BY_SIGN)
     if '"' in text or not text.isascii():
         _note(found, "quote", len(_QUOTE.findall(text)))
-    _note(found, "mail", text.count("@"))
-    _note(found, "url", text.count("://"))
 
 
 def _marks(text: str, found: dict[str, int]) -> None:

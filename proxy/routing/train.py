@@ -38,7 +38,7 @@ WORD_SOURCES, WORD_ROWS = 3, 3
 SOURCE_POWER, CLASS_POWER = -0.4, -0.5
 STEPS = 120
 STEP = 0.01
-_WORD_MARKS = ("w.", "1w.", "s.")
+_WORD_MARK = "w."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def load(path: Path, lexicon: Lexicon) -> list[Row]:
 
 
 def _is_word(fact: str) -> bool:
-    return fact.removeprefix("I.").removeprefix("T.").startswith(_WORD_MARKS)
+    return fact.removeprefix("I.").removeprefix("T.").startswith(_WORD_MARK)
 
 
 def _vocabulary(rows: Sequence[Row]) -> list[str]:

@@ -80,14 +80,7 @@ def test_tokens_of_ascii_are_those_of_any_text(seed: int):
     assert tokens(text) == tokens(f"é {text}")[1:]
 
 
-@pytest.mark.parametrize(
-    "literal",
-    [
-        *shapes._LITERALS,
-        *[(only, "only") for only in shapes._ONLY],
-        *[(blank, "blank") for blank in shapes._BLANKS],
-    ],
-)
+@pytest.mark.parametrize("literal", shapes._LITERALS)
 def test_every_literal_is_found_wherever_it_stands(literal: tuple[str, str]):
     """It stands in a group that is only looked through where a sign of it is there."""
     text, name = literal
