@@ -4,6 +4,7 @@ A move looks only when the target lacks something the source has. `kinds` says o
 `is_plain`, it need not be asked, and nothing is decoded.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,13 +22,14 @@ _BREAKPOINT = "prompt_cache_breakpoint"
 _REASONING = "reasoning"
 _NAME = "name"
 _ALL_INPUTS = frozenset(_PART_NEEDS.values())
-_MARKS = tuple([f'"{word}"'.encode() for word in (*_PART_NEEDS, _BREAKPOINT, _REASONING, _NAME)])
+# One pattern that begins with a quote: some literals, each searched by itself, cost four times as much.
+_mark_in = re.compile(f'"(?:{"|".join((*_PART_NEEDS, _BREAKPOINT, _REASONING, _NAME))})"'.encode()).search
 
 
 def is_plain(raw: bytes) -> bool:
     """Whether messages, as they were sent, hold nothing that `check` looks for, whatever the target. Errs on the side of no,
     if no letter is written as an escape."""
-    return max(map(raw.find, _MARKS)) < 0  # `in` raises and catches an error before it looks
+    return _mark_in(raw) is None
 
 
 def kinds(fields: Mapping[str, Any]) -> tuple[str, ...] | None:

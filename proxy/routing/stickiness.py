@@ -59,8 +59,10 @@ class Stance:
 def talk_of(fields: Mapping[str, Any]) -> Talk | None:
     """The conversation a decoded body continues; None for a first question that no tool has answered yet."""
     name, said = _said(fields)
+    if len(said) < 2 or (len(said) == 2 and _role(said[1]) != "tool"):
+        return None
     asked = [index for index, each in enumerate(said) if _role(each) == "user"]
-    if len(said) < 2 or not asked:
+    if not asked:
         return None
     first, last = asked[0], asked[-1]
     in_tool_loop = _role(said[-1]) == "tool"
