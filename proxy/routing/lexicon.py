@@ -71,11 +71,9 @@ class Lexicon:
                 stems.setdefault(word[:STEM], {}).setdefault(word[:-1], set()).add(name)
             else:
                 exact.setdefault(word, set()).add(name)
-        parts = [w.split("_") for w in exact if "_" in w]
         self._seconds: dict[str, set[str]] = {}
-        for first, second, *_ in parts:
+        for first, second, *_ in [word.split("_") for word in exact if "_" in word]:
             self._seconds.setdefault(first, set()).add(second)
-        self._goes_on = frozenset("_".join(p[:2]) for p in parts if len(p) > 2)
         self._exact = {w: tuple(sorted(c)) for w, c in exact.items()}
         self._stems = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in stems.items()}
         self._unspaced = {k: tuple((w, tuple(sorted(c))) for w, c in v.items()) for k, v in unspaced.items()}
@@ -101,7 +99,7 @@ class Lexicon:
     def of_tokens(self, words: list[str]) -> Found:
         """(position, classes) of every token, or phrase starting there, that some class knows."""
         found: Found = []
-        exact, stems, seconds, goes_on = self._exact, self._stems, self._seconds, self._goes_on
+        exact, stems, seconds = self._exact, self._stems, self._seconds
         end = len(words)
         for position, word in enumerate(words):
             if word in exact:
@@ -111,14 +109,8 @@ class Lexicon:
                 found.extend((position, c) for stem, c in stems[start] if word.startswith(stem))
             if word in seconds and position + 1 < end and words[position + 1] in seconds[word]:
                 pair = f"{word}_{words[position + 1]}"
-                if pair in exact:
-                    found.append((position, exact[pair]))
-                if (
-                    pair in goes_on
-                    and position + 2 < end
-                    and (classes := exact.get(f"{pair}_{words[position + 2]}")) is not None
-                ):
-                    found.append((position, classes))
+                phrases = (pair, f"{pair}_{words[position + 2]}") if position + 2 < end else (pair,)
+                found += [(position, exact[phrase]) for phrase in phrases if phrase in exact]
         return found
 
     def of_unspaced(self, text: str) -> Found:
