@@ -59,9 +59,8 @@ class Stance:
 def talk_of(fields: Mapping[str, Any]) -> Talk | None:
     """The conversation a decoded body continues; None for a first question that no tool has answered yet."""
     name, said = _said(fields)
-    if len(said) < 2 or (
-        len(said) == 2 and _role(said[1]) != "tool"
-    ):  # an answer stands between two questions
+    # Between two questions stands an answer: without a tool's result there are three messages at least.
+    if len(said) < 2 or (len(said) == 2 and _role(said[1]) != "tool"):
         return None
     asked = [index for index, each in enumerate(said) if _role(each) == "user"]
     if not asked:
