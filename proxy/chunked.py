@@ -1,5 +1,6 @@
 """HTTP/1.1's chunked coding, as pure functions: a frame is a chunk as it stands on the wire, size line and line ends included."""
 
+from functools import lru_cache
 from typing import Final
 
 _SIZE_LINE_BYTES: Final = 6
@@ -15,11 +16,18 @@ def chunk(body: bytes, *, last: bool) -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body)
 
 
+@lru_cache(2048)
+def size_line(frame_bytes: int) -> bytes:
+    """How a frame of so many bytes begins, spelt as `chunk` spells it; `b""` where none below 64 KiB has that length."""
+    for line_bytes in range(3, _SIZE_LINE_BYTES + 1):
+        line = b"%x\r\n" % max(frame_bytes - line_bytes - 2, 0)
+        if len(line) == line_bytes and frame_bytes > line_bytes + 2:
+            return line
+    return b""
+
+
 def framed(wire: bytes) -> bytes:
     """The body of `wire` if it is one frame of less than 64 KiB and nothing else, spelt as `chunk` spells it; `b""` for
     anything else."""
-    start = wire.find(b"\n", 0, _SIZE_LINE_BYTES) + 1
-    if not start:
-        return b""
-    body = wire[start:-2]
-    return body if wire.startswith(b"%x\r\n" % len(body)) and wire.endswith(b"\r\n") else b""
+    line = size_line(len(wire))
+    return wire[len(line) : -2] if line and wire.startswith(line) and wire.endswith(b"\r\n") else b""

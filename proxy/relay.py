@@ -5,7 +5,6 @@ A stream that breaks shows it; it never ends as if it were whole. Nothing here a
 
 from collections.abc import Awaitable
 
-from proxy.chunked import chunk
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
 from proxy.house import Client, House
@@ -35,6 +34,7 @@ async def relay_stream(
 ) -> None:
     """Upstream's bytes as they arrive. A stream that breaks shows it; it never ends as if it were whole."""
     response, stream = answer.response, answer.stream
+    pass_frame = stream.pass_frame
     try:
         await client.start(response.status, _headers(response.headers, trace, house), answer.first)
         silent = not _spoke(stream, trace, house, trace.first_byte_s)
@@ -50,15 +50,12 @@ async def relay_stream(
                 held = relayed
             return not (held or stream.ended)
 
-        def pass_by(body: bytes, frame: bytes) -> bool:
+        def pass_by(frame: bytes) -> bool:
             """A chunk like those before it but for its text goes on at once, in the frame it came in if it stays what it is."""
             write = client.chunk_writer()
-            if write is None:
+            if write is None or (passing := pass_frame(frame)) is None:
                 return False
-            relayed = stream.feed_alike(body)
-            if relayed is None:
-                return False
-            write(frame if relayed is body else chunk(relayed, last=False))
+            write(passing)
             return True
 
         while not stream.ended and await response.pour(relay, pass_by):

@@ -62,9 +62,9 @@ class Whole(msgspec.Struct, frozen=True, gc=False):
 
 class Stream:
     """One stream's machines in a row. `feed` takes a block and returns what of it may be sent on; `seen` is what was read so
-    far; `feed_alike` is the meter's where there is no other machine; `over` says that no more is wanted from upstream."""
+    far; `pass_frame` is the meter's where there is no other machine; `over` says that no more is wanted from upstream."""
 
-    __slots__ = ("_bridge", "_cutter", "_meter", "feed", "feed_alike", "seen")
+    __slots__ = ("_bridge", "_cutter", "_meter", "feed", "pass_frame", "seen")
 
     def __init__(self, shape: Shape) -> None:
         self._bridge = ChatStream(shape.bridged) if shape.bridged else None
@@ -73,8 +73,8 @@ class Stream:
         self.seen: Final[Seen] = self._meter.seen
         alone = self._bridge is None and self._cutter is None
         self.feed: Final[Callable[[bytes], bytes]] = self._meter.feed if alone else self._feed
-        self.feed_alike: Final[Callable[[bytes], bytes | None]] = (
-            self._meter.feed_alike if alone else _none_alike
+        self.pass_frame: Final[Callable[[bytes], bytes | None]] = (
+            self._meter.pass_frame if alone else _no_frame
         )
 
     @property
@@ -115,8 +115,8 @@ class Stream:
         return self._cutter.ending(_as_openai(usage) if usage else None)
 
 
-def _none_alike(_event: bytes) -> None:
-    """Two machines change what passes: no event goes on as it came."""
+def _no_frame(_frame: bytes) -> None:
+    """Two machines change what passes: no frame goes on as it came."""
 
 
 def _as_openai(usage: Usage) -> Mapping[str, Any]:

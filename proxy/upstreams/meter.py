@@ -18,8 +18,9 @@ from typing import Final
 
 import msgspec
 
+from proxy.chunked import chunk, framed
 from proxy.nouns import Endpoint
-from proxy.upstreams.alike import NULL_USAGE, Form, form_of, is_utf8, said_bytes
+from proxy.upstreams.alike import NULL_USAGE, Form, form_of, is_utf8
 from proxy.upstreams.seen import (
     RESPONSE_ENDS,
     UNREADABLE,
@@ -81,9 +82,16 @@ class StreamMeter:
             block, self._tail = block[:end], block[end:]
         return self._read_plain(block) if plain else self._read_one_by_one(block)
 
-    def feed_alike(self, event: bytes) -> bytes | None:
-        """What `feed` returns for a block of whole events like those before it; None, and nothing is noted, for any other."""
-        return None if self._tail else self._read_alike(event)
+    def pass_frame(self, frame: bytes) -> bytes | None:
+        """The frame (`chunked`) to send on for one that came: of whole events like those before them. None, and nothing is noted,
+        for any other, and for what is no frame."""
+        form = self._form
+        if form is None or self._tail or (alike := form.read_frame(frame)) is None:
+            return None
+        self._note_alike(form, alike)
+        if self._strip and form.has_null_usage:
+            return chunk(framed(frame).replace(NULL_USAGE, b""), last=False)
+        return frame
 
     def finish(self) -> bytes:
         """What is left when the stream ends: an event without its blank line is still an event to most clients; anything
@@ -120,16 +128,19 @@ class StreamMeter:
         form = self._form
         if form is None or (alike := form.read(run)) is None:
             return None
-        seen, (events, text) = self.seen, alike
+        self._note_alike(form, alike)
+        if self._strip and form.has_null_usage:
+            return run.replace(NULL_USAGE, b"")
+        return run
+
+    def _note_alike(self, form: Form, alike: tuple[int, int]) -> None:
+        seen, (events, said_bytes) = self.seen, alike
         seen.events += events
-        seen.text_bytes += said_bytes(text)
+        seen.text_bytes += said_bytes
         if form.model:
             seen.model = form.model
         if form.service_tier:
             seen.service_tier = form.service_tier
-        if self._strip and form.has_null_usage:
-            return run.replace(NULL_USAGE, b"")
-        return run
 
     def _read_first(self, complete: bytes) -> bytes:
         """No form is known yet. Where much comes at once, two events may teach it for the others."""
@@ -198,15 +209,15 @@ class StreamMeter:
         if not seen.events:
             seen.answer_id = id_of(body[: body.find(b"\n")] if len(chunks) > 1 else body)
         seen.events += len(chunks)
-        for chunk in chunks:
-            for choice in chunk.choices:
+        for one in chunks:
+            for choice in one.choices:
                 if choice.finish_reason:
                     seen.finish = choice.finish_reason
                 said += text_bytes(choice)
-            if chunk.model:
-                seen.model = chunk.model
-            if chunk.service_tier:
-                seen.service_tier = chunk.service_tier
+            if one.model:
+                seen.model = one.model
+            if one.service_tier:
+                seen.service_tier = one.service_tier
         seen.text_bytes += said
 
     # One event

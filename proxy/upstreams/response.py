@@ -15,7 +15,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 
-from proxy.chunked import framed
 from proxy.upstreams.decoding import Decoder
 from proxy.upstreams.http_errors import BodyTooLarge, ConnectionCut, UpstreamError, UpstreamProtocolError
 
@@ -23,8 +22,9 @@ PIECE_BYTES: Final = 32 * 1024
 Fault = tuple[type[UpstreamError], str, bool | None]
 Tap = Callable[[bytes], bool]
 """Takes a piece of a body; whether it takes the next one, too."""
-FrameTap = Callable[[bytes, bytes], bool]
-"""Takes a chunk that came alone, and its whole frame (`chunked`); False where it is the other tap that has to have it."""
+FrameTap = Callable[[bytes], bool]
+"""Takes all that came, where a frame (`chunked`) may begin, if that is one frame and nothing else; False where it is the other
+tap that has to have it."""
 
 
 class Phase(Enum):
@@ -224,9 +224,8 @@ class Response:
         frame_tap, waiter = self.frame_tap, self.waiter
         if frame_tap is None or waiter is None or waiter.done():
             return False
-        body = framed(wire)
         try:
-            return bool(body) and frame_tap(body, wire)
+            return frame_tap(wire)
         except Exception as error:  # noqa: BLE001 - as above
             waiter.set_exception(error)
             return True

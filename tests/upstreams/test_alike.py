@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mangling import DONE, HEAD, USAGE, chunk, event
 
+from proxy.chunked import chunk as framed_chunk
+from proxy.chunked import framed
 from proxy.nouns import Endpoint
-from proxy.upstreams.alike import form_of, said_bytes
+from proxy.upstreams.alike import form_of
 from proxy.upstreams.meter import StreamMeter
 from proxy.upstreams.seen import PlainChunk, read_plain_chunks
 from tests.upstreams.metering import is_json, run
@@ -103,9 +105,9 @@ def test_an_event_like_those_before_it_is_fed_alone_as_it_would_be_in_the_stream
     meter, out = StreamMeter(Endpoint.CHAT, strip_usage=strip), []
     for one in events:
         before = msgspec.structs.asdict(meter.seen)
-        relayed = meter.feed_alike(one)
-        assert relayed is not None or msgspec.structs.asdict(meter.seen) == before
-        out.append(meter.feed(one) if relayed is None else relayed)
+        frame = meter.pass_frame(framed_chunk(one, last=False))
+        assert frame is not None or msgspec.structs.asdict(meter.seen) == before
+        out.append(meter.feed(one) if frame is None else framed(frame))
     plain, expected = run(b"".join(events), itertools.accumulate(map(len, events)), strip=strip)
     assert b"".join(out) == expected
     assert meter.seen == plain.seen
@@ -115,9 +117,10 @@ def test_behind_half_an_event_nothing_is_alike():
     """It is the other half that comes next, whatever it looks like."""
     meter, _ = run(event(spoken("a", 0, padded=False, nulls=False)) * 2)
     whole = event(spoken("b", 1, padded=False, nulls=False))
-    assert meter.feed_alike(whole) is whole
+    frame = framed_chunk(whole, last=False)
+    assert meter.pass_frame(frame) is frame
     assert meter.feed(whole[:20]) == b""
-    assert meter.feed_alike(whole) is None
+    assert meter.pass_frame(frame) is None
     assert meter.feed(whole[20:]) == whole
 
 
@@ -189,7 +192,73 @@ def test_a_form_is_learnt_from_what_is_certain_only():
     assert isinstance(read_plain_chunks(plain)[0], PlainChunk)
 
 
-def test_short_escapes_are_one_byte_of_text():
-    """As they are in the text that JSON spells with them."""
-    for spelled in (b"a\\nb", b"\\\\n", b'\\"', b"\\/", "plain é".encode()):
-        assert said_bytes(spelled) == len(json.loads(b'"%b"' % spelled).encode())
+ALIKE = b'data: {"choices":[{"delta":{"content":"TEXT"}}],"usage":null}\n\n'
+PADDED = ALIKE.replace(b"}\n\n", b',"obfuscation":"PAD"}\n\n')
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [b"a\\nb", b"\\\\n", b'\\"', b"\\/", "plain é".encode(), b"", b"\\u00e9", b"\\ud83d\\ude00 \\u0000"],
+)
+@pytest.mark.parametrize("shape", [ALIKE, PADDED])
+@pytest.mark.parametrize("many", [1, 3])
+def test_what_a_text_says_is_counted_as_utf8_however_it_is_spelled(spelled, shape, many):
+    """In a frame of its own, alone and among others."""
+    told = len(json.loads(b'"%b"' % spelled).encode())
+    one = shape.replace(b"TEXT", spelled)
+    for frames in (False, True):
+        meter, _ = run(shape, strip=False)
+        if frames:
+            wire = framed_chunk(one * many, last=False)
+            whole = many == 1 or (shape is ALIKE and b"u" not in spelled)
+            assert meter.pass_frame(wire) == (wire if whole else None)
+            if not whole:
+                continue
+        else:
+            assert meter.feed(one * many) == one * many
+        assert (meter.seen.text_bytes, meter.seen.events) == (4 + many * told, 1 + many)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        framed_chunk(ALIKE, last=False)[1:],
+        framed_chunk(ALIKE, last=False)[:-1],
+        framed_chunk(ALIKE, last=False).replace(b"\r\n", b"\n"),
+        framed_chunk(ALIKE, last=False) * 2,
+        framed_chunk(ALIKE * 2 + b"\n", last=False),
+        framed_chunk(ALIKE, last=True),
+        framed_chunk(ALIKE[:-1], last=False),
+        b"0" + framed_chunk(ALIKE, last=False),
+        framed_chunk(ALIKE, last=False).replace(b"3f", b"3F"),
+        framed_chunk(ALIKE, last=False).replace(b"3f", b"3e"),
+        framed_chunk(ALIKE.replace(b'"TEXT"', b'"'), last=False),
+        framed_chunk(ALIKE.replace(b"TEXT", b'T"},"x":{"a":"'), last=False),
+        framed_chunk(ALIKE.replace(b"TEXT", b"T\r"), last=False),
+        framed_chunk(ALIKE.replace(b"TEXT", b"T" * 65_536), last=False),
+        b"\r\n" + ALIKE.replace(b"TEXT", b"T" * 65_536) + b"\r\n",
+        ALIKE.replace(b"TEXT", b"T" * 65_536) + b"\r\n",
+        b"",
+        b"0\r\n\r\n",
+        ALIKE,
+    ],
+)
+def test_what_is_not_one_frame_with_chunks_of_the_form_is_not_passed(frame):
+    """Nor is it noted."""
+    meter, _ = run(ALIKE, strip=False)
+    assert len(ALIKE) == 0x3F
+    assert meter.pass_frame(frame) is None
+    assert meter.seen.events == 1
+
+
+@pytest.mark.parametrize(
+    "without", [b'TEXT"}}],"usage":null,"obfuscation":"PAD', b',"obfuscation":"PAD"', b"PAD"]
+)
+def test_where_others_are_padded_padding_belongs_to_the_form(without):
+    """Without it a chunk is read, and refused where it is no JSON. Empty padding is padding."""
+    meter, _ = run(PADDED, strip=False)
+    odd = PADDED.replace(without, b"")
+    assert (meter.pass_frame(framed_chunk(odd, last=False)) is None) == (without != b"PAD")
+    meter, _ = run(PADDED, strip=False)
+    assert meter.feed(odd) == (odd if is_json(odd[6:]) else b"")
+    assert meter.seen.unreadable != is_json(odd[6:])

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.chunked import framed
 from proxy.upstreams.http import (
     ConnectFailed,
     ConnectTimeout,
@@ -119,8 +120,8 @@ def test_frames_that_pass_by_are_no_silence_and_silence_behind_them_is() -> None
             shown: list[bytes] = []
             poured: list[bytes] = []
 
-            def frame_tap(body: bytes, _frame: bytes) -> bool:
-                shown.append(body)
+            def frame_tap(frame: bytes) -> bool:
+                shown.append(framed(frame))
                 return True
 
             await fails(
