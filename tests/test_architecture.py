@@ -10,10 +10,10 @@ PACKAGE = Path(__file__).parents[1] / "proxy"
 # The longest matching prefix decides. A room may import its own files and any lower floor.
 FLOORS = {
     "proxy": 0,  # the version
+    "proxy.chunked": 0,
     "proxy.errors": 0,
     "proxy.nouns": 0,
     "proxy.budgets": 1,
-    "proxy.chunked": 1,
     "proxy.headers": 1,
     "proxy.migration": 1,
     "proxy.models": 1,
