@@ -108,8 +108,8 @@ class _Room:
 
     def explain(self, question: Question, now: float) -> tuple[Explanation, tuple[Counter, ...]]:
         caller = self._caller(question.key)
-        request = parse(question.endpoint, question.body)
         asks = asks_of(dict(question.headers))
+        request = parse(question.endpoint, question.body, asks.session)
         try:
             considered = self._planner.consider(request, asks, caller, now)
         except ApiError as refusal:

@@ -29,7 +29,7 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
     """Answer one request. Returns when the last byte is handed over; raises only CancelledError, when the client left."""
     trace = Trace(call, caller)
     try:
-        request = parse(call.endpoint, call.raw)
+        request = parse(call.endpoint, call.raw, call.asks.session)
         trace.parsed(request)
         now = house.wall_clock()
         begun = await house.loops.begun(request, caller, now) if house.loops is not None else NOWHERE_BEGUN

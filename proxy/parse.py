@@ -99,7 +99,8 @@ class Fields(Mapping[str, Any]):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """A parsed body. `asks_usage` is what the client said in `stream_options.include_usage`."""
+    """A parsed body. `asks_usage` is what the client said in `stream_options.include_usage`; `session` is its own name for the
+    conversation, "" where it has none."""
 
     endpoint: Endpoint
     fields: Fields
@@ -108,12 +109,13 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     asks_usage: bool
     user: str
     size_bytes: int
+    session: str = ""
 
     def __repr__(self) -> str:
         return f"Request(endpoint={self.endpoint!r}, model={self.model!r}, size_bytes={self.size_bytes})"
 
 
-def parse(endpoint: Endpoint, body: bytes) -> Request:
+def parse(endpoint: Endpoint, body: bytes, session: str = "") -> Request:
     """Read what routing and relaying need. Raises BadRequest with OpenAI's wording for everything that is not a request."""
     fields = fields_of(body)
     raws = fields.raws
@@ -135,6 +137,7 @@ def parse(endpoint: Endpoint, body: bytes) -> Request:
         asks_usage="stream_options" in raws and _asks_usage(fields),
         user="" if _USERS.isdisjoint(raws) else _user(fields),
         size_bytes=len(body),
+        session=session,
     )
 
 

@@ -56,8 +56,9 @@ class Plans:
 
     def considered(self, user="", model="old", now=NOW, caller=CALLER, asks=None, begun=None, **extra):
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "user": user, **extra}
-        request = parse(Endpoint.CHAT, json.dumps(body).encode())
-        return self.planner.consider(request, asks or Asks(), caller, now, begun or {})
+        asks = asks or Asks()
+        request = parse(Endpoint.CHAT, json.dumps(body).encode(), asks.session)
+        return self.planner.consider(request, asks, caller, now, begun or {})
 
     def plan(self, *args, **more):
         considered = self.considered(*args, **more)
@@ -205,6 +206,42 @@ def test_a_conversation_without_a_user_stays_on_its_side_as_it_grows(verdicts):
             ]
             assert plans.first(messages=turns).model == first
     assert sides == {"old", "new"}
+
+
+@pytest.mark.parametrize("sticky", ["user", "conversation"])
+def test_a_conversation_that_its_caller_names_stays_on_its_side_whatever_is_left_of_it(verdicts, sticky):
+    """As where an app shortens what it sends; the same name under another key is another conversation."""
+    plans = Plans(verdicts, Event.START, migration=f", sticky: {sticky}")
+    sides, elsewhere = [], []
+    for i in range(40):
+        for turn in range(3):
+            turns = [{"role": "user", "content": f"what is left of {i} after turn {turn}"}]
+            asked = {"messages": turns, "asks": Asks(session=f"talk-{i}")}
+            sides.append(plans.first(**asked).model)
+            elsewhere.append(plans.first(**asked, caller=Caller("app", "app")).model)
+    assert sides[::3] == sides[1::3] == sides[2::3]
+    assert set(sides) == {"old", "new"}
+    assert elsewhere[::3] == elsewhere[1::3] != sides[::3]
+
+
+def test_a_user_stays_on_a_side_through_all_conversations(verdicts):
+    """Named or not, where users are what stays; where conversations are, they go their own ways."""
+    for sticky, sides in (("user", 1), ("conversation", 2)):
+        plans = Plans(verdicts, Event.START, migration=f", sticky: {sticky}")
+        seen = {plans.first("ann", asks=Asks(session=f"talk-{i}")).model for i in range(20)}
+        assert len(seen) == sides
+
+
+def test_a_conversation_that_its_caller_names_stays_with_its_deployment(verdicts):
+    """Its prompt cache is there; other conversations go elsewhere."""
+    plans = Plans(verdicts)
+    seen = {}
+    for i in range(40):
+        for turn in range(3):
+            turns = [{"role": "user", "content": f"what is left of {i} after turn {turn}"}]
+            found = plans.first(model="new", messages=turns, asks=Asks(session=f"talk-{i}"))
+            assert seen.setdefault(i, found.provider) == found.provider
+    assert set(seen.values()) == {"openai", "spare"}
 
 
 def test_each_look_says_which_way_and_why(verdicts):

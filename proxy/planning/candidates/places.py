@@ -80,11 +80,11 @@ def by_weight(places: tuple[Place, ...], request: Request) -> tuple[Place, ...]:
     """
     if len(places) <= 1:
         return places
-    opening = msgspec.json.encode(opening_of(request.fields))
-    return tuple(sorted(places, key=lambda place: _score(place, opening), reverse=True))
+    talk = request.session.encode() or msgspec.json.encode(opening_of(request.fields))
+    return tuple(sorted(places, key=lambda place: _score(place, talk), reverse=True))
 
 
-def _score(place: Place, opening: bytes) -> float:
+def _score(place: Place, talk: bytes) -> float:
     name = f"{place.provider}\0{place.upstream_model}\0".encode()
-    draw = int.from_bytes(hashlib.blake2b(name + opening, digest_size=7).digest(), "big")
+    draw = int.from_bytes(hashlib.blake2b(name + talk, digest_size=7).digest(), "big")
     return -place.weight / math.log((draw + 1) / (2**56 + 1))

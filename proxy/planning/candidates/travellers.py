@@ -21,8 +21,10 @@ def traveller_of(request: Request, caller: Caller, begun: Mapping[str, Side]) ->
 
 
 def _opening(request: Request) -> bytes:
-    """What every turn of the request's conversation says of it: the name it is stored under, else how it began. b"" where
-    a later turn may say neither, because it only names the answer before it."""
+    """What every turn of the request's conversation says of it: the caller's name for it, else the one it is stored under,
+    else how it began. b"" where a later turn may say none of them, because it only names the answer before it."""
+    if request.session:
+        return request.session.encode()
     fields = request.fields
     if request.endpoint is Endpoint.RESPONSES:
         if (stored := fields.raw("conversation")) not in _NOTHING:
