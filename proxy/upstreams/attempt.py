@@ -11,7 +11,7 @@ from proxy.nouns import Call, Endpoint
 from proxy.reshape import Shape, Stream, Whole
 from proxy.upstreams import http
 from proxy.upstreams.providers import Incoming, Provider
-from proxy.upstreams.refusals import Failed, error_code, retry_after_s
+from proxy.upstreams.refusals import Failed, as_json, error_code, retry_after_s, status_of
 from proxy.upstreams.retry import Failure, classify
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -72,8 +72,7 @@ def _understood(response: Incoming, body: bytes, shape: Shape) -> Answered | Fai
     if whole is None:
         return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)
     if whole.seen.error and shape.endpoint is not Endpoint.RESPONSES:
-        headers = tuple(response.headers)
-        return Failed(Failure.OVERLOADED, 500, headers, whole.body, detail="error_in_200")
+        return _failed_inside(response, whole.body)
     return Answered(response.headers, whole)
 
 
@@ -100,15 +99,21 @@ async def _peek(response: Incoming, shape: Shape) -> Streaming | Failed:
     if seen.unreadable and not seen.text_bytes:
         return Failed(Failure.UNREADABLE, detail="not_json", may_be_billed=True)
     if seen.error and not seen.text_bytes:
-        body = b'{"error":%b}' % seen.error
-        return Failed(Failure.OVERLOADED, 500, tuple(response.headers), body, detail="error_in_200")
+        return _failed_inside(response, b'{"error":%b}' % seen.error)
     return Streaming(response, stream, b"".join(first))
+
+
+def _failed_inside(response: Incoming, body: bytes) -> Failed:
+    """An error where an answer should have begun: the refusal it would have been."""
+    status, code = status_of(body), error_code(body) or ""
+    headers = as_json(tuple(response.headers))
+    return Failed(classify(status, code), status, headers, body, code, detail="error_in_200")
 
 
 def _is_stream(response: Incoming) -> bool:
     for name, value in response.headers:
         if name == b"content-type":
-            return value.startswith(b"text/event-stream")
+            return value.lower().startswith(b"text/event-stream")
     return False
 
 

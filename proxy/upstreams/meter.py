@@ -13,10 +13,9 @@ Most of what passes are chunks as alike as eggs. A run of them is read in one st
 is different in any way is read event by event.
 """
 
+import json
 import re
 from typing import Final
-
-import msgspec
 
 from proxy.chunked import chunk, framed
 from proxy.nouns import Endpoint
@@ -27,10 +26,10 @@ from proxy.upstreams.seen import (
     PlainChunk,
     Seen,
     id_of,
+    loose_fields,
     note_loose,
     note_response,
     read_chunk,
-    read_fields,
     read_plain_chunks,
     read_response_event,
     text_bytes,
@@ -300,13 +299,11 @@ class StreamMeter:
         self.seen.malformed += 1
         self.seen.text_bytes += len(data)
         try:
-            msgspec.json.decode(data)
-        except UNREADABLE:
+            fields = loose_fields(data)
+        except ValueError:
             self.seen.unreadable = True
             return None
-        try:
-            fields = read_fields(data)
-        except msgspec.ValidationError:  # JSON, but no object
+        if fields is None:
             return event
         note_loose(self.seen, fields)
         return _without_usage(event, data) if self._strip and "usage" in fields else event
@@ -337,9 +334,11 @@ def _without_usage(event: bytes, data: bytes) -> bytes:
     """
     if event.count(b'"usage"') == 1 and NULL_USAGE in event:
         return event.replace(NULL_USAGE, b"")
-    fields = read_fields(data)
-    fields.pop("usage", None)
-    rebuilt = b"{" + b",".join([msgspec.json.encode(k) + b":" + bytes(v) for k, v in fields.items()]) + b"}"
+    fields = loose_fields(data) or {}
+    kept = [
+        b"%b:%b" % (json.dumps(name).encode(), value) for name, value in fields.items() if name != "usage"
+    ]
+    rebuilt = b"{" + b",".join(kept) + b"}"
     others = [line for line in _LINE_END.split(event) if line and not line.startswith(b"data:")]
     return b"\n".join([*others, b"data: " + rebuilt]) + b"\n\n"
 

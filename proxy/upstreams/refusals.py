@@ -5,6 +5,7 @@ not learn of it), and what is not an OpenAI error body at all (an HTML page of s
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -27,11 +28,23 @@ class _Error(msgspec.Struct, gc=False):
     code: str | int | None = None
 
 
+class _Loose(msgspec.Struct, gc=False):
+    """Where servers that are not OpenAI's put what they have to say."""
+
+    message: Any = None
+    error: Any = None
+    detail: Any = None
+
+
 class _Envelope(msgspec.Struct, gc=False):
     error: _Error
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_loose = msgspec.json.Decoder(_Loose)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_LONGEST_SAID = 2_000
+_STATUS = {"rate_limit_exceeded": 429, "insufficient_quota": 429}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +72,18 @@ def error_code(body: bytes) -> str | None:
     """OpenAI's `error.code` as text, `""` when null; None when the body is not an OpenAI error."""
     try:
         code = _envelope.decode(body).error.code
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     return "" if code is None else str(code)
+
+
+def status_of(body: bytes) -> int:
+    """The HTTP status of an error that came inside a 200, where its own was spent already."""
+    try:
+        error = _envelope.decode(body).error
+    except _UNREADABLE:
+        return 500
+    return _STATUS.get(str(error.code), 400 if error.type == "invalid_request_error" else 500)
 
 
 def retry_after_s(headers: tuple[Header, ...]) -> float | None:
@@ -85,8 +107,25 @@ def answer_for(failed: Failed, *, passthrough: bool) -> tuple[int, tuple[Header,
         return failed.status, failed.headers, failed.body
     kind = "server_error" if failed.status >= 500 else "invalid_request_error"
     message = f"The provider answered {failed.status} without an OpenAI error body."
-    kept = tuple([(name, value) for name, value in failed.headers if name != b"content-type"])
-    return failed.status, (*kept, _JSON), envelope(message, kind, None, failed.code or None)
+    if failed.failure is Failure.CALLER:
+        message = _said(failed.body) or message
+    return failed.status, as_json(failed.headers), envelope(message, kind, None, failed.code or None)
+
+
+def as_json(headers: tuple[Header, ...]) -> tuple[Header, ...]:
+    """The headers of an answer whose body was written anew."""
+    return (*[(name, value) for name, value in headers if name != b"content-type"], _JSON)
+
+
+def _said(body: bytes) -> str:
+    """Why a server that speaks OpenAI's API, but not in its errors, refuses the request; "" where it does not say. Callers
+    look into it: too long a context is mended, a wrong parameter found."""
+    try:
+        loose = _loose.decode(body)
+    except _UNREADABLE:
+        return ""
+    said = (loose.message, loose.error, loose.detail)
+    return next((text[:_LONGEST_SAID] for text in said if isinstance(text, str) and text), "")
 
 
 def _masked(failed: Failed) -> tuple[int, tuple[Header, ...], bytes]:

@@ -4,6 +4,7 @@ Only what money, routing and logs need is decoded; the rest is checked to be JSO
 usage is a matter of money and belongs to `budgets/usage.py`; here it is kept as JSON bytes.
 """
 
+import json
 from typing import Final
 
 import msgspec
@@ -139,10 +140,8 @@ def read_whole(body: bytes) -> Seen | None:
     """The tally of an answer that came in one piece; None when it is not a JSON object."""
     try:
         answer = read_answer(body)
-    except msgspec.ValidationError:
-        return _read_unusual(body)
     except UNREADABLE:
-        return None
+        return _read_unusual(body)
     finish, said = "", 0
     if answer.choices:
         finish = answer.choices[0].finish_reason or ""
@@ -168,8 +167,10 @@ def read_whole(body: bytes) -> Seen | None:
 def _read_unusual(body: bytes) -> Seen | None:
     """A JSON answer whose fields have types of their own: only usage and error are looked for."""
     try:
-        fields = read_fields(body)
-    except UNREADABLE:
+        fields = loose_fields(body)
+    except ValueError:
+        return None
+    if fields is None:
         return None
     seen = Seen(events=1, done=True, text_bytes=len(body), malformed=1)
     note_loose(seen, fields)
@@ -187,6 +188,22 @@ def note_response(seen: Seen, response: msgspec.Raw) -> None:
         seen.usages.append(usage)
     if error := told(answer.error):
         seen.error = error
+
+
+def loose_fields(data: bytes) -> dict[str, msgspec.Raw] | None:
+    """The fields of whatever clients can read as an object; None for JSON that is none. They take half a surrogate pair, which
+    models do write, and `NaN`; our own reader does not. Raises ValueError for what is no JSON."""
+    try:
+        return read_fields(data)
+    except UNREADABLE:
+        pass  # our reader stops at the first thing it did not expect: whether the rest is JSON is not known yet
+    try:
+        value = json.loads(data.decode())
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(value, dict):
+        return None
+    return {name: msgspec.Raw(json.dumps(inner).encode()) for name, inner in value.items()}
 
 
 def note_loose(seen: Seen, fields: dict[str, msgspec.Raw]) -> None:
