@@ -4,6 +4,7 @@ A stream that breaks shows it; it never ends as if it were whole. Nothing here a
 """
 
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from proxy.errors import ApiError, UpstreamTimeout, UpstreamUnavailable
 from proxy.headers import Header, downward
@@ -62,7 +63,7 @@ async def relay_stream(
             if held:
                 slow, held = held, b""
                 await client.write(slow)
-        await _end_stream(stream, request, trace, client)
+        await _end_stream(answer, request, trace, client)
     except http.UpstreamError as error:
         trace.error = type(error).__name__
         await break_off(BROKEN_OFF, "error", trace, client, house)
@@ -80,18 +81,45 @@ def _spoke(stream: Stream, trace: Trace, house: House, now_s: float) -> bool:
     return True
 
 
-async def _end_stream(stream: Stream, request: Request, trace: Trace, client: Client) -> None:
+async def _end_stream(answer: Streaming, request: Request, trace: Trace, client: Client) -> None:
     """The end that this stream has: its own, the one of a stop sequence, or none at all."""
+    stream = answer.stream
     if stream.over:
-        trace.account()
-        await client.write(stream.ending(trace.usage if request.asks_usage else None))
-    elif rest := stream.finish():
+        await _end_cut(answer, request, trace, client)
+        return
+    if rest := stream.finish():
         await client.write(rest)
     if stream.broken:
         raise http.BadResponse("the stream held something that is no event", sent=True)
-    if not (stream.over or stream.seen.complete or stream.seen.error):
+    if not (stream.seen.complete or stream.seen.error):
         raise http.ConnectionCut("the stream ended before it was complete", sent=True)
     await client.end()
+
+
+async def _end_cut(answer: Streaming, request: Request, trace: Trace, client: Client) -> None:
+    """The end of a stream that we cut. What a model thought is told only at its own end: it is read to there, since a guess
+    would have to be its whole bound. A client waits for that only if it wants to know."""
+    stream = answer.stream
+    if not request.asks_usage:
+        await client.write(stream.ending(None))
+        await client.end()
+    if trace.candidate is not None and trace.candidate.reasons:
+        await _read_to_end(answer)
+    if request.asks_usage:
+        trace.account()
+        await client.write(stream.ending(trace.usage))
+        await client.end()
+
+
+async def _read_to_end(answer: Streaming) -> None:
+    stream = answer.stream
+
+    def read(block: bytes) -> bool:
+        stream.feed(block)
+        return not stream.broken
+
+    with suppress(http.UpstreamError):
+        await answer.response.pour(read)
 
 
 async def pass_on(failed: Failed, trace: Trace, client: Client, house: House) -> None:

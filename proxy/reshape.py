@@ -1,7 +1,7 @@
 """What an answer passes through on its way to the client: bridge → meter → stop cutter. Pure machines, one per attempt.
 
 Most answers need the meter alone and pass byte for byte. A call that went over /v1/responses comes back as chat first; a
-stop sequence that no living model takes is cut here, and the upstream call can then be closed.
+stop sequence that no living model takes is cut here.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,7 +112,10 @@ class Stream:
     def ending(self, usage: Usage | None) -> bytes:
         """What closes a stream that was cut at a stop sequence; `usage` for a client that asked for it."""
         assert self._cutter is not None
-        return self._cutter.ending(_as_openai(usage) if usage else None)
+        if usage is None:
+            return self._cutter.ending()
+        told = self.seen.usages
+        return self._cutter.ending(msgspec.Raw(told[0]) if len(told) == 1 else _as_openai(usage))
 
 
 def _no_frame(_frame: bytes) -> None:

@@ -131,3 +131,42 @@ def test_a_stop_sequence_is_looked_for_in_every_event():
     assert b"STOP" not in client.body
     assert b'"d"' not in client.body
     assert client.body.endswith(DONE + b"END")
+
+
+RUN_ON = apart(["a", " STOP", "b", "c"])
+THOUGHT = {"prompt_tokens": 9, "completion_tokens": 321, "total_tokens": 330,
+           "completion_tokens_details": {"reasoning_tokens": 300}}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [ASKED, {}], ids=["usage asked for", "not asked for"])
+def test_what_a_model_thought_is_known_though_its_answer_was_cut(body):
+    """It is read to its end, where alone it is told: a guess would have to be all that it might have thought, a hundred times
+    as much. Who did not ask for usage has the end of its answer before that."""
+
+    async def cut():
+        client = Side(frames=True)
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            peer.send(OK + framed_chunk(OPENING, last=False))
+            for read in RUN_ON:
+                peer.send(framed_chunk(b"".join(read), last=False))
+            await until(lambda: b"END" in client.body or (body and b'"finish_reason":"stop"' in client.body))
+            usage = event({**HEAD, "choices": [], "usage": THOUGHT})
+            peer.send(framed_chunk(event({**chunk({}, "stop"), "usage": None}) + usage + DONE, last=True))
+            await peer.gone()
+
+        async with serving(script) as server:
+            home = Home(server.url())
+            home.now = AFTER_ITS_DAY
+            asked = {"model": "o4-mini", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+            await home.ask(client, asked | body | {"stop": ["STOP"]})
+            home.pools.close()
+        return client, home.rows[-1][0]
+
+    client, row = asyncio.run(cut())
+    assert "stop:emulated" in row.changes
+    assert (row.usage.output_tokens, row.usage.reasoning_tokens, row.error) == (321, 300, "")
+    assert client.body.endswith(DONE + b"END")
+    assert (b'"reasoning_tokens":300' in client.body) == bool(body)
+    assert b'"b"' not in client.body

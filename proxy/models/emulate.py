@@ -5,8 +5,8 @@ arguments are never cut, but tool calls *after* a match would not have been writ
 
 In a stream, events pass byte for byte. One is held back only while the text so far could be the beginning of a stop
 sequence, and released unchanged when it was not. At a match the event is shortened, a `finish_reason: stop` event
-follows, and later events of that choice are dropped. When every choice is cut, `done` is set: the caller closes the
-upstream, sends `ending()` and bills what was seen, since no usage comes any more. `feed` never raises on what an
+follows, and later events of that choice are dropped. When every choice is cut, `done` is set: the caller sends `ending()`
+and bills what was seen, or reads on for the usage; nothing that is fed after that comes out. `feed` never raises on what an
 upstream sends; what it cannot read passes.
 """
 
@@ -122,7 +122,7 @@ class StopCutter:
         self._release_all(out)
         return b"".join(out) + self._splitter.rest
 
-    def ending(self, usage: Mapping[str, Any] | None = None) -> bytes:
+    def ending(self, usage: Mapping[str, Any] | msgspec.Raw | None = None) -> bytes:
         """What closes a stream that was cut: the usage chunk when the client asked for one, then [DONE]."""
         tail = b""
         if usage is not None and self._last:
