@@ -3,9 +3,12 @@
 An attempt that never showed us anything is charged as if it had run to its bound: nobody outside knows how far it got.
 """
 
-from proxy.budgets.bill import bill
+from collections.abc import Mapping
+
+from proxy.budgets.bill import NO_CALLS, bill
 from proxy.budgets.usage import Evidence, estimate_input, reported, usage_of
-from proxy.nouns import Candidate, Endpoint, Usage
+from proxy.hosted import called, hosted_tools, priced
+from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
 from proxy.parse import Request
 from proxy.upstreams.seen import Seen
 
@@ -13,6 +16,7 @@ _INPUT_FIELDS = frozenset(
     {"messages", "input", "prompt", "tools", "functions", "response_format", "text", "instructions"}
 )
 _GENERATES = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.COMPLETIONS})
+_RETENTION = ("prompt_cache_retention", "prompt_cache_options")
 _NOTHING = Seen()
 
 
@@ -43,10 +47,38 @@ def input_estimate(request: Request) -> int:
     return estimate_input(b"".join(request.fields.sent(_INPUT_FIELDS)))
 
 
-def cost_nano(usage: Usage, candidate: Candidate) -> int:
-    """Nano-dollars of this usage; 0 where the endpoint has no token price."""
+def cost_nano(usage: Usage, candidate: Candidate, request: Request, seen: Seen | None) -> int:
+    """Nano-dollars of this usage and of the hosted tools that were called; 0 where the endpoint has no token price."""
     price = candidate.price
-    return bill(usage, price, usage.service_tier) if price is not None else 0
+    if price is None:
+        return 0
+    calls = NO_CALLS
+    if price.tool_calls and request.endpoint is Endpoint.RESPONSES:
+        calls = _calls(price, request, seen or _NOTHING)
+    return bill(
+        usage,
+        price,
+        usage.service_tier,
+        tool_calls=calls,
+        extended_cache=bool(usage.cache_write_tokens) and _keeps_long(request, candidate),
+    )
+
+
+def _calls(price: PriceRow, request: Request, seen: Seen) -> Mapping[str, int]:
+    """How often each priced hosted tool was called: as the answer's items say; where none came, as often as it may have been."""
+    hosted = hosted_tools(request.fields)
+    if not hosted:
+        return NO_CALLS
+    if not seen.complete:
+        return priced(hosted, price)
+    return priced(called(seen.items), price)
+
+
+def _keeps_long(request: Request, candidate: Candidate) -> bool:
+    """Whether what is written to the prompt cache was asked to stay there for a day."""
+    raws, edits = request.fields.raws, candidate.edits
+    sent = [edits.get(name, raws.get(name, b"")) for name in _RETENTION]
+    return b'"24h"' in b"".join(sent)
 
 
 def output_bound(request: Request, candidate: Candidate) -> int:

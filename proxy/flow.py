@@ -14,7 +14,7 @@ answers go out). Three rules shape the code:
 import asyncio
 
 from proxy.errors import ApiError
-from proxy.house import Client, House
+from proxy.house import Client, House, ServedClient
 from proxy.nouns import Call, Caller, Candidate, Plan
 from proxy.parse import Request, parse
 from proxy.planning.plan import NOWHERE_BEGUN
@@ -25,7 +25,7 @@ from proxy.upstreams.refusals import SHUTTING_DOWN, Failed
 from proxy.upstreams.retry import back_off_s, judge
 
 
-async def serve(call: Call, caller: Caller, client: Client, house: House) -> None:
+async def serve(call: Call, caller: Caller, client: ServedClient, house: House) -> None:
     """Answer one request. Returns when the last byte is handed over; raises only CancelledError, when the client left."""
     trace = Trace(call, caller)
     try:
@@ -39,9 +39,15 @@ async def serve(call: Call, caller: Caller, client: Client, house: House) -> Non
         _close(trace, house)
         await refuse(refusal, trace, client, house)
         return
+    except asyncio.CancelledError:
+        trace.left()
+        _close(trace, house)
+        raise
     if plan.drain_on_disconnect:
         # The route wants exact bills: the call goes on without its client, in a task that outlives the request.
-        await asyncio.shield(house.tasks.start(_answer(request, plan, trace, client, house)))
+        answering = house.tasks.start(_answer(request, plan, trace, client, house))
+        client.answered_by(answering)
+        await asyncio.shield(answering)
         return
     await _answer(request, plan, trace, client, house)
 

@@ -1,5 +1,6 @@
 """What a request meets on its way: the client it answers, and the rooms that flow calls."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -50,6 +51,13 @@ class Client(Protocol):
 
     async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
         """Send a complete answer."""
+
+
+class ServedClient(Client, Protocol):
+    """A client as its request comes in: a drain knows what to cut."""
+
+    def answered_by(self, task: asyncio.Task[None]) -> None:
+        """It is this task that a drain has to cut: the request's own may end without it."""
 
 
 class Onlooker(Protocol):

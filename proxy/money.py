@@ -54,7 +54,7 @@ class Money:
         """Set aside what the attempt may cost; what was `prepared` with the edits that keep it within that. Raises the
         refusals of budgets, and what `prepared` raises: that is called while Redis is asked, and again if it grants less."""
         call, caller, plan, user_hash = trace.call, trace.caller, trace.plan, trace.user_hash
-        tab = self._book.tab(caller, candidate.model, user_hash, money_only=trace.attempt > 0)
+        tab = self._book.tab(caller, candidate.model, user_hash, again=trace.attempt > 0)
         if not tab.counters or self._ledger is None:
             return prepared(_NO_EDITS)
         assert plan is not None
@@ -77,7 +77,8 @@ class Money:
         grant = trace.grant = await self._ledger.hold(
             HoldRequest(described, caller.key_name, user_hash, tab, size, tokens, call.at), meanwhile
         )
-        trace.rates = grant.rate_headers(call.at)
+        if not trace.attempt:  # an attempt after the first meets no rates: what they were still holds
+            trace.rates = grant.rate_headers(call.at)
         if tab.budgets:
             if grant.size is not size:  # less was granted
                 sized, made = adapted(request, candidate, grant.size), None

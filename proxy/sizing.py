@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -12,6 +11,7 @@ from proxy.budgets.bill import bill
 from proxy.budgets.holds import Ask, HoldSize, Rule, Tariff, hold_size, tariff
 from proxy.budgets.scopes import Tab
 from proxy.errors import NotAllowed
+from proxy.hosted import NO_TOOLS, has_unpriced, hosted_tools, priced
 from proxy.nouns import Candidate, Endpoint, PriceRow, Usage
 from proxy.parse import Fields, Request, decode, fields_of
 from proxy.routing.policy import expected_output
@@ -28,10 +28,12 @@ _CAPS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
     Endpoint.COMPLETIONS: ("max_tokens",),
 }
 _STORED: Final = ("previous_response_id", "conversation")
+_TEMPLATE: Final = "prompt"
 _TELLING: Final = frozenset(
     (
         *("tools", "background", "n", "modalities", "audio", "response_format", "text", "service_tier"),
         *_STORED,
+        _TEMPLATE,
     )
 )
 """Fields that a request's cost depends on beside its text and its cap. Most requests have none of them."""
@@ -39,8 +41,6 @@ _LONGEST_CAP: Final = 16
 _MOST_KNOWN: Final = 4096
 _IMAGE_TOKENS: Final = 50_000
 """More than any family charges for one image (high detail, largest size, the mini models' multipliers included)."""
-_NO_TOOLS: Final[Mapping[str, int]] = MappingProxyType({})
-_FREE_TOOLS: Final = frozenset({"function", "custom"})
 _MEDIA: Final = (
     ("messages", b'"image_url"', 2, b'"file"'),
     ("input", b'"input_image"', 1, b'"input_file"'),
@@ -49,7 +49,11 @@ _MEDIA: Final = (
 _media_in: Final = re.compile(rb'"(?:input_|image_url"|file")').search
 """Finds where a body may hold media: images, speech and files of either endpoint."""
 _PAGES_PER_FILE: Final = 10
-"""A file may hold a few pages of pictures."""
+"""A usual file, for estimates: nothing but the model's window bounds one."""
+_inlined_at: Final = re.compile(rb'"(?:url|image_url|file_data)"\s{0,64}:\s{0,64}$').search
+"""Whether what follows is an image's or a file's data: any other string that looks so is text. No string can look like the
+key, whose quotes would be escaped in it."""
+_KEY_BYTES: Final = 160
 _USUAL_IMAGE_TOKENS: Final = 1_000
 _BYTES_PER_TOKEN: Final = 4
 _DENSE_BYTES_PER_TOKEN: Final = 3
@@ -101,7 +105,7 @@ class Sizer:
         if not any(len(cap) > _LONGEST_CAP for cap in caps if cap):
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            ask = _ask(request, candidate, price, _NO_TOOLS)
+            ask = _ask(request, candidate, price, NO_TOOLS)
             found = tariff(ask, price, _rule(tab, default_max_output))
             self._known[key] = _Known(candidate, found, sized.edits, sized.changes)
         return sized
@@ -110,8 +114,8 @@ class Sizer:
 def bounded(request: Request, candidate: Candidate, tab: Tab, default_max_output: int) -> HoldSize:
     """The hold of one candidate. Raises NotAllowed where a hard budget counts and the cost has no bound."""
     price, request = candidate.price, _plainly_spelt(request)
-    hosted = _hosted_tools(request)
-    if (price is None or _costs_without_end(request, hosted)) and not tab.allows_unpriced:
+    hosted = hosted_tools(request.fields)
+    if _costs_without_end(request, hosted, price) and not tab.allows_unpriced:
         raise NotAllowed(
             "The cost of this request has no upper bound, and this key spends from a hard budget.",
             code="endpoint_not_budgeted",
@@ -184,8 +188,9 @@ def _asked_often(size: HoldSize, times: int) -> HoldSize:
 def likely_input(request: Request) -> int:
     """Input tokens to expect: an estimate for choosing a model, neither a bound nor a bill."""
     text = b"".join(request.fields.sent(_TEXT))
-    images, inlined_bytes, _ = _media(request)
-    if inlined_bytes:
+    media = _media(request)
+    images = media.images + media.files * _PAGES_PER_FILE
+    if media.inlined_bytes:
         text, _ = _around_inlined(text)
     dense = 0 if text.isascii() else len(text) - len(text.decode("ascii", "ignore"))
     escaped_bytes = text.count(b"\\u") * 6
@@ -223,8 +228,8 @@ def most_nano(request: Request, candidate: Candidate, default_max_output: int) -
     """What an attempt may cost: its input's bound and its output cap, which is `default_max_output` where none is set.
     None where nothing bounds it."""
     request = _plainly_spelt(request)
-    hosted = _hosted_tools(request)
-    if candidate.price is None or _costs_without_end(request, hosted):
+    hosted = hosted_tools(request.fields)
+    if candidate.price is None or _costs_without_end(request, hosted, candidate.price):
         return None
     rule = Rule(hard=False, default_max_output=default_max_output)
     return hold_size(_ask(request, candidate, candidate.price, hosted), candidate.price, rule).amount_nano
@@ -243,14 +248,15 @@ def edits_for(request: Request, candidate: Candidate, size: HoldSize) -> dict[st
 
 def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mapping[str, int]) -> Ask:
     fields = request.fields
-    images, inlined_bytes, audio_tokens = _media(request)
+    media = _media(request)
     ask = Ask(
-        text_bytes=_text_bytes(fields) - inlined_bytes,
+        text_bytes=_text_bytes(fields) - media.inlined_bytes,
         context_tokens=candidate.context_tokens,
         max_output=candidate.max_output_tokens,
         cap=_cap(request, candidate),
-        image_tokens=images * _IMAGE_TOKENS,
-        audio_input_tokens=audio_tokens,
+        image_tokens=media.images * _IMAGE_TOKENS,
+        audio_input_tokens=media.audio_tokens,
+        whole_window=media.files > 0,
         reasoning_allowance=candidate.allowance_tokens,
         tier="default",
         generates=request.endpoint in _CAPS,
@@ -262,10 +268,15 @@ def _ask(request: Request, candidate: Candidate, price: PriceRow, hosted: Mappin
         ask,
         n=n if isinstance(n, int) and n > 0 else 1,
         audio_output=b'"audio"' in fields.raw("modalities") or fields.get("audio") is not None,
-        whole_window=any(fields.get(name) is not None for name in _STORED) or bool(hosted),
+        whole_window=(
+            ask.whole_window
+            or any(fields.get(name) is not None for name in _STORED)
+            or bool(hosted)
+            or _from_template(request)
+        ),
         has_schema=b'"json_schema"' in fields.raw("response_format") + fields.raw("text"),
         tier=_tier(request),
-        tool_calls={name: count for name, count in hosted.items() if name in price.tool_calls},
+        tool_calls=priced(hosted, price),
     )
 
 
@@ -295,18 +306,27 @@ def _cap_field(request: Request, candidate: Candidate) -> str:
     return names[0]
 
 
-def _media(request: Request) -> tuple[int, int, int]:
-    """How many images there are, how many bytes of the text are images inlined as data, and a bound on the tokens of spoken
-    input: they are fewer than the bytes of any encoding, and may cost more than text."""
-    images = inlined_bytes = audio_tokens = 0
+class _Media(NamedTuple):
+    """How many images and files a request has, how many bytes of its text are those inlined as data, and a bound on the tokens
+    of spoken input: they are fewer than the bytes of any encoding, and may cost more than text."""
+
+    images: int
+    files: int
+    inlined_bytes: int
+    audio_tokens: int
+
+
+def _media(request: Request) -> _Media:
+    images = files = inlined_bytes = audio_tokens = 0
     for name, image, spelt, file in _MEDIA:
         if raw := request.fields.raws.get(name):
             around, data_bytes = _around_inlined(raw)
-            shown = -(-around.count(image) // spelt) + around.count(file) * _PAGES_PER_FILE
+            shown, attached = -(-around.count(image) // spelt), around.count(file)
             images += shown
-            inlined_bytes += data_bytes if shown else 0
+            files += attached
+            inlined_bytes += data_bytes if shown or attached else 0
             audio_tokens += len(raw) if b'"input_audio"' in around else 0
-    return images, inlined_bytes, audio_tokens
+    return _Media(images, files, inlined_bytes, audio_tokens)
 
 
 def _around_inlined(raw: bytes) -> tuple[bytes, int]:
@@ -317,27 +337,25 @@ def _around_inlined(raw: bytes) -> tuple[bytes, int]:
         return raw, 0
     kept, at = [], 0
     while start >= 0:
-        kept.append(raw[at:start])
-        at = raw.find(b'"', start + 1)
-        start = raw.find(b'"data:', at)
+        end = raw.find(b'"', start + 1)
+        if _inlined_at(raw[max(0, start - _KEY_BYTES) : start]):
+            kept.append(raw[at:start])
+            at = end
+        start = raw.find(b'"data:', end)
     around = b"".join([*kept, raw[at:]])
     return around, len(raw) - len(around)
 
 
-def _hosted_tools(request: Request) -> Mapping[str, int]:
-    """Hosted tools by name with the most calls each may make; 0 where nothing bounds them."""
-    raw = request.fields.raws.get("tools")
-    tools = request.fields["tools"] if raw and b'"type"' in raw else None
-    if not isinstance(tools, list):
-        return _NO_TOOLS
-    most = request.fields.get("max_tool_calls")
-    calls = most if isinstance(most, int) and most > 0 else 0
-    kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)]
-    return {str(kind): calls for kind in kinds if kind not in _FREE_TOOLS}
+def _costs_without_end(request: Request, hosted: Mapping[str, int], price: PriceRow | None) -> bool:
+    if price is None or (hosted and has_unpriced(hosted, price)):
+        return True
+    background = request.fields.raws.get("background") == b"true"
+    return 0 in hosted.values() or background or _from_template(request)
 
 
-def _costs_without_end(request: Request, hosted: Mapping[str, int]) -> bool:
-    return 0 in hosted.values() or request.fields.raws.get("background") == b"true"
+def _from_template(request: Request) -> bool:
+    """Whether it is answered from a prompt stored at the provider, whose text and tools only the provider knows."""
+    return request.endpoint is Endpoint.RESPONSES and request.fields.raw(_TEMPLATE).startswith(b"{")
 
 
 def _tier(request: Request) -> str:

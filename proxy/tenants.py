@@ -6,7 +6,7 @@ goes to the deployment that has them, and nowhere else.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -19,17 +19,20 @@ from proxy.store.objects import Owner, StoredObjects
 from proxy.trace import Trace
 
 _RESPONSES: Final = Endpoint.RESPONSES
+GONE: Final = "The deployment that has this is no longer configured."
 _MOST_NAMED: Final = 2_000
 """More than any conversation refers to; each one is a look into the store."""
 
 
 class Tenants:
-    """`keeps`: owners are kept (mode `keys`). `objects` None: there is no store, so no object can be told to be anybody's."""
+    """`keeps`: owners are kept (mode `keys`). `objects` None: there is no store, so no object can be told to be anybody's.
+    `deployments` are those there are now: an object may be on one that is gone."""
 
-    __slots__ = ("_objects", "keeps")
+    __slots__ = ("_deployments", "_objects", "keeps")
 
-    def __init__(self, objects: StoredObjects | None, *, keeps: bool) -> None:
+    def __init__(self, objects: StoredObjects | None, deployments: Collection[str], *, keeps: bool) -> None:
         self._objects = objects
+        self._deployments = deployments
         self.keeps = keeps
 
     async def admit(
@@ -45,6 +48,8 @@ class Tenants:
         deployment = await self.home(named, caller) if named else ""
         if not deployment:
             return candidates
+        if deployment not in self._deployments:
+            raise UpstreamUnavailable(GONE, retry_after_s=60)
         there = [each for each in candidates if each.provider == deployment]
         # Planned for elsewhere only: what is asked goes to where its objects are, as it would have gone there.
         chosen = there or [replace(candidates[0], provider=deployment)]

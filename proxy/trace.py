@@ -105,7 +105,7 @@ class Trace(msgspec.Struct, eq=False):
         self.accounted = whole
         held_output = self.grant.size.output_tokens if self.grant else 0
         self.usage = used(self.request, self.candidate, self.seen, held_output)
-        self.cost_nano = cost_nano(self.usage, self.candidate)
+        self.cost_nano = cost_nano(self.usage, self.candidate, self.request, self.seen)
 
     def headers(self, now_s: float) -> list[tuple[bytes, bytes]]:
         """The `x-switchyard-*` headers: how this answer was made, as far as it is known when its head is sent."""

@@ -15,6 +15,7 @@ FLOORS = {
     "proxy.nouns": 0,
     "proxy.budgets": 1,
     "proxy.headers": 1,
+    "proxy.hosted": 1,
     "proxy.migration": 1,
     "proxy.models": 1,
     "proxy.parse": 1,

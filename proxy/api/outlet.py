@@ -1,5 +1,6 @@
 """The caller's side of one request as flow writes to it: ASGI messages, one write per block."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -14,16 +15,20 @@ class Outlet:
     """Implements flow's `Client`. When the client leaves, or a drain cuts, the task that serves it is cancelled: every
     await of the request ends at once, and the upstream call with it."""
 
-    __slots__ = ("_exchange", "_task", "chunk_writer", "cutting", "push", "started")
+    __slots__ = ("_answering", "_exchange", "_task", "chunk_writer", "cutting", "push", "started")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._task = exchange.task
+        self._task = self._answering = exchange.task
         self.cutting = self.started = False
         self.push = exchange.push
         self.chunk_writer = exchange.chunk_writer
         exchange.on_client_gone(self._gone)
         exchange.on_cut(self._cut)
+
+    def answered_by(self, task: asyncio.Task[None]) -> None:
+        """A drain cuts this task; the client's leaving ends the request's own only."""
+        self._answering = task
 
     def start(self, status: int, headers: list[Header], first: bytes = b"") -> Sending:
         self.started = True
@@ -63,5 +68,5 @@ class Outlet:
 
     def _cut(self) -> None:
         self.cutting = True
-        if self._task is not None:
-            self._task.cancel()
+        if self._answering is not None:
+            self._answering.cancel()

@@ -69,7 +69,7 @@ def build_house(
         providers=providers,
         money=Money(fixtures.ledger, book, planner),
         aftercare=Aftercare(planner, fixtures.learned, watch),
-        tenants=Tenants(fixtures.objects, keeps=settings.auth.mode == "keys"),
+        tenants=Tenants(fixtures.objects, providers, keeps=settings.auth.mode == "keys"),
         loops=_loops(yard, fixtures),
         breakers=fixtures.breakers,
         pace=fixtures.pace,

@@ -16,7 +16,7 @@ from proxy.nouns import PriceRow, Usage
 _TOKENS_PER_RATE: Final = 1_000_000
 _PLAIN_TIERS: Final = frozenset({"", "default", "standard"})
 _SPELLINGS: Final = {"fast": "priority"}
-_NO_CALLS: Final[Mapping[str, int]] = {}
+NO_CALLS: Final[Mapping[str, int]] = {}
 
 
 def bill(
@@ -24,7 +24,7 @@ def bill(
     price: PriceRow,
     tier: str,
     *,
-    tool_calls: Mapping[str, int] = _NO_CALLS,
+    tool_calls: Mapping[str, int] = NO_CALLS,
     extended_cache: bool = False,
 ) -> int:
     """Nano-dollars for one answer.

@@ -47,6 +47,8 @@ class Limits:
 
 NO_LIMITS: Final = Limits()
 _MOST_KNOWN: Final = 4096
+_NO_LIMIT: Final = 2**52
+"""More than anything counts to, and exact where numbers are doubles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,11 +186,11 @@ class Book:
         changed = [_limited(each, limits_nano.get(each.name, each.limit_nano)) for each in self.budgets]
         return Book(changed, self._limits)
 
-    def tab(self, caller: Caller, model: str, user_hash: str, *, money_only: bool = False) -> Tab:
-        """What one request counts against. `money_only`: an attempt after the first of the same request, which the rates
-        have counted already."""
+    def tab(self, caller: Caller, model: str, user_hash: str, *, again: bool = False) -> Tab:
+        """What one request counts against. `again`: an attempt after the first of the same request, which was counted when it
+        came. Its tokens and its place are its attempt's, and no limit refuses them any more."""
         user = user_hash if caller.trusted_users and ("user", "") in self._by_object else ""
-        asked = (caller.key_name, caller.team, model, user, money_only)
+        asked = (caller.key_name, caller.team, model, user, again)
         known = self._known.get(asked)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
@@ -196,9 +198,8 @@ class Book:
             known = self._known[asked] = Tab.of(self._counters(*asked))
         return known
 
-    def _counters(self, key: str, team: str, model: str, user: str, money_only: bool) -> Iterator[Counter]:
-        if not money_only:
-            yield from self._rates(key)
+    def _counters(self, key: str, team: str, model: str, user: str, again: bool) -> Iterator[Counter]:
+        yield from self._rates(key) if not again else self._rates_again(key)
         yield from self._money("key", key)
         if user:
             yield from [_counter(each, f"{key}:{user}", "user") for each in self._by_object[("user", "")]]
@@ -223,6 +224,11 @@ class Book:
             yield Counter(f"r:{key}", "requests", limits.rpm, "minute")
         if limits.tpm is not None:
             yield Counter(f"t:{key}", "tokens", limits.tpm, "minute")
+
+    def _rates_again(self, key: str) -> Iterator[Counter]:
+        for each in self._rates(key):
+            if each.kind != "requests":
+                yield replace(each, limit=_NO_LIMIT)
 
 
 def _limited(each: Budget, limit_nano: int) -> Budget:

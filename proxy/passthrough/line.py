@@ -23,6 +23,7 @@ from proxy.passthrough.incoming import Incoming, read_incoming
 from proxy.passthrough.lists import MOST_BYTES, own_objects, with_query
 from proxy.passthrough.passage import Client, Passage, Rooms
 from proxy.passthrough.surface import Answer, cursor, listing
+from proxy.tenants import GONE
 from proxy.trace import Trace
 from proxy.upstreams import http
 from proxy.upstreams.attempt import transport_failure
@@ -107,7 +108,7 @@ async def _send(
     call, operation = passage.call, passage.match.operation
     provider = rooms.providers.get(candidate.provider)
     if provider is None:
-        raise UpstreamUnavailable("The deployment that has this is no longer configured.", retry_after_s=60)
+        raise UpstreamUnavailable(GONE, retry_after_s=60)
     body, length = incoming.body(candidate.edits)
     target = call.target
     if rooms.tenants.keeps and operation.answer is Answer.LIST:

@@ -192,7 +192,8 @@ class Planner:
         return plan
 
     def _named(self, request: Request) -> _Named | None:
-        effort = request.fields.raws.get("reasoning_effort", b"")
+        raws = request.fields.raws
+        effort = raws.get("reasoning", b"") if "reasoning" in raws else raws.get("reasoning_effort", b"")
         if len(request.model) + len(effort) > _LONGEST_KEPT:
             return None
         return (request.model, request.endpoint._value_, effort, self._yard.gone())

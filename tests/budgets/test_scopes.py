@@ -57,9 +57,11 @@ def test_the_same_user_under_two_keys_is_two_users():
     assert "b:per-user:mobile:5f2c" in ids(other)
 
 
-def test_a_second_attempt_counts_money_only():
-    """Fallbacks hold money anew; the request and its place were counted once."""
-    assert ids(money_only=True) == ids()[3:]
+def test_a_second_attempt_is_not_another_request():
+    """It holds money, tokens and a place anew, which its limits no longer refuse."""
+    assert ids(again=True) == [name for name in ids() if not name.startswith("r:")]
+    for counter in BOOK.tab(CALLER, "gpt-4.1-mini", "5f2c", again=True).counters:
+        assert (counter.limit > 10**15) == (counter.kind in ("tokens", "concurrent"))
 
 
 @dataclass(frozen=True)

@@ -299,4 +299,7 @@ def _effort(row: ModelRow, request: Request, target: Target) -> str:
     if not family.reasons:
         return "none"
     sent = request.fields.get("reasoning_effort")
+    if request.endpoint is Endpoint.RESPONSES:
+        reasoning = request.fields.get("reasoning")
+        sent = reasoning.get("effort") if isinstance(reasoning, dict) else None
     return target.effort or (sent if isinstance(sent, str) else "") or family.default_effort
