@@ -52,11 +52,11 @@ def finished(line):
         return head
 
 
-@pytest.fixture(scope="module")
-def ending(_upstream):
-    """One shutdown with twelve streams, two whole answers, a half-sent request and an idle connection open."""
+@pytest.fixture(scope="module", params=["close", "drain"])
+def ending(_upstream, request):
+    """Two shutdowns, the second of a proxy whose calls outlive their callers. Each with twelve streams, two whole answers, a half-sent request and an idle connection open."""
     _upstream.forget()
-    with town.proxy(_upstream, CONFIG) as door:
+    with town.proxy(_upstream, f"{CONFIG}defaults: {{on_disconnect: {request.param}}}\n") as door:
         seen = Ending(door)
         lines = {}
         for path, body in SHAPES.items():

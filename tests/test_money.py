@@ -298,6 +298,32 @@ def test_a_fallback_that_the_budget_refuses_bills_the_first_attempt_once():
         place.await_rows(ledger)
 
 
+def test_a_second_attempt_is_counted_like_a_first():
+    """By the limits of its key too: its tokens count, the request counts once, and the caller is told of its own limits."""
+    key = key_line(
+        budgets=[{"usd": 5, "per": "total"}], limits={"rpm": 1000, "tpm": 1_000_000, "concurrent": 50}
+    )
+    text = f"server: {{drain_seconds: 2}}\nauth: {{mode: keys}}\n{REDIS}keys: [{key}]\n"
+
+    body = ask()
+
+    def asked(place):
+        reply = asyncio.run(call(place.door, body))
+        assert reply.status == 200
+        place.settled()
+        left = {name: int(reply.headers[f"x-ratelimit-remaining-{name}"]) for name in ("requests", "tokens")}
+        assert reply.headers["x-ratelimit-limit-requests"] == "1000"
+        return left, json.loads(reply.body)["usage"]["total_tokens"]
+
+    with running(text) as place:
+        place.upstream.fault({"action": "500", "times": 1})
+        first, used = asked(place)
+        second, _ = asked(place)
+    assert second["requests"] == first["requests"] - 1 == 998
+    held = 1_000_000 - first["tokens"]
+    assert 1_000_000 - second["tokens"] == held + used
+
+
 def test_a_providers_refusal_costs_nothing(money):
     """A 500 is not an answer that anybody bills: its hold is given back whole."""
     money.upstream.fault({"action": "500", "match": {"model": "gpt-4.1"}})

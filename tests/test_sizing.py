@@ -176,3 +176,59 @@ def test_what_a_caller_makes_up_fills_no_memory(cap):
     assert not sizer._known
     sizer.sized(parse(Endpoint.CHAT, b'{"model":"m","messages":[],"max_tokens":7}'), LIVING, HARD, 4096)
     assert len(sizer._known) == 1
+
+
+ROOMY = structs.replace(LIVING, context_tokens=1_000_000)
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 5_000}}
+
+
+def held_input(content, candidate=ROOMY):
+    body = {"model": "m", "messages": [{"role": "user", "content": content}]}
+    return bounded(parse(Endpoint.CHAT, json.dumps(body).encode()), candidate, HARD, 4096).input_tokens
+
+
+@pytest.mark.parametrize(
+    "text", ["data:" + "x" * 3_000, '"url":"data:' + "x" * 3_000, 'x "image_url": "data:' + "x" * 3_000]
+)
+def test_text_that_looks_like_a_picture_is_text(text):
+    """Only the picture's own bytes are left out: a caller could hide a long prompt in what a search takes for one."""
+    alone = held_input([PICTURE])
+    assert 50_000 <= alone < 51_000
+    assert held_input([PICTURE, {"type": "text", "text": text}]) >= alone + 3_000
+
+
+@pytest.mark.parametrize("spaces", ["", " ", "\n   "])
+def test_a_picture_is_known_however_its_json_is_spaced(spaces):
+    """Its bytes are not its tokens."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": [PICTURE]}]})
+    spaced = body.replace('"url": ', f'"url"{spaces}:{spaces}')
+    assert bounded(parse(Endpoint.CHAT, spaced.encode()), ROOMY, HARD, 4096).input_tokens < 51_000
+
+
+@pytest.mark.parametrize("file", [{"file_id": "file-1"}, {"file_data": "data:application/pdf;base64,AAAA"}])
+def test_a_file_may_fill_the_window(file):
+    """Nobody here knows how many pages it has."""
+    assert held_input([{"type": "file", "file": file}]) == ROOMY.context_tokens
+
+
+def test_what_a_stored_prompt_costs_has_no_bound():
+    """Its text and its tools are the provider's to know: not under a hard budget, and elsewhere the whole window."""
+    body = {"model": "m", "input": "hi", "prompt": {"id": "pmpt_1"}}
+    request = parse(Endpoint.RESPONSES, json.dumps(body).encode())
+    with pytest.raises(NotAllowed):
+        bounded(request, ROOMY, HARD, 4096)
+    assert bounded(request, ROOMY, RATES, 4096).input_tokens == ROOMY.context_tokens
+
+
+def test_a_tool_without_a_price_is_not_taken_for_free():
+    """A priced one is held for by its calls, whatever version of it is named."""
+    priced = structs.replace(ROOMY, price=replace(PRICE, tool_calls={"web_search": 25_000_000}))
+
+    def hold(kind):
+        body = {"model": "m", "input": "hi", "tools": [{"type": kind}], "max_tool_calls": 3}
+        return bounded(parse(Endpoint.RESPONSES, json.dumps(body).encode()), priced, HARD, 4096).fixed_nano
+
+    window_nano = hold("mcp")
+    assert hold("web_search") == hold("web_search_preview_2025_03_11") == window_nano + 75_000_000
+    with pytest.raises(NotAllowed):
+        hold("image_generation")
