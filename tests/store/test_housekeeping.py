@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from proxy.budgets.scopes import Counter
 from proxy.errors import UpstreamUnavailable
 from proxy.nouns import Usage
 from proxy.store import keys
@@ -69,6 +70,51 @@ def test_a_bill_that_arrives_after_all_corrects_the_charge_once(url, directory):
                 await spend(pipe, time.time() - 7200, time.time() + 1, ["key"]) if await roll_up(pipe) else ()
             )
             assert (line.cost_nano, line.counts["requests"]) == (450, 1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tokens", [0, 10])
+def test_an_abandoned_hold_of_nothing_gives_its_place_back_and_leaves_no_money_to_settle(
+    url, directory, tokens
+):
+    """R4 for a model that is free: it ends like any other, once, and a bill that comes after all is entered."""
+
+    async def scenario():
+        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+            counters = [Counter("c:web", "concurrent", 2, "total"), money(DOLLAR)]
+            grant = await ledger.hold(request(counters, 0, tokens=tokens))
+            await expire(pipe)
+            assert await reap(pipe) == 1
+            for name in grant.hold.counters:
+                assert await totals(pipe, name) == (0, 0, 0)
+            assert await pipe.call("ZCARD", keys.OPEN) == 0
+            assert await pipe.call("EXISTS", keys.hold(grant.hold.id)) == 0
+            assert await Operator(pipe, "ann", 1.0).unsettled() == []
+            ledger.settle(grant.hold, 45, row(45))
+            await ledger.close()
+            assert [await totals(pipe, name) for name in grant.hold.counters] == [(0, 0, 0), (45, 0, 0)]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("nano", [0, 700])
+def test_a_hold_that_was_half_released_is_not_charged(url, directory, nano):
+    """An older release stopped at an amount of 0, its tombstone set and the request's place given back: when the lease ends the
+    rest is given back, and the place is not given back twice."""
+
+    async def scenario():
+        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+            counters = [Counter("c:web", "concurrent", 2, "total"), money(DOLLAR)]
+            grant = await ledger.hold(request(counters, nano, tokens=0))
+            await pipe.call("HSET", keys.done(grant.hold.id), grant.hold.id, "r")
+            await pipe.call("HINCRBY", grant.hold.counters[0], "held", -1)
+            await expire(pipe)
+            assert await reap(pipe) == 0
+            for name in grant.hold.counters:
+                assert await totals(pipe, name) == (0, 0, 0)
+            assert await pipe.call("ZCARD", keys.OPEN) == 0
+            assert await pipe.call("EXISTS", keys.hold(grant.hold.id)) == 0
 
     asyncio.run(scenario())
 
