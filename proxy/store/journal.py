@@ -7,6 +7,7 @@ A half-written last line is what a crash leaves behind; it is skipped, because i
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -20,39 +21,47 @@ _decode = msgspec.json.Decoder(Settlement)
 
 
 class Journal:
-    """One process's file, made when first needed. All methods block for a disk write; call them in a thread."""
+    """One process's file, made when first needed. All methods block for a disk write; call them in a thread, and several at
+    once if need be: bills are written and counted, or dropped, under one lock."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._path = directory / f"journal-{name}.jsonl"
         self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
         self.pending = 0
 
     def append(self, bills: list[Settlement]) -> None:
         """Write bills so that they survive this process and this machine."""
-        file = self._opened()
-        file.write(b"".join([msgspec.json.encode(bill) + b"\n" for bill in bills]))
-        file.flush()
-        os.fsync(file.fileno())
-        self.pending += len(bills)
+        with self._lock:
+            file = self._opened()
+            file.write(b"".join([msgspec.json.encode(bill) + b"\n" for bill in bills]))
+            file.flush()
+            os.fsync(file.fileno())
+            self.pending += len(bills)
 
     def read(self) -> list[Settlement]:
-        """Everything in the file."""
-        return list(_lines(self._path)) if self._file is not None else []
+        """Everything in the file. Counted anew: a write that failed for want of room may have left lines all the same."""
+        with self._lock:
+            bills = list(_lines(self._path)) if self._file is not None else []
+            self.pending = len(bills)
+            return bills
 
     def clear(self, entered: int) -> None:
         """Drop what was read and entered, if nothing was appended since."""
-        if self._file is not None and entered == self.pending:
-            self._file.truncate(0)
-            self.pending = 0
+        with self._lock:
+            if self._file is not None and entered == self.pending:
+                os.ftruncate(self._file.fileno(), 0)
+                self.pending = 0
 
     def close(self) -> None:
         """Let others have the file; an empty one is removed."""
-        if self._file is None:
-            return
-        if not self.pending:
-            self._path.unlink(missing_ok=True)
-        self._file.close()
-        self._file = None
+        with self._lock:
+            if self._file is None:
+                return
+            if not self.pending:
+                self._path.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
