@@ -1,13 +1,17 @@
 """Bills on disk: none is lost to another thread, or to a parent that looks for journals left behind."""
 
+import os
 import resource
 import threading
+from pathlib import Path
 
 import pytest
 
-from proxy.store.journal import Journal
+from proxy.store.journal import Journal, orphans
 from proxy.store.ports import Settlement
 from tests.store.kit import as_raw, row
+
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 def bills(*numbers):
@@ -46,3 +50,39 @@ def test_a_journal_whose_disk_was_full_for_a_while_is_emptied_once_all_is_entere
     journal.clear(len(found))
     assert (journal.pending, journal.read()) == (0, [])
     journal.close()
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="who has a file open is read from /proc")
+def test_a_journal_that_was_taken_for_left_behind_as_it_began_is_begun_again(directory):
+    """A parent that gets the lock between its owner's opening and locking finds it empty and removes it; the bills are then
+    written to a file that has a name, and the owner reads them."""
+    path = directory / "journal-new.jsonl"
+    path.touch()
+    (orphan,) = orphans(directory)
+    journal = Journal(directory, "new")
+    writing = threading.Thread(target=journal.append, args=(bills(1, 2),))
+    writing.start()
+    while sum(os.path.realpath(each) == str(path.resolve()) for each in DESCRIPTORS.iterdir()) < 2:
+        assert writing.is_alive()
+    assert orphan.read() == []
+    orphan.remove()
+    writing.join()
+    assert path.exists()
+    assert [bill.id for bill in journal.read()] == ["1-1", "1-2"]
+    assert list(orphans(directory)) == []
+    journal.close()
+
+
+def test_a_journal_that_vanishes_while_others_are_entered_is_passed_over(directory):
+    """Its owner came to an end in good order, after the parent had seen the file."""
+    first, last = Journal(directory, "a"), Journal(directory, "b")
+    first.append(bills(1))
+    first._file.close()
+    last.append(bills(2))
+    found = orphans(directory)
+    orphan = next(found)
+    last.clear(1)
+    last.close()
+    assert list(found) == []
+    assert [bill.id for bill in orphan.read()] == ["1-1"]
+    orphan.close()
