@@ -1,6 +1,6 @@
 """What operators change while the proxy runs: keys, limits, windows. Every change leaves an audit line.
 
-Keys and limits are seen by every worker within two seconds (see `accounts`); what is raised, reset or settled counts at
+Keys and limits are seen by every worker in less than a second (see `accounts`); what is raised, reset or settled counts at
 once, because it is in the counters themselves.
 """
 
