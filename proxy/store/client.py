@@ -48,17 +48,19 @@ class StoreUnsent(StoreAway):
 
 
 class StoreRefused(StoreAway):
-    """Redis answered, with a refusal: out of memory, read-only since a failover, no permission. Nothing was done."""
+    """Redis answered, with a refusal: out of memory, read-only since a failover, no permission. Nothing was done, unless a
+    script of ours broke half-way. The message names the script."""
 
 
 class _Call(msgspec.Struct):
     """`packed` is one or more commands, whose last answer counts (a transaction's EXEC); `replies` are still to come.
-    `script` is what to load when Redis does not know it; cleared once it was loaded."""
+    `script` is what to load when Redis does not know it, `loaded` that it was."""
 
     packed: bytes
     replies: int
     answer: asyncio.Future[Any]
     script: Script | None = None
+    loaded: bool = False
 
 
 class Pipe:
@@ -212,12 +214,15 @@ class Pipe:
                 self._flush_soon()
 
     def _refused(self, call: _Call, reply: Exception) -> None:
-        if isinstance(reply, NoScriptError) and call.script is not None:
-            script, call.script, call.replies = call.script, None, 1
+        script = call.script
+        if isinstance(reply, NoScriptError) and script is not None and not call.loaded:
+            call.loaded, call.replies = True, 1
             load = _Call(_packed((("SCRIPT", "LOAD", script.text),)), 1, _nobody())
             self._queue[:0] = [load, call]
         elif not call.answer.done():
-            call.answer.set_exception(StoreRefused(str(reply)))
+            call.answer.set_exception(
+                StoreRefused(f"{script.name}: {reply}" if script is not None else str(reply))
+            )
 
     # Its end, if it is not answered
 

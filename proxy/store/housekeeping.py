@@ -2,17 +2,20 @@
 
 Everything here is safe to do twice at once; one of several replicas does it (the leader) only to save work. Snapshots are
 written by every parent, on its own disk, because they are needed when the data is gone.
+
+A script that Redis refuses is no absent Redis: it is told as an error, and whatever else is due is done all the same.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from proxy.store import keys
-from proxy.store.client import Pipe, StoreAway, meanwhile
+from proxy.store.client import Pipe, StoreAway, StoreRefused, meanwhile
 from proxy.store.epoch import Epoch
-from proxy.store.journal import orphans
+from proxy.store.journal import Orphan, orphans
 from proxy.store.reaper import reap
 from proxy.store.rollups import roll_up
 from proxy.store.snapshot import read_snapshot, rebuild, take_snapshot, write_snapshot
@@ -22,6 +25,8 @@ TICK_S: Final = 1.0
 SNAPSHOT_EVERY_TICKS: Final = 5
 _LEASE_MS: Final = 10_000
 _TIMEOUT_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Housekeeping:
@@ -60,15 +65,16 @@ class Housekeeping:
                 return
             await self._lead()
             if self.is_leader:
-                self.charged += await reap(self.pipe)
-                while await roll_up(self.pipe):
-                    pass
+                await _going_on(self._reap())
+                await _going_on(self._roll_up())
             await self._enter_orphans()
             if snapshot or self._epoch.name != before:
                 # A snapshot of the epoch before would not do, should this data be lost as well.
-                await self._snapshot()
-        except StoreAway:
+                await _going_on(self._snapshot())
+        except StoreAway as error:
             self.is_leader = False
+            if isinstance(error, StoreRefused):
+                _tell(error)
 
     async def _look_after_epoch(self) -> None:
         """Notice lost data and rebuild it from the snapshot; without one, an operator must (`budgets rebuild`)."""
@@ -85,6 +91,13 @@ class Housekeeping:
         if self.is_leader and not taken:
             await self.pipe.call("PEXPIRE", keys.LEADER, _LEASE_MS)
 
+    async def _reap(self) -> None:
+        self.charged += await reap(self.pipe, _tell)
+
+    async def _roll_up(self) -> None:
+        while await roll_up(self.pipe):
+            pass
+
     async def _snapshot(self) -> None:
         snapshot = await take_snapshot(self.pipe, self._wall_clock())
         if snapshot.epoch == self._epoch.name:
@@ -96,10 +109,27 @@ class Housekeeping:
         """Enter what processes that died could not tell Redis."""
         for orphan in orphans(self._directory):
             try:
-                bills = await asyncio.to_thread(orphan.read)
-                for start in range(0, len(bills), BATCH):
-                    if not await enter(self.pipe, self._epoch, bills[start : start + BATCH]):
-                        return
-                orphan.remove()
+                await _going_on(self._enter_orphan(orphan))
             finally:
                 orphan.close()
+            if self._epoch.lost:
+                return
+
+    async def _enter_orphan(self, orphan: Orphan) -> None:
+        bills = await asyncio.to_thread(orphan.read)
+        for start in range(0, len(bills), BATCH):
+            if not await enter(self.pipe, self._epoch, bills[start : start + BATCH]):
+                return
+        orphan.remove()
+
+
+async def _going_on(part: Awaitable[None]) -> None:
+    """Do one part of a round; that Redis refuses it is no reason to leave the others."""
+    try:
+        await part
+    except StoreRefused as error:
+        _tell(error)
+
+
+def _tell(error: StoreRefused) -> None:
+    _log.error("Redis refused a part of the housekeeping: %s", error)

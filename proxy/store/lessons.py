@@ -1,6 +1,6 @@
 """What workers learned from refusals, shared: each is told to all workers of all replicas, and outlives a restart.
 
-A worker that learns something writes it down soon, without making a request wait. Everybody compares one number every 1.5 s
+A worker that learns something writes it down soon, without making a request wait. Everybody compares one number twice a second
 and reads everything only when it has changed. While Redis is away each worker goes on with what it knows.
 """
 

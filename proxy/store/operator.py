@@ -1,6 +1,6 @@
 """What operators change while the proxy runs: keys, limits, windows. Every change leaves an audit line.
 
-Keys and limits are seen by every worker within two seconds (see `accounts`); what is raised, reset or settled counts at
+Keys and limits are seen by every worker in less than a second (see `accounts`); what is raised, reset or settled counts at
 once, because it is in the counters themselves.
 """
 
@@ -9,12 +9,15 @@ from typing import Final
 
 import msgspec
 
+from proxy.nouns import NANO_PER_USD
+from proxy.settings.values import MOST_USD
 from proxy.store import keys
 from proxy.store.client import Pipe, StoreAway, Word
 from proxy.store.epoch import ANY_EPOCH, Epoch
 from proxy.store.ports import Settlement
 from proxy.store.reaper import abandoned
 from proxy.store.resp import pairs
+from proxy.store.scripts import RAISE
 from proxy.store.snapshot import Snapshot, rebuild
 from proxy.store.states import BudgetState
 from proxy.store.writer import enter
@@ -25,6 +28,10 @@ _COUNTERS_KEPT_S: Final = 172_800
 
 class Unknown(Exception):
     """There is no such key, hold or budget; the message names it."""
+
+
+class TooMuch(Unknown):
+    """There is no counter that could count so much exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,17 @@ class Operator:
         await self._changed("budgets set", budget, "configured" if limit_nano is None else str(limit_nano))
 
     async def raise_limit(self, state: BudgetState, by_nano: int) -> None:
-        """Add to one counter's limit for its present window."""
-        await self._adjust(state, "extra", by_nano)
+        """Add to one counter's limit for its present window. Raises TooMuch: however often it is raised, no limit may be above
+        what a configured one may be."""
+        end = state.window.end
+        words = (by_nano, state.budget.limit_nano, MOST_USD * NANO_PER_USD, end, end + _COUNTERS_KEPT_S)
+        if not await self._pipe.script(RAISE, [state.key, keys.LIVE], words):
+            raise TooMuch(f"above ${MOST_USD:,} in all: larger amounts cannot be counted exactly")
         await self._audit("budgets raise", state.counter_id, str(by_nano))
 
     async def reset(self, state: BudgetState) -> None:
         """Forgive what was spent in the present window. The ledger keeps it; only the budget forgets."""
-        await self._adjust(state, "credit", state.spent_nano)
+        await self._forgive(state)
         await self._audit("budgets reset", state.counter_id, str(state.spent_nano))
 
     async def unsettled(self) -> list[UnsettledHold]:
@@ -127,11 +138,11 @@ class Operator:
         lines = await self._pipe.call("LRANGE", keys.AUDIT, 0, count - 1)
         return [msgspec.json.decode(line, type=AuditLine) for line in lines]
 
-    async def _adjust(self, state: BudgetState, field: str, by_nano: int) -> None:
+    async def _forgive(self, state: BudgetState) -> None:
         """A counter changed by hand must end with its window, and be in snapshots, like any other."""
         await self._pipe.transaction(
             [
-                ("HINCRBY", state.key, field, by_nano),
+                ("HINCRBY", state.key, "credit", state.spent_nano),
                 ("EXPIREAT", state.key, state.window.end + _COUNTERS_KEPT_S),
                 ("ZADD", keys.LIVE, state.window.end, state.key),
             ]

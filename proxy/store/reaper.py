@@ -4,13 +4,14 @@ Charged in full and marked unsettled, so that the ledger is never below the trut
 Runs in the parent, without traffic. Two reapers at once do no harm: `expire_v1` looks at the lease again.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from proxy.nouns import LedgerRow, Usage
 from proxy.store import keys
-from proxy.store.client import Pipe
+from proxy.store.client import Pipe, StoreRefused
 from proxy.store.label import read_label
 from proxy.store.scripts import EXPIRE
 
@@ -19,8 +20,9 @@ _AT_ONCE: Final = 200
 _WINDOWS_KEPT_S: Final = 172_800
 
 
-async def reap(pipe: Pipe) -> int:
-    """Charge what has expired (up to 200 holds); returns how many were. Raises StoreAway."""
+async def reap(pipe: Pipe, refused: Callable[[StoreRefused], None]) -> int:
+    """Charge what has expired (up to 200 holds); returns how many were. One that is `refused` is not in the way of the others.
+    Raises StoreAway."""
     seconds, micros = [int(part) for part in await pipe.call("TIME")]
     now_ms = seconds * 1000 + micros // 1000
     found = await pipe.call("ZRANGEBYSCORE", keys.OPEN, "-inf", now_ms, "LIMIT", 0, _AT_ONCE)
@@ -28,7 +30,10 @@ async def reap(pipe: Pipe) -> int:
     records = [pipe.call("GET", keys.hold(hold_id)) for hold_id in ids]
     charged = 0
     for hold_id, record in zip(ids, records, strict=True):
-        charged += await _charge(pipe, hold_id, await record or b"0 0\n", now_ms / 1000)
+        try:
+            charged += await _charge(pipe, hold_id, await record or b"0 0\n", now_ms / 1000)
+        except StoreRefused as error:
+            refused(error)
     await pipe.call("ZREMRANGEBYSCORE", keys.LIVE, "-inf", seconds - _WINDOWS_KEPT_S)
     return charged
 

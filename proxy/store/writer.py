@@ -145,7 +145,7 @@ class Writer:
                     return False
             except StoreAway:
                 return False
-        self._journal.clear(len(bills))
+        await asyncio.to_thread(self._journal.clear, len(bills))
         return self._journal.pending == 0
 
 

@@ -196,6 +196,28 @@ def test_a_release_gives_everything_back(url, directory):
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("nano", "tokens"), [(0, 0), (0, 10), (100, 0)])
+def test_a_hold_of_nothing_is_given_back_like_any_other(url, directory, nano, tokens):
+    """Free models and endpoints without tokens: the place of the request is free again, no more and no less, and nothing
+    stays open."""
+
+    async def scenario():
+        counters = [rate("concurrent", 2, "total"), rate("tokens", 100), money(DOLLAR)]
+        async with connected(url) as pipe, running(make_ledger(url, directory)) as ledger:
+            kept = await ledger.hold(request(counters, nano, tokens=tokens))
+            grant = await ledger.hold(request(counters, nano, tokens=tokens))
+            ledger.release(grant.hold)
+            await ledger.close()
+            assert not ledger._open.releases
+            assert await totals(pipe, total(counters[0])) == (0, 1, 0)
+            assert await totals(pipe, total(counters[1])) == (tokens, 0, 0)
+            assert await totals(pipe, total(counters[2])) == (0, nano, 0)
+            assert await pipe.call("ZRANGE", keys.OPEN, 0, -1) == [kept.hold.id.encode()]
+            assert await pipe.call("EXISTS", keys.hold(grant.hold.id)) == 0
+
+    asyncio.run(scenario())
+
+
 def test_all_scopes_are_held_or_none(url, directory):
     """Money rule 4: when the last counter refuses, the first ones are untouched."""
 

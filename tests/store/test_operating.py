@@ -8,11 +8,13 @@ import pytest
 from proxy.budgets.scopes import Book, Budget, Counter
 from proxy.budgets.windows import window
 from proxy.errors import InsufficientQuota, UpstreamUnavailable
+from proxy.nouns import NANO_PER_USD
+from proxy.settings.values import MOST_USD
 from proxy.store import keys
 from proxy.store.accounts import Accounts
 from proxy.store.client import connected, meanwhile
 from proxy.store.objects import KEPT_S, Owner, StoredObjects
-from proxy.store.operator import Operator, Unknown
+from proxy.store.operator import Operator, TooMuch, Unknown
 from proxy.store.states import budget_states, standings
 from tests.chaos.toxic import Toxic
 from tests.store.kit import CALLER, make_ledger, request, row, running
@@ -90,6 +92,32 @@ def test_a_raised_budget_lets_more_through_at_once_and_a_reset_one_starts_anew(u
             await spend_some(ledger, 100)
             assert int(await pipe.call("HGET", (await user()).key, "spent")) == 240
             assert [line.what for line in await operator.audit()] == ["budgets reset", "budgets raise"]
+
+    asyncio.run(scenario())
+
+
+def test_a_limit_is_raised_no_further_than_it_can_be_counted(url):
+    """Lua counts in doubles, exact to 2^53: what may not be asked for at once may not be asked for bit by bit, nor on top of
+    what the limit is already; what is refused changes nothing and leaves no audit line."""
+
+    async def scenario():
+        most = MOST_USD * NANO_PER_USD
+        async with connected(url) as pipe:
+            operator = Operator(pipe, "ann", 1.0)
+
+            async def company():
+                return (await budget_states(pipe, BOOK))[0]
+
+            with pytest.raises(TooMuch, match=r"above \$9,000,000"):
+                await operator.raise_limit(await company(), most)
+            before = await company()
+            await operator.raise_limit(before, most - 2000)
+            with pytest.raises(TooMuch):
+                await operator.raise_limit(before, 1001)
+            assert (await company()).limit_nano == most - 1000
+            await operator.raise_limit(before, 1000)
+            assert (await company()).limit_nano == most
+            assert [line.detail for line in await operator.audit()] == ["1000", str(most - 2000)]
 
     asyncio.run(scenario())
 

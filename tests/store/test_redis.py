@@ -9,13 +9,14 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from proxy.budgets.scopes import Budget, Counter
+from proxy.budgets.scopes import Book, Budget, Counter
 from proxy.store import keys
 from proxy.store.client import StoreAway, connected, meanwhile
 from proxy.store.housekeeping import Housekeeping
 from proxy.store.operator import Operator
 from proxy.store.rollups import spend
 from proxy.store.server_check import NO_JOURNAL, check_server
+from proxy.store.states import budget_states
 from tests.store.kit import make_ledger, money, request, row, running, totals
 
 SERVER = shutil.which("redis-server")
@@ -44,7 +45,7 @@ async def awake(url):
 
 
 def test_every_script_does_on_redis_what_it_does_on_valkey(redis_url, directory):
-    """Hold, settle, release, renew, expire, true up, roll up, snapshot, flush, rebuild."""
+    """Hold, settle, release, renew, expire, true up, raise, roll up, snapshot, flush, rebuild."""
 
     async def scenario():
         assert await awake(redis_url) == [NO_JOURNAL]
@@ -67,6 +68,7 @@ def test_every_script_does_on_redis_what_it_does_on_valkey(redis_url, directory)
             held = [await ledger.hold(request(counters, 100, number=i)) for i in range(5)]
             ledger.settle(held[0].hold, 60, row(60))
             ledger.release(held[1].hold)
+            ledger.release((await ledger.hold(request(counters, 0, tokens=0))).hold)
             await asyncio.sleep(0.5)
             await ledger.close()
             assert await pipe.call("ZCARD", keys.OPEN) == 3
@@ -77,7 +79,12 @@ def test_every_script_does_on_redis_what_it_does_on_valkey(redis_url, directory)
             assert await totals(pipe, held[0].hold.counters[-1]) == (360, 0, 300)
             ledger.settle(held[2].hold, 10, row(10))
             await ledger.close()
-            await Operator(pipe, "ann", time.time()).settle(held[3].hold.id, 20)
+            operator = Operator(pipe, "ann", time.time())
+            await operator.settle(held[3].hold.id, 20)
+            (state,) = await budget_states(pipe, Book([budget.budget], {}))
+            await operator.raise_limit(state, 5)
+            (state,) = await budget_states(pipe, Book([budget.budget], {}))
+            assert state.limit_nano == 10**9 + 5
             await parent.tick()
             (line,) = await spend(pipe, time.time() - 3600, time.time() + 1, ["key"])
             assert line.cost_nano == 190

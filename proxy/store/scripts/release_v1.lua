@@ -10,17 +10,17 @@ local record = redis.call('GET', KEYS[3])
 redis.call('HSET', KEYS[2], id, 'r')
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 if not record then return 2 end
+redis.call('ZREM', KEYS[1], id)
+redis.call('DEL', KEYS[3])
 local amount, tokens, names = string.match(record, '^(%d+) (%d+)\n[^\n]*\n?(.*)$')
 for key in string.gmatch(names, '[^\n]+') do
   local kind = string.match(key, '^[^:]*:(%a):')
-  if kind == 'm' then
+  if kind == 'm' and amount ~= '0' then  -- '-0' is no number to Redis
     redis.call('HINCRBY', key, 'held', '-' .. amount)
   elseif kind == 'c' then
     redis.call('HINCRBY', key, 'held', -1)
-  elseif kind == 't' then
+  elseif kind == 't' and tokens ~= '0' then
     redis.call('HINCRBY', key, 'spent', '-' .. tokens)
   end
 end
-redis.call('DEL', KEYS[3])
-redis.call('ZREM', KEYS[1], id)
 return 1
