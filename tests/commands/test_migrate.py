@@ -211,11 +211,32 @@ def test_a_plan_says_who_calls_what_changes_what_it_costs_and_what_to_write(door
     shown = said(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-6-luna@none")
     assert "gpt-4.1-mini stops on 2027-01-14" in shown
     assert plan["configuration"] in shown
-    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-9")
+    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "zzz")
     assert (status, err.strip()) == (
         1,
-        "switchyard: no model is called gpt-9; `switchyard models` lists them",
+        "switchyard: no model is called zzz; `switchyard models` lists them",
     )
+
+
+def test_a_plan_for_a_dearer_model_is_accepted_as_it_is_printed(door):
+    """The line by which somebody agrees to the price is part of the block, with why; elsewhere it is not."""
+    words = ("migrate", "plan", "--from", "gpt-4.1-mini", "--json", "--to")
+    dear = json.loads(said(door, *words, "gpt-6-astra"))["configuration"]
+    assert "lifecycle: {allow_dearer: true}" in dear
+    read = read_configuration(Blueprint("switchyard.yaml", dear), {}).settings
+    assert str(read.migrations[0].target) == "gpt-6-astra"
+    assert "allow_dearer" not in json.loads(said(door, *words, "gpt-6-luna@none"))["configuration"]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [("gpt-6-luna@non", 'unknown effort "non" of gpt-6-luna; did you mean "none"?'),
+     ("gpt-6-lnua", 'no model is called gpt-6-lnua; did you mean "gpt-6-luna"?')],
+)  # fmt: skip
+def test_a_plan_says_what_was_meant(door, target, why):
+    """The part that is wrong is named, and the name that is near."""
+    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", target)
+    assert status == 1 and why in err
 
 
 def test_a_report_tells_the_whole_story_in_either_notation(door):
