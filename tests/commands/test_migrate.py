@@ -11,6 +11,7 @@ from town import ask
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
+from proxy.commands import migrate
 from proxy.migration.assignment import bucket, user_unit
 from tests.commands.kit import run, said
 
@@ -86,6 +87,31 @@ def test_a_migration_from_start_to_rollback_by_commands(door):
     assert "migrate rollback" in audit
     assert "100 % -> 0 %, rolled_back, version 5: odd answers" in audit
     assert "0 % -> 40 %, running, version 1: rehearsed" in audit
+
+
+def test_status_says_what_comes_next_and_what_it_waits_for(door):
+    """A paused one waits for its resume; out of the last stage there is one more step."""
+
+    def line(name="leave"):
+        return said(door, "migrate", "status", name).splitlines()[1]
+
+    assert "  -  " in line("few")
+    said(door, "migrate", "start", "leave")
+    assert "100 %, by hand" in line()
+    said(door, "migrate", "pause", "leave")
+    assert "100 %, after resume" in line()
+    said(door, "migrate", "resume", "leave")
+    said(door, "migrate", "promote", "leave")
+    assert "finish, by hand" in line()
+    said(door, "migrate", "rollback", "leave")
+
+
+@pytest.mark.parametrize(("following", "words"), [(100, "100 %"), (None, "finish")])
+def test_status_says_when_time_may_take_the_next_step(following, words):
+    """Where nobody has to, the last one included; while it is paused no time does."""
+    each = {"next": following, "status": "running", "auto": True, "held_until": 1_800_000_000.0}
+    assert migrate.following(each) == f"{words}, not before 2027-01-15T08:00:00Z"
+    assert migrate.following({**each, "status": "paused"}) == f"{words}, after resume"
 
 
 def test_what_cannot_be_is_refused_with_what_there_is(door):
