@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.commands.amounts import dollars, exact, usd, when
+from proxy.commands.amounts import counted, dollars, exact, usd, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table
 from proxy.store.embedded import DIRECTORY
@@ -242,7 +242,7 @@ async def _settle(given: argparse.Namespace, place: Place) -> None:
             ],
         )
     )
-    remark(f"{len(holds)} holds, {dollars(sum(hold.amount_nano for hold in holds))} in all.")
+    remark(f"{counted(len(holds), 'hold')}, {dollars(sum(hold.amount_nano for hold in holds))} in all.")
 
 
 def _columns(label: dict[str, str], *names: str) -> Sequence[str]:
@@ -260,7 +260,7 @@ async def _rebuild(given: argparse.Namespace, place: Place) -> None:
     what = (
         "as they are"
         if snapshot is None
-        else f"from the snapshot of {when(snapshot.at)} ({len(snapshot.counters)} counters)"
+        else f"from the snapshot of {when(snapshot.at)} ({counted(len(snapshot.counters), 'counter')})"
     )
     say(f"Budgets count again, {what}.")
 

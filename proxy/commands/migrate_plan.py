@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.app.courses import build_terms
-from proxy.commands.amounts import day, dollars, exact, moment, when
+from proxy.commands.amounts import counted, day, dollars, exact, moment, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.near import meant
 from proxy.commands.output import as_json, remark, say, table
@@ -170,7 +170,7 @@ def _deadline(plan: Plan, now: float) -> str:
         return "No end of the old model is known."
     if left <= 0:
         return f"{plan.source.name} ended on {day(plan.ends)}: its successor answers already."
-    return f"{plan.source.name} stops on {day(plan.ends)}, in {left} days."
+    return f"{plan.source.name} stops on {day(plan.ends)}, in {counted(left, 'day')}."
 
 
 def _cost(plan: Plan) -> str:

@@ -5,7 +5,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from proxy.commands.amounts import when
+from proxy.commands.amounts import counted, when
 from proxy.commands.joining import Place, joined
 from proxy.commands.output import say
 from proxy.commands.page import Block, Grid, Heading, Items, Words, as_html, as_markdown
@@ -92,7 +92,7 @@ def _changed(place: Place, migration: Migration, rows: Sequence[LedgerRow]) -> I
     made: Tally[str] = Tally(change for row in rows if row.arm == "new" for change in row.changes)
     if made:
         yield Words(
-            f"Changes made to calls on the new model, among the latest {len(rows):,} calls of this migration:"
+            f"Changes made to calls on the new model, among the latest {counted(len(rows), 'call')} of this migration:"
         )
         yield Grid(
             ("change", ">calls"), tuple([(change, f"{count:,}") for change, count in made.most_common()])
@@ -110,7 +110,7 @@ def _changed(place: Place, migration: Migration, rows: Sequence[LedgerRow]) -> I
     if not named:
         yield Words("No call of this migration is among the latest rows of the ledger.")
         return
-    yield Words(f"The latest {len(rows):,} calls of this migration:")
+    yield Words(f"The latest {counted(len(rows), 'call')} of this migration:")
     yield Grid(
         ("key", "team", ">on the old model", ">on the new model"),
         tuple(

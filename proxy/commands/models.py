@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.app.configuration import Configuration
-from proxy.commands.amounts import day, dollars, exact
+from proxy.commands.amounts import counted, day, dollars, exact
 from proxy.commands.joining import configured as read
 from proxy.commands.lessons import forget, learned
 from proxy.commands.output import as_json, remark, say, table
@@ -21,7 +21,8 @@ from proxy.nouns import PriceRow
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """A model on one day: its price, days left (None: no end is known), its chain of successors and the price of the first.
-    `name` is the catalogue's, or what was asked for where that is somebody's fine-tuned version."""
+    `name` is the catalogue's, or what was asked for where that is somebody's fine-tuned version. `retired`: nobody is sent
+    there any more, which begins some hours before its end."""
 
     name: str
     row: ModelRow
@@ -29,6 +30,7 @@ class Outlook:
     left: int | None
     chain: Succession
     heir_price: PriceRow | None
+    retired: bool
 
     @property
     def warning(self) -> str:
@@ -39,7 +41,8 @@ class Outlook:
         nobody = self.chain.first is None
         if limit == 0:
             return f"ended; {self.chain.why}" if nobody else "ended; its successor answers"
-        return f"ends within {limit} days" + (f"; {self.chain.why}" if nobody else "")
+        meanwhile = "; its successor answers already" if self.retired else ""
+        return f"ends within {counted(limit, 'day')}" + (f"; {self.chain.why}" if nobody else meanwhile)
 
 
 def outlook(configuration: Configuration, asked: str, now: float) -> Outlook | None:
@@ -64,6 +67,7 @@ def outlook(configuration: Configuration, asked: str, now: float) -> Outlook | N
         days_left(row.shutdown, now),
         chain,
         heir.price_at(now) if heir is not None else None,
+        ended(row),
     )
 
 

@@ -5,11 +5,16 @@ import hashlib
 import io
 import json
 import time
+from datetime import UTC, datetime
 
 import pytest
 import redis
 from town import ask
 
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
+from proxy.commands.amounts import counted
+from proxy.commands.models import outlook
 from proxy.store import keys
 from tests.commands.kit import run, said
 
@@ -179,6 +184,20 @@ def test_models_and_audit_name_what_ends_and_what_its_successor_costs(door):
     assert float(calls["gpt-4.1-mini"]["successor_cost_usd"]) > 0
     assert not {c["model"]: c for c in told(door, "audit")["calls"]}["gpt-4.1-mini"]["ended"]
     assert "gpt-4.1-mini" in said(door, "audit", "--on", "2027-02-01")
+
+
+def test_a_warning_counts_days_and_says_who_answers_before_the_end():
+    """A model is left some hours before its day; nobody reads of `1 days`."""
+    shipped = read_configuration(Blueprint(), {})
+
+    def warned(at):
+        now = datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()
+        return outlook(shipped, "gpt-4.1-mini", now).warning
+
+    assert warned("2027-01-10T12:00") == "ends within 7 days"
+    assert warned("2027-01-13T12:00") == "ends within 1 day; its successor answers already"
+    assert warned("2027-01-14T00:00") == "ended; its successor answers"
+    assert (counted(1, "key"), counted(1200, "key")) == ("1 key", "1,200 keys")
 
 
 def test_me_shows_a_key_its_own_and_nothing_of_others(door):

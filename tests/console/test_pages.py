@@ -176,3 +176,25 @@ def test_it_fits_a_phone_and_is_worked_by_keyboard(shop):
         assert {"Traffic", "Decisions", "split-model", "split-task"} <= reached
         assert page.value("document.getElementById('split-task').getAttribute('aria-pressed')") == "true"
         assert "by task" in page.value("document.querySelector('#table-requests caption').textContent")
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")
+def test_a_model_that_is_left_before_its_end_has_not_ended(shop):
+    """Requests leave some hours before; the day that is shown is the true one, as `switchyard models` has it."""
+    with chromium.browser() as page:
+        page.go(shop.admin_url + "/")
+
+        def told(left, ended, successor):
+            each = {
+                "days_left": left,
+                "ended": ended,
+                "successor": successor,
+                "ends_at": 1796083200,
+                "requests": 1,
+            }
+            return page.value(f"ending({json.dumps(each)}).textContent")
+
+        assert told(2, False, None) == "2 days, 2026-12-01"
+        assert told(1, True, "heir") == "1 day, 2026-12-01its successor answers already"
+        assert told(1, True, None) == "1 day, 2026-12-01refused already"
+        assert told(0, True, "heir") == "ended 2026-12-01"

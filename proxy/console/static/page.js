@@ -36,11 +36,13 @@ const day = (at) => new Date(at * 1000).toISOString().slice(0, 10);
 
 const moment = (at) => new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false });
 
+const days = (number) => `${number} ${number === 1 ? "day" : "days"}`;
+
 function until(at, now) {
   const left = at - now;
   if (left < 5400) return `in ${Math.max(1, Math.round(left / 60))} min`;
   if (left < 172800) return `in ${Math.round(left / 3600)} h`;
-  return `in ${Math.round(left / 86400)} days`;
+  return `in ${days(Math.round(left / 86400))}`;
 }
 
 // `heads` that begin with > are numbers. A cell is text or an element.
@@ -178,8 +180,10 @@ function showBudgets(data) {
 
 function ending(each) {
   if (each.days_left === null) return make("span", "no end known", "of");
-  if (each.ended) return make("span", `ended ${day(each.ends_at)}`, each.requests ? "bad date" : "of date");
-  return make("span", `${each.days_left} days, ${day(each.ends_at)}`, each.days_left <= 30 ? "bad date" : each.days_left <= 90 ? "warn date" : "date");
+  if (each.days_left <= 0) return make("span", `ended ${day(each.ends_at)}`, each.requests ? "bad date" : "of date");
+  // Requests leave it some hours before its end.
+  if (each.ended) return cell("bad", `${days(each.days_left)}, ${day(each.ends_at)}`, each.successor ? "its successor answers already" : "refused already");
+  return make("span", `${days(each.days_left)}, ${day(each.ends_at)}`, each.days_left <= 30 ? "bad date" : each.days_left <= 90 ? "warn date" : "date");
 }
 
 function showModels(data) {
