@@ -198,3 +198,14 @@ def test_a_model_that_is_left_before_its_end_has_not_ended(shop):
         assert told(1, True, "heir") == "1 day, 2026-12-01its successor answers already"
         assert told(1, True, None) == "1 day, 2026-12-01refused already"
         assert told(0, True, "heir") == "ended 2026-12-01"
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")
+def test_no_chart_ends_where_its_data_does(shop):
+    """The axis ends at the first tick above everything drawn; requests are counted in whole steps."""
+    with chromium.browser() as page:
+        page.go(shop.admin_url + "/")
+        for most, least in ((1, 1), (10, 1), (0.3, 0), (99.9, 0), (100, 0), (1234, 1), (7e8, 1), (3, 1)):
+            ticks = page.value(f"plots.ticks({most}, {least})")
+            assert ticks[0] == 0 and ticks[-2] <= most * 1.001 < ticks[-1] * 1.001
+            assert ticks[-1] > most and 3 <= len(ticks) <= 8 and ticks[1] >= least

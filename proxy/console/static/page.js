@@ -114,7 +114,7 @@ function showTraffic(data) {
   ];
   for (const [kind, axis, exact] of kinds) {
     const rows = data.hours.map((at, place) => [new Date(at * 1000 + 1800e3), ...series.map((each) => each[kind][place])]);
-    plots.draw(`chart-${kind}`, rows, names, axis, { stacked: true, empty: "Nothing in the last 24 hours." });
+    plots.draw(`chart-${kind}`, rows, names, axis, { stacked: true, least: 1, empty: "Nothing in the last 24 hours." });
     const busy = data.hours.map((at, place) => [at, place]).filter(([, place]) => series.some((each) => each[kind][place]));
     put(`table-${kind}`, busy.length
       ? table(`${kind === "cost" ? "Cost" : "Requests"} by ${split}; hours without any are left out`, ["Hour", ...names.map((name) => `>${name}`)],
