@@ -209,3 +209,26 @@ def test_no_chart_ends_where_its_data_does(shop):
             ticks = page.value(f"plots.ticks({most}, {least})")
             assert ticks[0] == 0 and ticks[-2] <= most * 1.001 < ticks[-1] * 1.001
             assert ticks[-1] > most and 3 <= len(ticks) <= 8 and ticks[1] >= least
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")
+def test_a_migration_tells_what_comes_next_and_whose_share_it_is(shop):
+    """What somebody looks for before they promote: the next stage, what it waits for, and who moved it last and why."""
+    each = {
+        "name": "leave", "status": "running", "percent": 5, "stages": [5, 100], "since": 1, "next": 100, "auto": False,
+        "not_before": 2, "sticky": "key", "changed": 1, "who": "me@desk", "why": "rehearsed", "sides": [], "guards": [],
+    }  # fmt: skip
+    with chromium.browser() as page:
+        page.go(shop.admin_url + "/")
+
+        def told(**changes):
+            parts = (
+                f"showMigration({json.dumps({**each, **changes})}).map((part) => part.textContent).join(' ')"
+            )
+            return page.value(parts)
+
+        assert "5 % of keys on the new model" in told()
+        assert "Next: 100 %, by hand. Last moved by me@desk" in told() and "rehearsed" in told()
+        assert "Next: 100 %, after resume." in told(status="paused")
+        assert "Next: finish, not before " in told(next=None, auto=True)
+        assert "Next" not in told(status="waiting", not_before=None)
