@@ -137,14 +137,14 @@ def _compared(found: Seen) -> Iterable[Block]:
         yield Words("Nothing was measured yet.")
         return
     for task in ("", *found.tasks):
-        yield Heading(f"Task {task}" if task else "All calls", 3)
+        yield Heading(f"Task {task}" if task else "All tasks", 3)
         yield compared(columns(found, task))
 
 
 def compared(sides: Sequence[Column]) -> Grid:
-    """Both models side by side, a figure a line."""
+    """Both models side by side, a figure a line. One call of an application is several attempts where it was tried again."""
     lines: list[tuple[str, list[str]]] = [
-        ("calls", [f"{side.calls:,}" for side in sides]),
+        ("attempts", [f"{side.calls:,}" for side in sides]),
         ("failed, bad answers included", [_share(side.failed) for side in sides]),
         ("errors", [_kinds(side.errors) for side in sides]),
         ("answers looked at", [f"{side.judged:,}" for side in sides]),
@@ -188,7 +188,7 @@ def _guards(judgement: Judgement) -> Iterable[Block]:
                 ">new",
                 ">past its bound",
                 ">surely above",
-                ">calls",
+                ">attempts",
                 ">units",
                 ">units it needs",
                 "says",

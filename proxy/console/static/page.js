@@ -238,11 +238,11 @@ function showMigration(each) {
   const hint = make("p", `Stages ${each.stages.join(", ")} %.${since}${following(each)}${mover}`, "hint");
   if (!each.sides.length) return [heading, hint, nothing("Nothing was measured yet.")];
   const sides = table("Both models, in the share that was measured last",
-    ["Side", "Model", ">Calls", ">Failed", ">Bad answers", ">First token, 95 %", ">All of it, 95 %", ">Output tokens", ">Cost a call"],
+    ["Side", "Model", ">Attempts", ">Failed", ">Bad answers", ">First token, 95 %", ">All of it, 95 %", ">Output tokens", ">Cost a call"],
     each.sides.map((side) => [SIDES[side.side], cell("name", side.model), count(side.calls), percent(side.failed), count(side.invalid),
       ms(side.first_p95_ms), ms(side.total_p95_ms), side.output === null ? "–" : side.output.toFixed(1), side.cost === null ? "–" : dollars(side.cost)]));
   const figure = (guard, value) => guard.measure === "cost" ? dollars(value) : percent(value);
-  const guards = table(`Guards, whose units are ${units.toLowerCase()}: ${each.judged}`, ["Guard", ">Old", ">New", ">Past its bound", ">Calls", `>${units}`, `>${units} needed`, "Says"],
+  const guards = table(`Guards, whose units are ${units.toLowerCase()}: ${each.judged}`, ["Guard", ">Old", ">New", ">Past its bound", ">Attempts", `>${units}`, `>${units} needed`, "Says"],
     each.guards.map((guard) => [GUARDS[guard.measure], figure(guard, guard.old), figure(guard, guard.new), percent(guard.excess),
       guard.calls.map(count).join(" / "), count(guard.units), guard.needed ? count(guard.needed) : "–",
       make("span", guard.says, { breached: "bad", near: "warn", within: "good" }[guard.says] ?? "")]));
