@@ -171,6 +171,14 @@ def nano(text):
     return round(float(text) * 10**9)
 
 
+def test_a_period_that_ends_before_it_begins_is_a_mistake(door):
+    """`Nothing was used.` would be taken for the truth. Without --since the period begins with the month."""
+    for words in (("--until", "2020-01-01"), ("--since", "1h", "--until", "2h"), ("--since", "2099-01-01")):
+        status, out, err = run(door, "spend", *words)
+        assert (status, out) == (1, "")
+        assert "is not after" in err
+
+
 def test_models_and_audit_name_what_ends_and_what_its_successor_costs(door):
     """Days left, successor and ratio; on a later day the model in use has stopped and the same tokens have another price."""
     assert chat(door, SECRET).status == 200
