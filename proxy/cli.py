@@ -3,10 +3,12 @@
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -14,6 +16,7 @@ from proxy import __version__
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
 from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
+from proxy.commands.near import meant
 from proxy.metrics.log import Log
 from proxy.process import worker
 from proxy.process.forks import fork
@@ -46,13 +49,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says which of its words was meant by one that it does not have; its subcommands' parsers are of this kind too."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        near = meant(wrong[1], re.findall(r"[\w-]+", wrong[2])) if wrong else ""
+        super().error(f"{message}{near}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
+    options = _Parser(
         prog="switchyard", description="OpenAI-compatible routing proxy: change base_url, keep your app."
     )
     options.add_argument("--version", action="version", version=f"switchyard {__version__}")
     commands = options.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    configured = argparse.ArgumentParser(add_help=False)
+    configured = _Parser(add_help=False)
     configured.add_argument(
         "--config",
         type=Path,

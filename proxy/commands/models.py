@@ -10,6 +10,7 @@ from proxy.app.configuration import Configuration
 from proxy.commands.amounts import counted, day, dollars, exact
 from proxy.commands.joining import configured as read
 from proxy.commands.lessons import forget, learned
+from proxy.commands.near import meant
 from proxy.commands.output import as_json, remark, say, table
 from proxy.models.lifecycle import days_left, is_retired
 from proxy.models.lifecycle import warning as warning_of
@@ -95,12 +96,17 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
 
 
 def _models(given: argparse.Namespace, words: Sequence[str]) -> int:
+    if given.parameter and not (given.learned or given.forget):
+        remark("switchyard: --parameter goes with --learned or --forget")
+        return 1
     configuration, now = read(given), time.time()
     looks = {
         name: outlook(configuration, name, now) for name in given.names or configuration.catalogue.names()
     }
     if unknown := [name for name, each in looks.items() if each is None]:
-        remark(f"switchyard: no model is called {', '.join(unknown)}")
+        names = configuration.catalogue.names()
+        for name in unknown:
+            remark(f"switchyard: no model is called {name}{meant(name, names)}")
         return 1
     if given.forget:
         return forget(given, words)

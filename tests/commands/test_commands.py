@@ -208,6 +208,24 @@ def test_a_warning_counts_days_and_says_who_answers_before_the_end():
     assert (counted(1, "key"), counted(1200, "key")) == ("1 key", "1,200 keys")
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "why"),
+    [
+        (("models", "gpt-4.1-mni"), 1, 'no model is called gpt-4.1-mni; did you mean "gpt-4.1-mini"?'),
+        (("models", "--parameter", "stop"), 1, "--parameter goes with --learned or --forget"),
+        (("keys", "lst"), 2, '; did you mean "list"?'),
+        (("kys", "list"), 2, '; did you mean "keys"?'),
+        (("spend", "--window", "dya"), 2, '; did you mean "day"?'),
+        (("spend", "--window", "zzz"), 2, "invalid choice: 'zzz'"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(door, words, status, why):
+    """Models, commands, verbs and choices alike; where nothing is near, nothing is guessed."""
+    found, out, err = run(door, *words)
+    assert (found, out) == (status, "")
+    assert why in err and ("zzz" not in err or "did you mean" not in err)
+
+
 def test_me_shows_a_key_its_own_and_nothing_of_others(door):
     """Its models, limits and what is left of its budgets, its team's and its user's; nobody else's names or spending."""
     assert chat(door, SECRET, user="carl").status == 200
