@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,20 +34,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     given, rest = options.parse_known_args(argv)
     if rest and given.command != "sandbox":
         options.error(f"unrecognized arguments: {' '.join(rest)}")
-    command: Callable[[argparse.Namespace, Sequence[str]], int] = given.run
     try:
-        return command(given, rest)
+        return _run(given, rest)
     except SettingsError as mistakes:
         print(mistakes, file=sys.stderr)
         return 1
     except (EmbeddedError, UnfitServer) as error:
         print(f"switchyard: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is left to write must not fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         print(f"switchyard: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Its output is written out here, where a pipe that nobody reads can still be handled."""
+    command: Callable[[argparse.Namespace, Sequence[str]], int] = given.run
+    status = command(given, rest)
+    sys.stdout.flush()
+    return status
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
     check.set_defaults(run=_check)
     for each in (explain, keys, budgets, spend, migrate, models, audit):
         each.add_parser(commands, configured)
@@ -124,7 +137,11 @@ def _serve(given: argparse.Namespace, _: Sequence[str]) -> int:
 
 
 def _check(given: argparse.Namespace, _: Sequence[str]) -> int:
-    path = str(given.config) if given.config else None
+    if given.file and given.config:
+        print("switchyard: name one file, with --config or without", file=sys.stderr)
+        return 2
+    named = given.config or given.file
+    path = str(named) if named else None
     configuration = read_configuration(Blueprint(path), os.environ)
     for warning in configuration.warnings:
         print(f"warning: {warning}")
