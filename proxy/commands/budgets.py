@@ -275,7 +275,8 @@ async def _audit(given: argparse.Namespace, place: Place) -> None:
                         "at": when(each.at),
                         "who": each.who,
                         "what": each.what,
-                        "target": each.target,
+                        "target": _target(each.target)[0],
+                        "of": _target(each.target)[1] or None,
                         "detail": each.detail,
                     }
                     for each in lines
@@ -289,9 +290,26 @@ async def _audit(given: argparse.Namespace, place: Place) -> None:
     say(
         table(
             ("at", "who", "what", "target", "detail"),
-            [(when(e.at), e.who, e.what, e.target, _detail(e.what, e.detail)) for e in lines],
+            [
+                (
+                    when(e.at),
+                    e.who,
+                    e.what,
+                    " --of ".join(filter(None, _target(e.target))),
+                    _detail(e.what, e.detail),
+                )
+                for e in lines
+            ],
         )
     )
+
+
+def _target(written: str) -> tuple[str, str]:
+    """A counter (`b:NAME:OBJECT`) as its budget is named on the command line, and whose it is; anything else as it is."""
+    if not written.startswith("b:"):
+        return written, ""
+    name, _, of = written.removeprefix("b:").partition(":")
+    return name, of
 
 
 def _detail(what: str, detail: str) -> str:

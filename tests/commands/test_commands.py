@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import json
+import os
+import pwd
 import time
 from datetime import UTC, datetime
 
@@ -14,6 +16,7 @@ from town import ask
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
 from proxy.commands.amounts import counted
+from proxy.commands.joining import who_types
 from proxy.commands.models import outlook
 from proxy.store import keys
 from tests.commands.kit import run, said
@@ -143,6 +146,10 @@ def test_budgets_are_shown_raised_lowered_forgiven_and_every_change_is_audited(d
         "budgets set",
         "budgets set",
     ]
+    assert [(line["target"], line["of"]) for line in lines[:4]] == [("web.day", "web")] * 2 + [
+        ("web.day", None)
+    ] * 2
+    assert "  web.day --of web  " in said(door, "budgets", "audit")
     assert all("@" in line["who"] for line in lines)
     assert run(door, "budgets", "set", "wbe.day", "1")[0] == 1
 
@@ -224,6 +231,19 @@ def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(door, words, st
     found, out, err = run(door, *words)
     assert (found, out) == (status, "")
     assert why in err and ("zzz" not in err or "did you mean" not in err)
+
+
+def test_who_types_is_known_without_an_environment(monkeypatch):
+    """By the system's list of users; in a container that is not on it, by the number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert who_types().partition("@")[0] == pwd.getpwuid(os.getuid()).pw_name
+
+    def nobody(_):
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert who_types().partition("@")[0] == str(os.getuid())
 
 
 def test_me_shows_a_key_its_own_and_nothing_of_others(door):
