@@ -207,6 +207,7 @@ def block(plan: Plan) -> str:
     stages = ", ".join([str(stage) for stage, _ in plan.stages.stages])
     agreed = [
         f"# Agrees to what {plan.target.name} costs next to {plan.source.name}; without it `switchyard check` refuses this.",
+        "# It belongs into `lifecycle:` where there is one already.",
         "lifecycle: {allow_dearer: true}",
     ]
     return "\n".join(

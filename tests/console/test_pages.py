@@ -166,6 +166,8 @@ def test_it_fits_a_phone_and_is_worked_by_keyboard(shop):
                 "!document.getElementById('main').hidden && document.querySelector('#decision-list td') !== null"
             )
             assert page.value("document.documentElement.scrollWidth") <= width
+            lines = "[...document.querySelectorAll('.day')].map((each) => each.getClientRects().length)"
+            assert set(page.value(lines)) == {1}, "a day breaks inside"
         reached = set()
         page.value("document.activeElement.blur()")
         for _ in range(12):
