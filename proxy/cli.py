@@ -3,10 +3,13 @@
 import argparse
 import json
 import os
+import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -14,6 +17,7 @@ from proxy import __version__
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
 from proxy.commands import audit, budgets, explain, keys, migrate, models, spend
+from proxy.commands.near import meant
 from proxy.metrics.log import Log
 from proxy.process import worker
 from proxy.process.forks import fork
@@ -30,15 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     given, rest = options.parse_known_args(argv)
     if rest and given.command != "sandbox":
         options.error(f"unrecognized arguments: {' '.join(rest)}")
-    command: Callable[[argparse.Namespace, Sequence[str]], int] = given.run
     try:
-        return command(given, rest)
+        return _run(given, rest)
     except SettingsError as mistakes:
         print(mistakes, file=sys.stderr)
         return 1
     except (EmbeddedError, UnfitServer) as error:
         print(f"switchyard: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is left to write must not fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         print(f"switchyard: {error.strerror or error}", file=sys.stderr)
         return 1
@@ -46,13 +53,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Its output is written out here, where a pipe that nobody reads can still be handled."""
+    command: Callable[[argparse.Namespace, Sequence[str]], int] = given.run
+    status = command(given, rest)
+    sys.stdout.flush()
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which of its words was meant by one that it does not have; its subcommands' parsers are of this kind too."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        near = meant(wrong[1], re.findall(r"[\w-]+", wrong[2])) if wrong else ""
+        super().error(f"{message}{near}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
+    options = _Parser(
         prog="switchyard", description="OpenAI-compatible routing proxy: change base_url, keep your app."
     )
     options.add_argument("--version", action="version", version=f"switchyard {__version__}")
     commands = options.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    configured = argparse.ArgumentParser(add_help=False)
+    configured = _Parser(add_help=False)
     configured.add_argument(
         "--config",
         type=Path,
@@ -77,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[configured], help="list every mistake of the configuration")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
     check.set_defaults(run=_check)
     for each in (explain, keys, budgets, spend, migrate, models, audit):
         each.add_parser(commands, configured)
@@ -112,7 +137,11 @@ def _serve(given: argparse.Namespace, _: Sequence[str]) -> int:
 
 
 def _check(given: argparse.Namespace, _: Sequence[str]) -> int:
-    path = str(given.config) if given.config else None
+    if given.file and given.config:
+        print("switchyard: name one file, with --config or without", file=sys.stderr)
+        return 2
+    named = given.config or given.file
+    path = str(named) if named else None
     configuration = read_configuration(Blueprint(path), os.environ)
     for warning in configuration.warnings:
         print(f"warning: {warning}")

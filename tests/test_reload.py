@@ -141,6 +141,19 @@ def test_what_needs_a_restart_is_named(running):
     assert everywhere(running, KEYS[1]) == {200}
 
 
+def test_what_needs_a_restart_is_measured_by_what_runs(running):
+    """A later edit that leaves the difference says so again; one that takes it back needs no restart any more."""
+    moved = config().replace("workers: 2", "workers: 3")
+    for text, needed in [
+        (moved, "server.workers"),
+        (moved.replace("gpt-4.1-mini", "gpt-4.1"), "server.workers"),
+        (config(), ""),
+    ]:
+        write(running, text)
+        line = [line for line in running.lines if line["event"] == "reloaded"][-1]
+        assert line["needs_restart"] == needed
+
+
 def test_connections_to_unchanged_providers_are_kept(running, upstream):
     """A reload costs no new handshakes; a provider that changed gets new connections."""
     with Counter(upstream) as counter, Line(running.port) as line:

@@ -8,5 +8,6 @@ configuration, the catalogue and the store.
     models    prices, windows, ends and successors
     audit     which keys call what stops, and what its successor costs
 
-`joining` finds the store, `output` aligns tables, `amounts` reads and writes money and days.
+`joining` finds the store, `output` aligns tables, `amounts` reads and writes money and days, `near`
+knows what was meant by a name that there is not.
 """

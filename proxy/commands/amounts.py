@@ -46,6 +46,11 @@ def moment(text: str) -> float:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 day`, `1,200 days`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def dollars(nano: int) -> str:
     """$1.00, $0.000070: exact, with at least cents."""
     sign = "-" if nano < 0 else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from proxy.budgets.bill import bill
-from proxy.commands.amounts import day, dollars, exact, moment, when
+from proxy.commands.amounts import counted, day, dollars, exact, moment, when
 from proxy.commands.joining import Place, joined
 from proxy.commands.models import Outlook, outlook, successor
 from proxy.commands.output import as_json, remark, say, table
@@ -80,8 +80,9 @@ async def _audit(given: argparse.Namespace, place: Place) -> None:
         )
     stopped = [line for line, each in judged if each is not None and _stopped(each, on)]
     keys = len({line.key for line in stopped})
+    who = f"{counted(keys, 'key')} {'calls' if keys == 1 else 'call'}"
     remark(
-        f"since {when(since)}: {keys} keys call what has ended by {day(on)}, for {dollars(sum(line.cost_nano for line in stopped))}"
+        f"since {when(since)}: {who} what has ended by {day(on)}, for {dollars(sum(line.cost_nano for line in stopped))}"
     )
 
 

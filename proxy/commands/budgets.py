@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.commands.amounts import dollars, exact, usd, when
+from proxy.commands.amounts import counted, dollars, exact, usd, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table
 from proxy.store.embedded import DIRECTORY
@@ -242,7 +242,7 @@ async def _settle(given: argparse.Namespace, place: Place) -> None:
             ],
         )
     )
-    remark(f"{len(holds)} holds, {dollars(sum(hold.amount_nano for hold in holds))} in all.")
+    remark(f"{counted(len(holds), 'hold')}, {dollars(sum(hold.amount_nano for hold in holds))} in all.")
 
 
 def _columns(label: dict[str, str], *names: str) -> Sequence[str]:
@@ -260,7 +260,7 @@ async def _rebuild(given: argparse.Namespace, place: Place) -> None:
     what = (
         "as they are"
         if snapshot is None
-        else f"from the snapshot of {when(snapshot.at)} ({len(snapshot.counters)} counters)"
+        else f"from the snapshot of {when(snapshot.at)} ({counted(len(snapshot.counters), 'counter')})"
     )
     say(f"Budgets count again, {what}.")
 
@@ -275,7 +275,8 @@ async def _audit(given: argparse.Namespace, place: Place) -> None:
                         "at": when(each.at),
                         "who": each.who,
                         "what": each.what,
-                        "target": each.target,
+                        "target": _target(each.target)[0],
+                        "of": _target(each.target)[1] or None,
                         "detail": each.detail,
                     }
                     for each in lines
@@ -289,9 +290,26 @@ async def _audit(given: argparse.Namespace, place: Place) -> None:
     say(
         table(
             ("at", "who", "what", "target", "detail"),
-            [(when(e.at), e.who, e.what, e.target, _detail(e.what, e.detail)) for e in lines],
+            [
+                (
+                    when(e.at),
+                    e.who,
+                    e.what,
+                    " --of ".join(filter(None, _target(e.target))),
+                    _detail(e.what, e.detail),
+                )
+                for e in lines
+            ],
         )
     )
+
+
+def _target(written: str) -> tuple[str, str]:
+    """A counter (`b:NAME:OBJECT`) as its budget is named on the command line, and whose it is; anything else as it is."""
+    if not written.startswith("b:"):
+        return written, ""
+    name, _, of = written.removeprefix("b:").partition(":")
+    return name, of
 
 
 def _detail(what: str, detail: str) -> str:

@@ -5,6 +5,7 @@ A command never starts a server: without a running proxy there is nothing to sho
 
 import argparse
 import asyncio
+import getpass
 import os
 import socket
 import time
@@ -118,5 +119,9 @@ async def _run_time(pipe: Pipe) -> RunTime | None:
 
 
 def who_types() -> str:
-    """Who types, for the audit: the name in the environment is as good as any that we could look up."""
-    return f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+    """Who types, for the audit: by the environment, else by the system's list of users, which a container may not be on."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

@@ -3,17 +3,23 @@
 import argparse
 import hashlib
 import json
+import re
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from proxy.commands.amounts import allowance, dollars, when
 from proxy.commands.joining import Place, Refused, joined
 from proxy.commands.output import as_json, remark, say, table
-from proxy.settings import Key, Limits, misfits, read_key
+from proxy.settings import Key, Limits, SettingsError, misfits, read_key
 from proxy.store.operator import Unknown
 
 _PREFIX: Final = "sk-sy-"
 _WRITTEN_IN: Final = "switchyard keys create"
+_OPTIONS: Final[Mapping[str, str]] = MappingProxyType({"name": "NAME", "budgets": "--budget"})
+"""Where a setting is not called like its option."""
 
 
 def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
@@ -73,7 +79,9 @@ async def _create(given: argparse.Namespace, place: Place) -> None:
     secret = _PREFIX + secrets.token_urlsafe(32)
     written = _written(given, f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}")
     text = json.dumps(written).encode()
-    key = read_key(text, _WRITTEN_IN)
+    key = _read(text)
+    if key.expires_at is not None and key.expires_at <= place.now:
+        raise Refused(f"--expires: {given.expires} is over")
     _refuse_misfit(place, key)
     await place.operator.create_key(key.name, key.hash, text)
     if given.json:
@@ -85,6 +93,21 @@ async def _create(given: argparse.Namespace, place: Place) -> None:
         remark(
             f"warning: auth.mode is {place.settings.auth.mode}, in which keys are not asked for; write auth: {{mode: keys}}"
         )
+
+
+def _read(text: bytes) -> Key:
+    """The key; its mistakes are called by the options that were typed, since nobody wrote a file."""
+    try:
+        return read_key(text, _WRITTEN_IN)
+    except SettingsError as error:
+        typed = [replace(each, key_path=_option(each.key_path)) for each in error.mistakes]
+        raise SettingsError(typed) from None
+
+
+def _option(key_path: str) -> str:
+    """`keys[0].limits.rpm` as `--rpm`."""
+    name = re.split(r"[.[]", key_path.removeprefix("keys[0].").removeprefix("limits."))[0]
+    return _OPTIONS.get(name, f"--{name}")
 
 
 def _written(given: argparse.Namespace, key_hash: str) -> dict[str, Any]:

@@ -77,18 +77,21 @@ def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
         each["to"],
         each["status"].replace("_", " "),
         f"{each['percent']} %",
-        _next(each),
+        following(each),
         when(each["since"]) if each["since"] else "-",
         each["who"] or "-",
         each["why"] or "-",
     )
 
 
-def _next(each: Mapping[str, Any]) -> str:
-    if each["next"] is None:
+def following(each: Mapping[str, Any]) -> str:
+    """What the next promotion does, and what it waits for."""
+    if each["status"] not in (Status.RUNNING, Status.PAUSED):
         return "-"
-    by_itself = each["auto"] and each["status"] == Status.RUNNING
-    return f"{each['next']} %, {'not before ' + when(each['held_until']) if by_itself else 'by hand'}"
+    step = "finish" if each["next"] is None else f"{each['next']} %"
+    if each["status"] == Status.PAUSED:
+        return f"{step}, after resume"
+    return f"{step}, {'not before ' + when(each['held_until']) if each['auto'] else 'by hand'}"
 
 
 def _words(after: State) -> str:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.app.courses import build_terms
-from proxy.commands.amounts import day, dollars, exact, moment, when
+from proxy.commands.amounts import counted, day, dollars, exact, moment, when
 from proxy.commands.joining import Place, Refused, joined
+from proxy.commands.near import meant
 from proxy.commands.output import as_json, remark, say, table
 from proxy.migration.judge import READY_CALLS
 from proxy.migration.timetable import Timetable, fewest_calls_a_day, timetable
 from proxy.models.lifecycle import DAY_S, days_left
+from proxy.models.prices import ratio
 from proxy.models.probe import Probed, probes
 from proxy.models.rowreader import split_effort
-from proxy.models.rows import ModelRow
+from proxy.models.rows import KNOWN_EFFORTS, ModelRow
+from proxy.models.succession import MAX_RATIO
 from proxy.planning.expected import TOKENS, cost_ratio
 from proxy.settings.migrations import SHIPPED_STAGES
 from proxy.store.rollups import ROWS_KEPT, SpendLine, latest_rows, spend
@@ -25,7 +28,8 @@ _DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything the command shows. `ratio` None: a price, or the work, is not known. `ends` None: no end is known."""
+    """Everything the command shows. `ratio` None: a price, or the work, is not known. `ends` None: no end is known.
+    `dearer`: the configuration refuses the target until somebody has agreed to its price."""
 
     source: ModelRow
     target: ModelRow
@@ -39,6 +43,7 @@ class Plan:
     ends: float | None
     stages: Timetable | None
     sticky: str
+    dearer: bool
 
 
 def add_parser(verbs: Any, configured: argparse.ArgumentParser) -> None:
@@ -87,6 +92,7 @@ async def _plan(given: argparse.Namespace, place: Place) -> None:
         ends=source.shutdown,
         stages=timetable(SHIPPED_STAGES, place.now, _last_moment(place, source)),
         sticky="user" if 2 * sum(bool(row.user_hash) for row in known) > len(known) else "conversation",
+        dearer=_is_dearer(place, source, target),
     )
     if given.json:
         say(as_json(_as_json(found, place.now)))
@@ -98,13 +104,29 @@ async def _plan(given: argparse.Namespace, place: Place) -> None:
 def _row(place: Place, name: str) -> ModelRow:
     row = place.configuration.catalogue.resolve(name)
     if row is None:
-        raise Refused(f"no model is called {name}; `switchyard models` lists them")
+        near = meant(name, place.configuration.catalogue.names())
+        raise Refused(f"no model is called {name}{near or '; `switchyard models` lists them'}")
     return row
 
 
 def _target(place: Place, written: str) -> tuple[ModelRow, str]:
     name, effort = split_effort(written)
+    model, at, unknown = written.rpartition("@")
+    catalogue = place.configuration.catalogue
+    # Some providers write a version behind an @ of a model's name.
+    if at and effort is None and catalogue.resolve(written) is None:
+        allowed = ", ".join(KNOWN_EFFORTS)
+        raise Refused(
+            f'unknown effort "{unknown}" of {model}{meant(unknown, KNOWN_EFFORTS)}; allowed: {allowed}'
+        )
     return _row(place, name.partition("/")[2] if "/" in name else name), effort or ""
+
+
+def _is_dearer(place: Place, source: ModelRow, target: ModelRow) -> bool:
+    """As the check of the configuration sees it, so that what is printed is accepted when it is pasted."""
+    ours, theirs = source.price_at(place.now), target.price_at(place.now)
+    dear = ours is None or theirs is None or ratio(theirs, ours) > MAX_RATIO
+    return dear and not place.settings.lifecycle.allow_dearer
 
 
 def _last_moment(place: Place, source: ModelRow) -> float | None:
@@ -148,7 +170,7 @@ def _deadline(plan: Plan, now: float) -> str:
         return "No end of the old model is known."
     if left <= 0:
         return f"{plan.source.name} ended on {day(plan.ends)}: its successor answers already."
-    return f"{plan.source.name} stops on {day(plan.ends)}, in {left} days."
+    return f"{plan.source.name} stops on {day(plan.ends)}, in {counted(left, 'day')}."
 
 
 def _cost(plan: Plan) -> str:
@@ -183,8 +205,14 @@ def block(plan: Plan) -> str:
     """What to paste into the configuration."""
     assert plan.stages is not None
     stages = ", ".join([str(stage) for stage, _ in plan.stages.stages])
+    agreed = [
+        f"# Agrees to what {plan.target.name} costs next to {plan.source.name}; without it `switchyard check` refuses this.",
+        "# It belongs into `lifecycle:` where there is one already.",
+        "lifecycle: {allow_dearer: true}",
+    ]
     return "\n".join(
         [
+            *(agreed if plan.dearer else []),
             "migrations:",
             f"  - name: leave-{plan.source.name}",
             f"    from: {plan.source.name}",

@@ -5,7 +5,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from proxy.commands.amounts import when
+from proxy.commands.amounts import counted, when
 from proxy.commands.joining import Place, joined
 from proxy.commands.output import say
 from proxy.commands.page import Block, Grid, Heading, Items, Words, as_html, as_markdown
@@ -92,7 +92,7 @@ def _changed(place: Place, migration: Migration, rows: Sequence[LedgerRow]) -> I
     made: Tally[str] = Tally(change for row in rows if row.arm == "new" for change in row.changes)
     if made:
         yield Words(
-            f"Changes made to calls on the new model, among the latest {len(rows):,} calls of this migration:"
+            f"Changes made to calls on the new model, among the latest {counted(len(rows), 'call')} of this migration:"
         )
         yield Grid(
             ("change", ">calls"), tuple([(change, f"{count:,}") for change, count in made.most_common()])
@@ -110,7 +110,7 @@ def _changed(place: Place, migration: Migration, rows: Sequence[LedgerRow]) -> I
     if not named:
         yield Words("No call of this migration is among the latest rows of the ledger.")
         return
-    yield Words(f"The latest {len(rows):,} calls of this migration:")
+    yield Words(f"The latest {counted(len(rows), 'call')} of this migration:")
     yield Grid(
         ("key", "team", ">on the old model", ">on the new model"),
         tuple(
@@ -137,14 +137,14 @@ def _compared(found: Seen) -> Iterable[Block]:
         yield Words("Nothing was measured yet.")
         return
     for task in ("", *found.tasks):
-        yield Heading(f"Task {task}" if task else "All calls", 3)
+        yield Heading(f"Task {task}" if task else "All tasks", 3)
         yield compared(columns(found, task))
 
 
 def compared(sides: Sequence[Column]) -> Grid:
-    """Both models side by side, a figure a line."""
+    """Both models side by side, a figure a line. One call of an application is several attempts where it was tried again."""
     lines: list[tuple[str, list[str]]] = [
-        ("calls", [f"{side.calls:,}" for side in sides]),
+        ("attempts", [f"{side.calls:,}" for side in sides]),
         ("failed, bad answers included", [_share(side.failed) for side in sides]),
         ("errors", [_kinds(side.errors) for side in sides]),
         ("answers looked at", [f"{side.judged:,}" for side in sides]),
@@ -188,7 +188,7 @@ def _guards(judgement: Judgement) -> Iterable[Block]:
                 ">new",
                 ">past its bound",
                 ">surely above",
-                ">calls",
+                ">attempts",
                 ">units",
                 ">units it needs",
                 "says",

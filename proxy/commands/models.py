@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.app.configuration import Configuration
-from proxy.commands.amounts import day, dollars, exact
+from proxy.commands.amounts import counted, day, dollars, exact
 from proxy.commands.joining import configured as read
 from proxy.commands.lessons import forget, learned
+from proxy.commands.near import meant
 from proxy.commands.output import as_json, remark, say, table
 from proxy.models.lifecycle import days_left, is_retired
 from proxy.models.lifecycle import warning as warning_of
@@ -21,7 +22,8 @@ from proxy.nouns import PriceRow
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """A model on one day: its price, days left (None: no end is known), its chain of successors and the price of the first.
-    `name` is the catalogue's, or what was asked for where that is somebody's fine-tuned version."""
+    `name` is the catalogue's, or what was asked for where that is somebody's fine-tuned version. `retired`: nobody is sent
+    there any more, which begins some hours before its end."""
 
     name: str
     row: ModelRow
@@ -29,6 +31,7 @@ class Outlook:
     left: int | None
     chain: Succession
     heir_price: PriceRow | None
+    retired: bool
 
     @property
     def warning(self) -> str:
@@ -39,7 +42,8 @@ class Outlook:
         nobody = self.chain.first is None
         if limit == 0:
             return f"ended; {self.chain.why}" if nobody else "ended; its successor answers"
-        return f"ends within {limit} days" + (f"; {self.chain.why}" if nobody else "")
+        meanwhile = "; its successor answers already" if self.retired else ""
+        return f"ends within {counted(limit, 'day')}" + (f"; {self.chain.why}" if nobody else meanwhile)
 
 
 def outlook(configuration: Configuration, asked: str, now: float) -> Outlook | None:
@@ -64,6 +68,7 @@ def outlook(configuration: Configuration, asked: str, now: float) -> Outlook | N
         days_left(row.shutdown, now),
         chain,
         heir.price_at(now) if heir is not None else None,
+        ended(row),
     )
 
 
@@ -91,12 +96,17 @@ def add_parser(commands: Any, configured: argparse.ArgumentParser) -> None:
 
 
 def _models(given: argparse.Namespace, words: Sequence[str]) -> int:
+    if given.parameter and not (given.learned or given.forget):
+        remark("switchyard: --parameter goes with --learned or --forget")
+        return 1
     configuration, now = read(given), time.time()
     looks = {
         name: outlook(configuration, name, now) for name in given.names or configuration.catalogue.names()
     }
     if unknown := [name for name, each in looks.items() if each is None]:
-        remark(f"switchyard: no model is called {', '.join(unknown)}")
+        names = configuration.catalogue.names()
+        for name in unknown:
+            remark(f"switchyard: no model is called {name}{meant(name, names)}")
         return 1
     if given.forget:
         return forget(given, words)

@@ -48,6 +48,10 @@ async def _spend(given: argparse.Namespace, place: Place) -> None:
         raise Refused("give either --window or --since and --until")
     present = window(given.window or "month", "UTC", place.now)
     since, until = given.since if given.since is not None else present.start, given.until or place.now
+    if until <= since:
+        raise Refused(
+            f"{when(until)} is not after {when(since)}: there is nothing between --since and --until"
+        )
     by: tuple[str, ...] = ("key", "user") if "user" in given.by else given.by
     if "user" in given.by and set(given.by) - {"key", "user"}:
         raise Refused("users are counted by key only: --by user or --by key,user")

@@ -48,7 +48,7 @@ class Running:
     """What this replica runs: the blueprint for workers, the configuration it gives, and the text last tried.
 
     Making one raises what `INVALID` lists, as does `reload`, which then leaves everything as it was. `sandbox_url` and
-    `redis_url` are "" where there is none.
+    `redis_url` are "" where there is none. `started` are the settings that sockets, processes and store were made by.
     """
 
     def __init__(self, order: Order, env: Mapping[str, str]) -> None:
@@ -58,6 +58,7 @@ class Running:
         self._redis_url = ""
         self.tried = order.text()
         self.blueprint, self.configuration = self._checked(self.tried)
+        self.started = self.configuration.settings
 
     def simulate(self, url: str) -> None:
         """Every provider is the sandbox at this URL from now on."""
@@ -69,12 +70,10 @@ class Running:
         self._redis_url = redis_url
         self.blueprint = replace(self.blueprint, redis_url=redis_url)
 
-    def reload(self) -> Configuration:
-        """Take up the file as it is now; the configuration that ran before."""
+    def reload(self) -> None:
+        """Take up the file as it is now."""
         self.tried = self.order.text()
-        before = self.configuration
         self.blueprint, self.configuration = self._checked(self.tried)
-        return before
 
     def _checked(self, text: str | None) -> tuple[Blueprint, Configuration]:
         path = str(self.order.config) if self.order.config else None

@@ -147,7 +147,8 @@ def _heard(replica: Replica, reloading: Reloading, pid: int, word: Mapping[str, 
 
 def _announce(running: Running, port: int, admin_port: int, log: Log) -> None:
     """Every worker accepts requests: where they are and what to paste."""
-    sys.stderr.write(banner(running.configuration, port, admin_port, sandbox=bool(running.sandbox_url)))
+    sandbox = bool(running.sandbox_url)
+    sys.stderr.write(banner(running.configuration, port, admin_port, running.order, sandbox=sandbox))
     sys.stderr.flush()
     host = running.configuration.settings.server.host
     log.event("serving", host=host, port=port, admin_port=admin_port, version=__version__)

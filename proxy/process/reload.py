@@ -29,12 +29,12 @@ class Reloading:
         """Take up the file as it is now; keep what is running when it has mistakes."""
         replica = self._replica
         try:
-            before = replica.running.reload()
+            replica.running.reload()
         except INVALID as error:
             self.refused(str(error))
             return
         configuration = replica.running.configuration
-        fixed = needs_restart(before.settings, configuration.settings)
+        fixed = needs_restart(replica.running.started, configuration.settings)
         replica.store.take_up(configuration)
         replica.last_days.take_up(configuration)
         vocabulary = build_vocabulary(configuration.settings, configuration.catalogue)

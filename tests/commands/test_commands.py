@@ -4,12 +4,20 @@ import csv
 import hashlib
 import io
 import json
+import os
+import pwd
 import time
+from datetime import UTC, datetime
 
 import pytest
 import redis
 from town import ask
 
+from proxy.app.blueprint import Blueprint
+from proxy.app.configuration import read_configuration
+from proxy.commands.amounts import counted
+from proxy.commands.joining import who_types
+from proxy.commands.models import outlook
 from proxy.store import keys
 from tests.commands.kit import run, said
 
@@ -87,10 +95,11 @@ def test_a_key_made_at_run_time_works_and_is_revoked_on_every_worker_within_five
         (("create", "x", "--team", "serach"), 'did you mean "search"?'),
         (("create", "x", "--models", "gpt-4.1-mnii"), 'no route, alias or model is called "gpt-4.1-mnii"'),
         (("create", "x", "--endpoints", "chta"), 'did you mean "chat"?'),
-        (("create", "x", "--rpm", "0"), "must be more than 0"),
-        (("create", "x y"), "not a usable name"),
+        (("create", "x", "--rpm", "0"), "--rpm: must be more than 0"),
+        (("create", "x y"), "NAME: not a usable name"),
         (("create", "x", "--budget", "1/day", "--budget", "2/day"), "two budgets for the same window"),
-        (("create", "x", "--expires", "soon"), "expected a day"),
+        (("create", "x", "--expires", "soon"), "--expires: expected a day"),
+        (("create", "x", "--expires", "2025-01-01"), "--expires: 2025-01-01 is over"),
         (("revoke", "web"), "written in the configuration file"),
         (("revoke", "nobody"), 'no key is named "nobody"'),
     ],
@@ -137,6 +146,10 @@ def test_budgets_are_shown_raised_lowered_forgiven_and_every_change_is_audited(d
         "budgets set",
         "budgets set",
     ]
+    assert [(line["target"], line["of"]) for line in lines[:4]] == [("web.day", "web")] * 2 + [
+        ("web.day", None)
+    ] * 2
+    assert "  web.day --of web  " in said(door, "budgets", "audit")
     assert all("@" in line["who"] for line in lines)
     assert run(door, "budgets", "set", "wbe.day", "1")[0] == 1
 
@@ -165,6 +178,14 @@ def nano(text):
     return round(float(text) * 10**9)
 
 
+def test_a_period_that_ends_before_it_begins_is_a_mistake(door):
+    """`Nothing was used.` would be taken for the truth. Without --since the period begins with the month."""
+    for words in (("--until", "2020-01-01"), ("--since", "1h", "--until", "2h"), ("--since", "2099-01-01")):
+        status, out, err = run(door, "spend", *words)
+        assert (status, out) == (1, "")
+        assert "is not after" in err
+
+
 def test_models_and_audit_name_what_ends_and_what_its_successor_costs(door):
     """Days left, successor and ratio; on a later day the model in use has stopped and the same tokens have another price."""
     assert chat(door, SECRET).status == 200
@@ -178,6 +199,51 @@ def test_models_and_audit_name_what_ends_and_what_its_successor_costs(door):
     assert float(calls["gpt-4.1-mini"]["successor_cost_usd"]) > 0
     assert not {c["model"]: c for c in told(door, "audit")["calls"]}["gpt-4.1-mini"]["ended"]
     assert "gpt-4.1-mini" in said(door, "audit", "--on", "2027-02-01")
+
+
+def test_a_warning_counts_days_and_says_who_answers_before_the_end():
+    """A model is left some hours before its day; nobody reads of `1 days`."""
+    shipped = read_configuration(Blueprint(), {})
+
+    def warned(at):
+        now = datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()
+        return outlook(shipped, "gpt-4.1-mini", now).warning
+
+    assert warned("2027-01-10T12:00") == "ends within 7 days"
+    assert warned("2027-01-13T12:00") == "ends within 1 day; its successor answers already"
+    assert warned("2027-01-14T00:00") == "ended; its successor answers"
+    assert (counted(1, "key"), counted(1200, "key")) == ("1 key", "1,200 keys")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "why"),
+    [
+        (("models", "gpt-4.1-mni"), 1, 'no model is called gpt-4.1-mni; did you mean "gpt-4.1-mini"?'),
+        (("models", "--parameter", "stop"), 1, "--parameter goes with --learned or --forget"),
+        (("keys", "lst"), 2, '; did you mean "list"?'),
+        (("kys", "list"), 2, '; did you mean "keys"?'),
+        (("spend", "--window", "dya"), 2, '; did you mean "day"?'),
+        (("spend", "--window", "zzz"), 2, "invalid choice: 'zzz'"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(door, words, status, why):
+    """Models, commands, verbs and choices alike; where nothing is near, nothing is guessed."""
+    found, out, err = run(door, *words)
+    assert (found, out) == (status, "")
+    assert why in err and ("zzz" not in err or "did you mean" not in err)
+
+
+def test_who_types_is_known_without_an_environment(monkeypatch):
+    """By the system's list of users; in a container that is not on it, by the number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert who_types().partition("@")[0] == pwd.getpwuid(os.getuid()).pw_name
+
+    def nobody(_):
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert who_types().partition("@")[0] == str(os.getuid())
 
 
 def test_me_shows_a_key_its_own_and_nothing_of_others(door):

@@ -11,6 +11,7 @@ from town import ask
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
+from proxy.commands import migrate
 from proxy.migration.assignment import bucket, user_unit
 from tests.commands.kit import run, said
 
@@ -86,6 +87,31 @@ def test_a_migration_from_start_to_rollback_by_commands(door):
     assert "migrate rollback" in audit
     assert "100 % -> 0 %, rolled_back, version 5: odd answers" in audit
     assert "0 % -> 40 %, running, version 1: rehearsed" in audit
+
+
+def test_status_says_what_comes_next_and_what_it_waits_for(door):
+    """A paused one waits for its resume; out of the last stage there is one more step."""
+
+    def line(name="leave"):
+        return said(door, "migrate", "status", name).splitlines()[1]
+
+    assert "  -  " in line("few")
+    said(door, "migrate", "start", "leave")
+    assert "100 %, by hand" in line()
+    said(door, "migrate", "pause", "leave")
+    assert "100 %, after resume" in line()
+    said(door, "migrate", "resume", "leave")
+    said(door, "migrate", "promote", "leave")
+    assert "finish, by hand" in line()
+    said(door, "migrate", "rollback", "leave")
+
+
+@pytest.mark.parametrize(("following", "words"), [(100, "100 %"), (None, "finish")])
+def test_status_says_when_time_may_take_the_next_step(following, words):
+    """Where nobody has to, the last one included; while it is paused no time does."""
+    each = {"next": following, "status": "running", "auto": True, "held_until": 1_800_000_000.0}
+    assert migrate.following(each) == f"{words}, not before 2027-01-15T08:00:00Z"
+    assert migrate.following({**each, "status": "paused"}) == f"{words}, after resume"
 
 
 def test_what_cannot_be_is_refused_with_what_there_is(door):
@@ -211,11 +237,32 @@ def test_a_plan_says_who_calls_what_changes_what_it_costs_and_what_to_write(door
     shown = said(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-6-luna@none")
     assert "gpt-4.1-mini stops on 2027-01-14" in shown
     assert plan["configuration"] in shown
-    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "gpt-9")
+    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", "zzz")
     assert (status, err.strip()) == (
         1,
-        "switchyard: no model is called gpt-9; `switchyard models` lists them",
+        "switchyard: no model is called zzz; `switchyard models` lists them",
     )
+
+
+def test_a_plan_for_a_dearer_model_is_accepted_as_it_is_printed(door):
+    """The line by which somebody agrees to the price is part of the block, with why; elsewhere it is not."""
+    words = ("migrate", "plan", "--from", "gpt-4.1-mini", "--json", "--to")
+    dear = json.loads(said(door, *words, "gpt-6-astra"))["configuration"]
+    assert "lifecycle: {allow_dearer: true}" in dear
+    read = read_configuration(Blueprint("switchyard.yaml", dear), {}).settings
+    assert str(read.migrations[0].target) == "gpt-6-astra"
+    assert "allow_dearer" not in json.loads(said(door, *words, "gpt-6-luna@none"))["configuration"]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [("gpt-6-luna@non", 'unknown effort "non" of gpt-6-luna; did you mean "none"?'),
+     ("gpt-6-lnua", 'no model is called gpt-6-lnua; did you mean "gpt-6-luna"?')],
+)  # fmt: skip
+def test_a_plan_says_what_was_meant(door, target, why):
+    """The part that is wrong is named, and the name that is near."""
+    status, _, err = run(door, "migrate", "plan", "--from", "gpt-4.1-mini", "--to", target)
+    assert status == 1 and why in err
 
 
 def test_a_report_tells_the_whole_story_in_either_notation(door):
@@ -234,7 +281,9 @@ def test_a_report_tells_the_whole_story_in_either_notation(door):
     assert "| stop | stop:emulated |" in page
     assert "| start | 0 % -> 40 %, running, version 1: rehearsed |" in page
     assert "| open | - |" in page
-    assert "### All calls\n\n|  | old | new |" in page
+    assert "### All tasks\n\n|  | old | new |" in page
+    # A call that is tried again is one for its application and several here.
+    assert "\n| attempts | " in page and "\n| calls | " not in page
     html = said(door, "migrate", "report", "leave", "--html")
     assert html.startswith("<!doctype html>")
     assert "rehearsed" in html

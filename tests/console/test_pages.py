@@ -166,6 +166,8 @@ def test_it_fits_a_phone_and_is_worked_by_keyboard(shop):
                 "!document.getElementById('main').hidden && document.querySelector('#decision-list td') !== null"
             )
             assert page.value("document.documentElement.scrollWidth") <= width
+            lines = "[...document.querySelectorAll('.day')].map((each) => each.getClientRects().length)"
+            assert set(page.value(lines)) == {1}, "a day breaks inside"
         reached = set()
         page.value("document.activeElement.blur()")
         for _ in range(12):
@@ -176,3 +178,59 @@ def test_it_fits_a_phone_and_is_worked_by_keyboard(shop):
         assert {"Traffic", "Decisions", "split-model", "split-task"} <= reached
         assert page.value("document.getElementById('split-task').getAttribute('aria-pressed')") == "true"
         assert "by task" in page.value("document.querySelector('#table-requests caption').textContent")
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")
+def test_a_model_that_is_left_before_its_end_has_not_ended(shop):
+    """Requests leave some hours before; the day that is shown is the true one, as `switchyard models` has it."""
+    with chromium.browser() as page:
+        page.go(shop.admin_url + "/")
+
+        def told(left, ended, successor):
+            each = {
+                "days_left": left,
+                "ended": ended,
+                "successor": successor,
+                "ends_at": 1796083200,
+                "requests": 1,
+            }
+            return page.value(f"ending({json.dumps(each)}).textContent")
+
+        assert told(2, False, None) == "2 days, 2026-12-01"
+        assert told(1, True, "heir") == "1 day, 2026-12-01its successor answers already"
+        assert told(1, True, None) == "1 day, 2026-12-01refused already"
+        assert told(0, True, "heir") == "ended 2026-12-01"
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")
+def test_no_chart_ends_where_its_data_does(shop):
+    """The axis ends at the first tick above everything drawn; requests are counted in whole steps."""
+    with chromium.browser() as page:
+        page.go(shop.admin_url + "/")
+        for most, least in ((1, 1), (10, 1), (0.3, 0), (99.9, 0), (100, 0), (1234, 1), (7e8, 1), (3, 1)):
+            ticks = page.value(f"plots.ticks({most}, {least})")
+            assert ticks[0] == 0 and ticks[-2] <= most * 1.001 < ticks[-1] * 1.001
+            assert ticks[-1] > most and 3 <= len(ticks) <= 8 and ticks[1] >= least
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium (Debian: chromium)")
+def test_a_migration_tells_what_comes_next_and_whose_share_it_is(shop):
+    """What somebody looks for before they promote: the next stage, what it waits for, and who moved it last and why."""
+    each = {
+        "name": "leave", "status": "running", "percent": 5, "stages": [5, 100], "since": 1, "next": 100, "auto": False,
+        "not_before": 2, "sticky": "key", "changed": 1, "who": "me@desk", "why": "rehearsed", "sides": [], "guards": [],
+    }  # fmt: skip
+    with chromium.browser() as page:
+        page.go(shop.admin_url + "/")
+
+        def told(**changes):
+            parts = (
+                f"showMigration({json.dumps({**each, **changes})}).map((part) => part.textContent).join(' ')"
+            )
+            return page.value(parts)
+
+        assert "5 % of keys on the new model" in told()
+        assert "Next: 100 %, by hand. Last moved by me@desk" in told() and "rehearsed" in told()
+        assert "Next: 100 %, after resume." in told(status="paused")
+        assert "Next: finish, not before " in told(next=None, auto=True)
+        assert "Next" not in told(status="waiting", not_before=None)

@@ -63,6 +63,18 @@ def test_a_model_with_many_callers_names_the_busiest(shipped):
     )
 
 
+def test_a_migration_shows_who_moved_it_and_what_comes_next():
+    """The same as `migrate status`: the next stage, when it may come at the earliest, and the last step with who and why."""
+    text = "migrations: [{name: leave, from: gpt-4.1-mini, to: gpt-6-luna@none, stages: [5, 100], sticky: user, hold_hours: 2}]"
+    (settings,) = read_configuration(Blueprint("switchyard.yaml", text), {}).settings.migrations
+    state = State(
+        "leave", "gpt-4.1-mini", "gpt-6-luna@none", (5, 100), Status.RUNNING, since=NOW, changed=NOW, who="me@desk", why="go"
+    )  # fmt: skip
+    shown = standing.migration(settings, state, (), Judgement((), ready=False, why="", verdicts=()))
+    assert (shown["next"], shown["not_before"], shown["sticky"]) == (100, NOW + 7200, "user")
+    assert (shown["who"], shown["why"], shown["changed"]) == ("me@desk", "go", NOW)
+
+
 def test_a_migration_shows_both_sides_and_what_each_guard_says():
     """Figures of the share measured last; a guard over a single task is left to the report."""
     configuration = read_configuration(
@@ -86,6 +98,7 @@ def test_a_migration_shows_both_sides_and_what_each_guard_says():
     judgement = Judgement((guard,), ready=False, why="failed", verdicts=(guard, by_task))
     shown = standing.migration(settings, state, columns(Seen(counts)), judgement)
     assert (shown["status"], shown["percent"], shown["why"]) == ("rolled back", 0, "odd answers")
+    assert (shown["next"], shown["not_before"], shown["sticky"]) == (None, None, "user")
     (side,) = shown["sides"]
     assert (side["model"], side["calls"], side["failed"], side["invalid"]) == ("gpt-6-luna@none", 4, 0.25, 1)
     assert side["first_p95_ms"] == pytest.approx(1.0)

@@ -36,11 +36,13 @@ const day = (at) => new Date(at * 1000).toISOString().slice(0, 10);
 
 const moment = (at) => new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false });
 
+const days = (number) => `${number} ${number === 1 ? "day" : "days"}`;
+
 function until(at, now) {
   const left = at - now;
   if (left < 5400) return `in ${Math.max(1, Math.round(left / 60))} min`;
   if (left < 172800) return `in ${Math.round(left / 3600)} h`;
-  return `in ${Math.round(left / 86400)} days`;
+  return `in ${days(Math.round(left / 86400))}`;
 }
 
 // `heads` that begin with > are numbers. A cell is text or an element.
@@ -112,7 +114,7 @@ function showTraffic(data) {
   ];
   for (const [kind, axis, exact] of kinds) {
     const rows = data.hours.map((at, place) => [new Date(at * 1000 + 1800e3), ...series.map((each) => each[kind][place])]);
-    plots.draw(`chart-${kind}`, rows, names, axis, { stacked: true, empty: "Nothing in the last 24 hours." });
+    plots.draw(`chart-${kind}`, rows, names, axis, { stacked: true, least: 1, empty: "Nothing in the last 24 hours." });
     const busy = data.hours.map((at, place) => [at, place]).filter(([, place]) => series.some((each) => each[kind][place]));
     put(`table-${kind}`, busy.length
       ? table(`${kind === "cost" ? "Cost" : "Requests"} by ${split}; hours without any are left out`, ["Hour", ...names.map((name) => `>${name}`)],
@@ -167,7 +169,9 @@ function showBudgets(data) {
     const title = make("b", each.name);
     const whose = each.of ? `${each.scope} ${each.of}` : each.scope;
     const reset = each.resets_at === null ? "never resets" : `resets ${until(each.resets_at, data.now)}, ${moment(each.resets_at)}`;
-    head.append(title, make("span", `${whose} · ${each.per === "total" ? "in all" : `per ${each.per}`} · ${reset}`, "of"));
+    const about = make("span", `${whose} · ${each.per === "total" ? "in all" : `per ${each.per}`} · `, "of");
+    about.append(make("span", reset, "day"));
+    head.append(title, about);
     const left = make("b", `${dollars(each.left)} left`, used >= OVER ? "bad" : used >= NEAR ? "warn" : "good");
     const foot = make("p", null, "of");
     foot.append(make("span", `${dollars(each.spent)} spent · ${dollars(each.held)} held${each.unsettled ? ` · ${dollars(each.unsettled)} unsettled` : ""} of ${dollars(each.limit)}`), left);
@@ -176,10 +180,23 @@ function showBudgets(data) {
   }));
 }
 
+// A line may end before the day, never inside it.
+function dated(words, at, name) {
+  const made = make("span", words, name);
+  made.append(make("span", day(at), "day"));
+  return made;
+}
+
 function ending(each) {
   if (each.days_left === null) return make("span", "no end known", "of");
-  if (each.ended) return make("span", `ended ${day(each.ends_at)}`, each.requests ? "bad date" : "of date");
-  return make("span", `${each.days_left} days, ${day(each.ends_at)}`, each.days_left <= 30 ? "bad date" : each.days_left <= 90 ? "warn date" : "date");
+  if (each.days_left <= 0) return dated("ended ", each.ends_at, each.requests ? "bad date" : "of date");
+  // Requests leave it some hours before its end.
+  if (each.ended) {
+    const left = dated(`${days(each.days_left)}, `, each.ends_at, "bad");
+    left.append(make("small", each.successor ? "its successor answers already" : "refused already"));
+    return left;
+  }
+  return dated(`${days(each.days_left)}, `, each.ends_at, each.days_left <= 30 ? "bad date" : each.days_left <= 90 ? "warn date" : "date");
 }
 
 function showModels(data) {
@@ -196,6 +213,7 @@ function showModels(data) {
 }
 
 const GUARDS = { failed: "Failed or bad answers", slow: "Slow first tokens", cost: "Cost of a call" };
+const UNITS = { user: "Users", conversation: "Conversations", key: "Keys" };
 const SIDES = { old: "old", new: "new", shadow: "new, in the shadow" };
 const percent = (value) => value === null ? "–" : `${(100 * value).toFixed(2)} %`;
 
@@ -204,16 +222,27 @@ function showMigrations(data) {
   put("migration-list", ...data.migrations.flatMap(showMigration));
 }
 
+// As `switchyard migrate status` has it.
+function following(each) {
+  if (each.not_before === null) return "";
+  const step = each.next === null ? "finish" : `${each.next} %`;
+  if (each.status === "paused") return ` Next: ${step}, after resume.`;
+  return ` Next: ${step}, ${each.auto ? `not before ${moment(each.not_before)}` : "by hand"}.`;
+}
+
 function showMigration(each) {
-  const heading = make("h3", `${each.name}: ${each.status}, ${each.percent} % on the new model`);
-  const hint = make("p", `Stages ${each.stages.join(", ")} %. ${each.since ? `Since ${moment(each.since)}. ` : ""}${each.why}`, "hint");
+  const units = UNITS[each.sticky];
+  const heading = make("h3", `${each.name}: ${each.status}, ${each.percent} % of ${units.toLowerCase()} on the new model`);
+  const since = each.since ? ` This share since ${moment(each.since)}.` : "";
+  const mover = each.changed ? ` Last moved by ${each.who}, ${moment(each.changed)}${each.why ? `: ${each.why}` : ""}` : "";
+  const hint = make("p", `Stages ${each.stages.join(", ")} %.${since}${following(each)}${mover}`, "hint");
   if (!each.sides.length) return [heading, hint, nothing("Nothing was measured yet.")];
   const sides = table("Both models, in the share that was measured last",
-    ["Side", "Model", ">Calls", ">Failed", ">Bad answers", ">First token, 95 %", ">All of it, 95 %", ">Output tokens", ">Cost a call"],
+    ["Side", "Model", ">Attempts", ">Failed", ">Bad answers", ">First token, 95 %", ">All of it, 95 %", ">Output tokens", ">Cost a call"],
     each.sides.map((side) => [SIDES[side.side], cell("name", side.model), count(side.calls), percent(side.failed), count(side.invalid),
       ms(side.first_p95_ms), ms(side.total_p95_ms), side.output === null ? "–" : side.output.toFixed(1), side.cost === null ? "–" : dollars(side.cost)]));
   const figure = (guard, value) => guard.measure === "cost" ? dollars(value) : percent(value);
-  const guards = table(`Guards: ${each.judged}`, ["Guard", ">Old", ">New", ">Past its bound", ">Calls", ">Units", ">Needed", "Says"],
+  const guards = table(`Guards, whose units are ${units.toLowerCase()}: ${each.judged}`, ["Guard", ">Old", ">New", ">Past its bound", ">Attempts", `>${units}`, `>${units} needed`, "Says"],
     each.guards.map((guard) => [GUARDS[guard.measure], figure(guard, guard.old), figure(guard, guard.new), percent(guard.excess),
       guard.calls.map(count).join(" / "), count(guard.units), guard.needed ? count(guard.needed) : "–",
       make("span", guard.says, { breached: "bad", near: "warn", within: "good" }[guard.says] ?? "")]));

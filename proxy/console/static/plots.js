@@ -6,6 +6,8 @@ const plots = (() => {
   // It sets styles as attributes, which the policy of this page forbids; the legend here is ours.
   Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
   const drawn = new Map();
+  const TICKS = 5;
+  const HEADROOM = 1.04; // a tick at the very edge is not drawn
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const palette = () => [0, 1, 2, 3, 4, 5, 6, 7].map((n) => colour(`--s${n}`));
 
@@ -25,26 +27,36 @@ const plots = (() => {
     });
   }
 
-  function options(count, format, stacked, spanMs) {
+  // Ticks from zero to the first one above everything drawn, so that nothing ends at the edge; steps of 1, 2 or 5.
+  function ticks(most, least) {
+    const rough = most / TICKS, power = 10 ** Math.floor(Math.log10(rough));
+    const step = Math.max(least, power * [1, 2, 5, 10].find((each) => each * power >= rough * 0.999));
+    return Array.from({ length: Math.floor(most / step * 1.0001) + 2 }, (_, n) => n * step);
+  }
+
+  const highest = (rows, stacked) => rows.reduce((most, [, ...values]) =>
+    Math.max(most, stacked ? values.reduce((sum, value) => sum + (value ?? 0), 0) : Math.max(...values.map((value) => value ?? 0))), 0);
+
+  function options(count, format, stacked, spanMs, marks) {
     const seconds = spanMs < 600e3 ? { second: "2-digit" } : {};
     const axis = { drawGrid: false, axisLineColor: colour("--line"), axisLabelFontSize: 12 };
     return {
       labels: ["at", ...Array.from({ length: count }, (_, n) => `s${n}`)],
       colors: palette().slice(0, count),
-      legend: "never", showLabelsOnHighlight: false, interactionModel: {}, includeZero: true,
+      legend: "never", showLabelsOnHighlight: false, interactionModel: {}, valueRange: [0, marks[marks.length - 1] * HEADROOM],
       gridLineColor: colour("--line"), gridLineWidth: 1, axisLineColor: colour("--line"),
       stackedGraph: stacked, ...(stacked ? { plotter: stackedBars } : {}), highlightCircleSize: stacked ? 0 : 3,
-      strokeWidth: 2, connectSeparatedPoints: true, xRangePad: stacked ? 12 : 4, yRangePad: 2,
+      strokeWidth: 2, connectSeparatedPoints: true, xRangePad: stacked ? 12 : 4,
       axes: {
         x: { ...axis, axisLabelWidth: 60, pixelsPerLabel: 80,
           axisLabelFormatter: (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false, ...seconds }) },
-        y: { ...axis, drawGrid: true, axisLabelWidth: 52, axisLabelFormatter: format },
+        y: { ...axis, drawGrid: true, axisLabelWidth: 52, ticker: () => marks.map((v) => ({ v, label: format(v) })) },
       },
     };
   }
 
-  // `rows`: [Date, number or null, ...]; `names` in the order of the columns.
-  function draw(id, rows, names, format, { stacked = false, empty }) {
+  // `rows`: [Date, number or null, ...]; `names` in the order of the columns; `least`: the smallest step of the axis.
+  function draw(id, rows, names, format, { stacked = false, least = 0, empty }) {
     const place = document.getElementById(id);
     const nothing = !names.length || !rows.length || !rows.some((row) => row.slice(1).some((value) => value > 0));
     place.classList.toggle("empty", nothing);
@@ -55,7 +67,9 @@ const plots = (() => {
     if (nothing) { place.textContent = empty; return; }
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", `Chart; the table below has its numbers. Series: ${names.join(", ")}`);
-    drawn.set(id, new Dygraph(place, rows, options(names.length, format, stacked, rows[rows.length - 1][0] - rows[0][0])));
+    const spanMs = rows[rows.length - 1][0] - rows[0][0];
+    const marks = ticks(highest(rows, stacked), least);
+    drawn.set(id, new Dygraph(place, rows, options(names.length, format, stacked, spanMs, marks)));
   }
 
   function legend(id, names) {
@@ -69,5 +83,5 @@ const plots = (() => {
     }));
   }
 
-  return { draw };
+  return { draw, ticks };
 })();
