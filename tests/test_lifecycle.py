@@ -41,6 +41,28 @@ def test_a_model_that_vanishes_is_served_by_its_successor_in_the_same_request():
         assert len(upstream.calls()) == before + 1  # the dead model is not asked again
 
 
+@pytest.mark.parametrize("model", ["o4-mini", "auto", "gpt-4.1-mini"])
+def test_tokens_are_counted_for_whoever_would_answer(door, upstream, model):
+    """A successor for a model that has ended, a route's first candidate for its name: as `/v1/responses` would."""
+    status, _, body = post(f"{door.url}/responses/input_tokens", {"model": model, "input": "hello"})
+    assert status == 200
+    assert json.loads(body)["input_tokens"] > 0
+
+
+def test_a_deployment_that_was_misspelt_is_no_model_that_was_shut_down():
+    """Who reads the message looks for a mistake in the configuration, not for a successor."""
+    config = """
+models:
+  ours: {family: gpt-4.1, context: 20000, max_output: 4000, usd_per_m: {input: 1, output: 2}, deployments: [{provider: openai, model: gpt-4.1-mnii}]}
+"""
+    with sandbox() as upstream, proxy(upstream, config) as door:
+        assert wait_until(lambda: "does not exist: there is" in str(chat(door, "ours")[2]))
+        error = json.loads(chat(door, "ours")[2])["error"]
+    assert error["code"] == "model_not_found"
+    assert "there is no such model at openai" in error["message"]
+    assert "deprecated" not in error["message"]
+
+
 def test_a_404_that_the_model_list_contradicts_reaches_the_caller(door):
     """A crafted or stray 404 moves nobody: the model is still listed, so the caller gets the provider's own answer."""
     body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "[[sandbox:404]] hi"}]}

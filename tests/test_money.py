@@ -324,6 +324,15 @@ def test_a_second_attempt_is_counted_like_a_first():
     assert 1_000_000 - second["tokens"] == held + used
 
 
+def test_a_request_larger_than_its_whole_budget_is_told_what_would_help():
+    """Waiting for the budget's window would not."""
+    with running(config("0.0001", per="day")) as place:
+        large = asyncio.run(call(place.door, ask(max_tokens=4000)))
+        assert large.status == 429
+        assert b"more than the whole budget" in large.body
+        assert b"resets at" not in large.body
+
+
 def test_a_providers_refusal_costs_nothing(money):
     """A 500 is not an answer that anybody bills: its hold is given back whole."""
     money.upstream.fault({"action": "500", "match": {"model": "gpt-4.1"}})

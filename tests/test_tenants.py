@@ -286,3 +286,23 @@ def test_later_calls_go_to_the_deployment_that_has_the_object():
         assert ours.responses.create(model="gpt-4.1-mini", input="Hi").id
         assert [call["path"] for call in home.calls()] == ["/v1/responses"]
         assert len(other.calls()) == 4
+
+
+def test_an_object_on_a_deployment_that_is_gone_is_told_so():
+    """The configuration forgot the provider, the store did not forget the object."""
+    redis = "redis: {url: '${REDIS_URL}'}\n"
+    with town.store() as url, town.sandbox() as home, town.sandbox() as other:
+        env = {"OTHER_URL": f"{other.url}/v1", "REDIS_URL": url}
+        with (
+            town.proxy(home, redis + TWO + key("a", A), env) as door,
+            openai.OpenAI(base_url=door.url, api_key=A, max_retries=0) as ours,
+        ):
+            there = ours.responses.create(model="other/gpt-4.1-mini", input="Hi")
+        with (
+            town.proxy(home, redis + keys(key("a", A)), env) as door,
+            openai.OpenAI(base_url=door.url, api_key=A, max_retries=0) as ours,
+            pytest.raises(openai.InternalServerError) as gone,
+        ):
+            ours.responses.create(model="gpt-4.1-mini", input="And?", previous_response_id=there.id)
+    assert gone.value.status_code == 503
+    assert "no longer configured" in gone.value.message

@@ -36,12 +36,12 @@ async def look_through(
         models: set[str] = set()
         async for line in _lines(response):
             if caller.models or any(mark in line for mark in _NAMES):
-                await _judge(line, models, caller, rooms)
+                await _judge(line, models, caller, rooms, passage.call.at)
     finally:
         response.close()
 
 
-async def _judge(line: bytes, models: set[str], caller: Caller, rooms: Rooms) -> None:
+async def _judge(line: bytes, models: set[str], caller: Caller, rooms: Rooms, at: float) -> None:
     order = single(line)
     body = order.get("body") if isinstance(order, dict) else None
     if not isinstance(body, dict):
@@ -50,7 +50,7 @@ async def _judge(line: bytes, models: set[str], caller: Caller, rooms: Rooms) ->
     if caller.models and not isinstance(model, str):
         raise BadRequest("you must provide a model parameter", param="input_file_id")
     if isinstance(model, str) and model not in models:
-        rooms.planner.home(model, caller)
+        rooms.planner.home(model, caller, at)
         models.add(model)
     await rooms.tenants.home(named_in(fields_of(msgspec.json.encode(body))), caller)
 

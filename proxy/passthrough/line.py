@@ -67,7 +67,7 @@ async def _enter(passage: Passage, incoming: Incoming, trace: Trace, rooms: Room
     operation, caller = passage.match.operation, trace.caller
     request = _as_request(passage, incoming)
     trace.parsed(request)
-    candidate = rooms.planner.home(incoming.model, caller)
+    candidate = rooms.planner.home(incoming.model, caller, trace.call.at)
     pointed = passage.match.object_id or (cursor(passage.query) if operation.answer is Answer.LIST else "")
     named = (Named(operation.kind, pointed), *incoming.named) if pointed else incoming.named
     deployment = await rooms.tenants.home(named, caller)

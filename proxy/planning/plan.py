@@ -20,7 +20,7 @@ from proxy.migration.roads import Roads, Traveller
 from proxy.models.rowreader import split_effort
 from proxy.nouns import Asks, Caller, Candidate, Plan, Reason
 from proxy.parse import Request
-from proxy.planning.candidates import Errand, Gone, Target, Yard, terms_of, traveller_of
+from proxy.planning.candidates import ENDED, MISSING, Errand, Gone, Target, Yard, terms_of, traveller_of
 from proxy.planning.choice import Choice, Chooser, Look, Shortlist
 from proxy.planning.lanes import Lane, Lanes
 from proxy.planning.minute import Minute
@@ -128,10 +128,15 @@ class Planner:
         """How soon a candidate begins to answer, as plans take it."""
         return self._chooser.first_token_s(candidate, now)
 
-    def home(self, model: str, caller: Caller) -> Candidate:
-        """The one way of a call that is passed through as it is; `model` may be `""`. Raises NotAllowed, NotFound."""
+    def home(self, model: str, caller: Caller, now: float) -> Candidate:
+        """The one way of a call that is passed through as it is; `model` may be `""`. A route stands for its first candidate,
+        a model that has ended for its successor. Raises NotAllowed, NotFound."""
         name = self._settings.resolve(model)
-        target = self._read(name)
+        route = self._settings.routes.get(name)
+        target, reason = self._read(str(route.default[0]) if route is not None else name), Reason.PINNED
+        chain = self._yard.heirs(target.written, now) if model else None
+        if chain is not None and chain.first is not None:
+            target, reason = Target(chain.first.model, chain.first.effort), Reason.SUCCESSOR
         row = self._yard.row(target.written) if model else None
         if model:
             _check_allowed(caller, (model, name, target.written, row.name if row else name), model)
@@ -140,7 +145,7 @@ class Planner:
             raise _unknown(model)
         sent = place.upstream_model or target.written
         edits = {} if sent == model else {"model": msgspec.json.encode(sent)}
-        return Candidate(row.name if row else "", place.provider, Reason.PINNED, edits)
+        return Candidate(row.name if row else "", place.provider, reason, edits)
 
     def downgraded(
         self, request: Request, caller: Caller, plan: Plan, name: str, now: float
@@ -279,7 +284,9 @@ def _refusal(asked: str, choice: Choice, errand: Errand, wishes: Wishes) -> ApiE
             f"No model of `{asked}` can take this request for at most {usd(wishes.max_cost_nano)} USD: {reasons}.",
             param="x-switchyard-max-cost-usd",
         )
-    if all("has been shut down" in why for why in choice.why):
+    if all(MISSING in why for why in choice.why):
+        return NotFound(f"The model `{asked}` does not exist: {reasons}.", code="model_not_found")
+    if all(ENDED in why or MISSING in why for why in choice.why):
         return NotFound(f"The model `{asked}` has been deprecated: {reasons}.", code="model_not_found")
     return BadRequest(f"No model of `{asked}` can take this request: {reasons}.", param="model")
 

@@ -16,15 +16,17 @@ RETRY_HELD_S = 2
 
 RETRY_AWAY_S = 2
 
+_TOO_LARGE = "That is more than the whole budget: a lower output cap or a cheaper model may fit."
 _PERIOD = {"total": "in all"}
 
 
 def final(standing: Standing, request: HoldRequest) -> ApiError:
     """The money is gone for this request: only the window's end, or an operator, changes that."""
+    needed_nano = request.size.smallest_nano
+    when = _resets(standing.resets_at) if needed_nano <= standing.limit else _TOO_LARGE
     return InsufficientQuota(
         f"{_budget(standing.counter)} has {_usd(max(0, standing.limit - standing.spent))} left of "
-        f"{_usd(standing.limit)} {_period(standing.counter)}, and this request needs at least "
-        f"{_usd(request.size.smallest_nano)}. {_resets(standing.resets_at)}"
+        f"{_usd(standing.limit)} {_period(standing.counter)}, and this request needs at least {_usd(needed_nano)}. {when}"
     )
 
 

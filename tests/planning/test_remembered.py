@@ -300,3 +300,14 @@ def test_names_that_callers_make_up_fill_no_memory(verdicts):
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 12_000_000
+
+
+@pytest.mark.parametrize("order", [("high", "none"), ("none", "high")])
+def test_the_effort_of_a_response_is_the_one_it_asks_for(verdicts, order):
+    """Money goes by it, and a plan that is remembered is that of its effort."""
+    planner = World(verdicts).planner()
+    for effort in order * 2:
+        body = {"model": "gpt-5.4", "input": "hi", "reasoning": {"effort": effort}}
+        request = parse(Endpoint.RESPONSES, json.dumps(body).encode())
+        (candidate, *_) = planner.plan(request, Asks(), ANYONE, NOW).candidates
+        assert (candidate.effort, candidate.reasons) == (effort, effort != "none")

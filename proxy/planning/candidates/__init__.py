@@ -8,7 +8,7 @@ travellers  whose request it is, for migrations
 yard        what becomes of a target: lifecycle, migrations, translation, hard limits
 """
 
-from proxy.planning.candidates.ends import NOTHING_GONE, Gone
+from proxy.planning.candidates.ends import ENDED, MISSING, NOTHING_GONE, Gone
 from proxy.planning.candidates.places import Place
 from proxy.planning.candidates.records import Crossing, Errand, Found, Target
 from proxy.planning.candidates.terms import Terms, terms_of
@@ -16,6 +16,8 @@ from proxy.planning.candidates.travellers import traveller_of
 from proxy.planning.candidates.yard import Yard
 
 __all__ = [
+    "ENDED",
+    "MISSING",
     "NOTHING_GONE",
     "Crossing",
     "Errand",

@@ -14,6 +14,8 @@ from proxy.settings import Settings
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Gone = frozenset[tuple[str, str]]
+ENDED: Final = "has been shut down"
+MISSING: Final = "there is no such model"
 NOTHING_GONE: Final = Gone()
 
 
@@ -55,6 +57,17 @@ class Ends:
     def ended_at(self, place: Place, row: ModelRow, now: float) -> bool:
         """Past its end at this provider, or found to be gone there before it."""
         return self._retired_at(place.provider, row, now) or (place.provider, row.name) in self.gone()
+
+    def how(self, name: str, now: float) -> str:
+        """How a model came to its end: by its day, or because its providers say that they do not have it."""
+        row = self._catalogue.resolve(name)
+        places = self._places.get(row.name, ()) if row is not None else ()
+        found = [place.provider for place in places if row and not self._retired_at(place.provider, row, now)]
+        return (
+            f"{MISSING} at {', '.join(found)}, which is asked again within minutes,"
+            if found
+            else f"it {ENDED}"
+        )
 
     def chain(self, name: str, now: float, *, allow_dearer: bool | None = None) -> Succession:
         """Who stands in for a model that has ended. `allow_dearer` None: as the operator has it."""

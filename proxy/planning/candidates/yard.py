@@ -183,7 +183,7 @@ class Yard:
             return Found(tuple(candidates), settled=settled, crossing=crossing)
         windows = [found.window_tokens for found in considered]
         return Found(
-            why=f"it has been shut down and {'; '.join(reasons)}",
+            why=f"{self._ends.how(target.written, errand.now)} and {'; '.join(reasons)}",
             settled=settled,
             for_logprobs=any(found.for_logprobs for found in considered),
             window_tokens=max(windows) if windows and all(windows) else 0,
