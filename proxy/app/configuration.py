@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.app.blueprint import Blueprint
+from proxy.app.doubts import doubts
 from proxy.app.fitness import unfit
 from proxy.app.yard import build_yard
 from proxy.models.catalogue import Catalogue
@@ -62,6 +63,7 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
     mistakes += [mistake_in(settings, found) for found in unfit(settings, catalogue)]
     if mistakes:
         raise SettingsError(mistakes)
+    warnings += tuple([mistake_in(settings, found) for found in doubts(settings, time.time())])
     return Configuration(settings, catalogue, warnings)
 
 
