@@ -156,7 +156,9 @@ def _objection(guards: dict[tuple[Measure, str], GuardVerdict], bounds: Bounds, 
         if measure is Measure.SLOW and found is None:
             continue  # nobody streams: no gap
         if measure is Measure.COST and not bounds.planned_ratio:
-            continue  # a model without a price: nothing was planned
+            continue  # the plan is that the new model costs nothing: no multiple of that is too much
+        if measure is Measure.COST and found is not None and found.calls[0] and not found.old:
+            continue  # nor is anything a multiple of what an old model costs that is free
         if (
             found is None
             or not found.judged

@@ -102,6 +102,19 @@ def test_a_measure_that_one_arm_lost_promotes_nobody(lost):
     assert judge(without, replace(SHIPPED, planned_ratio=0.0), HALF).ready == (lost is not Measure.FAILED)
 
 
+@pytest.mark.parametrize("free", ["both", "old", "new"])
+def test_a_model_that_costs_nothing_does_not_keep_a_migration_waiting(free):
+    """A server of one's own is billed, at nothing: of that no cost is a multiple, and the other guards decide."""
+    cost = pair(
+        Measure.COST,
+        old_level=1.0 if free == "new" else 0.0,
+        new_level=1.0 if free == "old" else 0.0,
+    )
+    bounds = replace(SHIPPED, planned_ratio=0.0 if free == "new" else 1.0)
+    found = judge(traffic() | {(Measure.COST, ""): cost}, bounds, HALF)
+    assert found.ready, found.why
+
+
 def test_too_few_units_or_calls_or_old_data_wait():
     """A handful of units, a few calls, a silent arm: no promotion, and the sentence says what is missing."""
     few = judge({(m, ""): pair(m, new_units=READY_UNITS - 1) for m in Measure}, SHIPPED, HALF)
