@@ -4,7 +4,7 @@ Judged from the decoded answer as the caller got it, however it was asked for (c
 A refusal is an answer. JSON that a cap cut off is no JSON: the caller cannot use it, whoever chose the cap.
 
     ""                all is well
-    empty             no text, no refusal, no call
+    empty             no text, no refusal, no call, nothing to be done
     json, schema      `response_format` (`text.format`) asked for it and it is not
     tool_arguments    arguments that are no JSON object
     tool_name         a tool that was not offered
@@ -34,11 +34,12 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One answer (of n)."""
+    """One answer (of n). `acts`: it holds a picture, or a step for the caller to take that is no call of a function."""
 
     text: str = ""
     refusal: str = ""
     calls: tuple[ToolCall, ...] = ()
+    acts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,10 @@ def fault_of(wanted: Wanted, answers: Sequence[Said]) -> str:
 def _fault(wanted: Wanted, said: Said) -> str:
     if said.refusal:
         return ""
+    if not said.calls and not said.text.strip():
+        return "" if said.acts else "empty"
     if not said.calls:
-        return _text_fault(wanted, said.text) if said.text.strip() else "empty"
+        return _text_fault(wanted, said.text)
     return next((fault for call in said.calls if (fault := _call_fault(wanted, call))), "")
 
 

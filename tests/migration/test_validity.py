@@ -196,6 +196,32 @@ def test_the_same_answer_is_read_however_it_came(copy):
     assert not reader.unreadable
 
 
+def read(response):
+    reader = Reader()
+    assert list(reader.read(json.dumps({"object": "response", **response}).encode())) is not None
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [("computer_call", ""), ("shell_call", ""), ("apply_patch_call", ""), ("local_shell_call", ""),
+     ("mcp_approval_request", ""), ("image_generation_call", ""), ("web_search_call", "empty"), ("reasoning", "empty")],
+)  # fmt: skip
+def test_a_step_for_the_caller_is_an_answer_though_it_is_no_function_call(kind, fault):
+    """An agent that drives a screen or a shell is answered by nothing else for most of its calls; a search or thoughts that
+    nothing follows are no answer."""
+    reader = read({"status": "completed", "output": [{"type": "reasoning"}, {"type": kind}]})
+    assert fault_of(Wanted(), reader.answers) == fault
+    assert not reader.unreadable
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_an_answer_that_is_still_to_come_is_not_judged(status):
+    """`background: true` is answered at once, with nothing in it."""
+    assert read({"status": status, "output": []}).unreadable
+    assert not read({"status": "incomplete", "output": []}).unreadable
+
+
 def test_answers_to_several_choices_custom_calls_and_spoken_ones_are_kept_apart():
     """n answers, a custom tool, sound with its transcript, and the old spelling of a call."""
     whole = {
