@@ -22,6 +22,7 @@ _ACTS: Final = frozenset(
         "local_shell_call",
         "mcp_approval_request",
         "shell_call",
+        "tool_search_call",
     }
 )
 """What an answer may consist of alone, besides text and calls of functions."""

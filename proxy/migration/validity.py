@@ -44,25 +44,41 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request asks of the form of its answer. `tools` maps names to the schema of strict tools, None for others."""
+    """What a request asks of the form of its answer. `tools` maps names to the schema of strict tools, None for others; `more`:
+    there may be tools that the request does not list."""
 
     form: Format = "text"
     schema: Any = None
     tools: Mapping[str, Any] = field(default_factory=dict)
+    more: bool = False
 
 
 def wanted_by(fields: Mapping[str, Any]) -> Wanted:
     """Read from a chat or Responses body; what has an unexpected shape asks for nothing."""
     asked = _mapping(fields.get("response_format")) or _mapping(_mapping(fields.get("text")).get("format"))
-    tools = {}
-    for tool in (*_items(fields.get("tools")), *_items(fields.get("functions"))):
-        inner = _mapping(tool.get("function")) or _mapping(tool.get("custom")) or tool
-        if isinstance(name := inner.get("name"), str):
-            tools[name] = inner.get("parameters") if inner.get("strict") is True else None
+    offered = [*_items(fields.get("tools")), *_items(fields.get("functions"))]
+    tools = _tools(offered)
+    # A stored prompt has tools of its own, and a search brings others with what it finds.
+    more = bool(_mapping(fields.get("prompt"))) or any(each.get("type") == "tool_search" for each in offered)
     if asked.get("type") == "json_schema":
         held = _mapping(asked.get("json_schema")) or asked
-        return Wanted("schema", held.get("schema"), tools)
-    return Wanted("json" if asked.get("type") == "json_object" else "text", None, tools)
+        return Wanted("schema", held.get("schema"), tools, more)
+    return Wanted("json" if asked.get("type") == "json_object" else "text", None, tools, more)
+
+
+def _tools(offered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Names and schemas, those within namespaces too; of two alike nobody says which is called, so neither is held to its schema."""
+    tools: dict[str, Any] = {}
+    grouped = [
+        each for tool in offered if tool.get("type") == "namespace" for each in _items(tool.get("tools"))
+    ]
+    for tool in (*offered, *grouped):
+        inner = _mapping(tool.get("function")) or _mapping(tool.get("custom")) or tool
+        name = inner.get("name")
+        if isinstance(name, str) and tool.get("type") != "namespace":
+            strict = inner.get("strict") is True and name not in tools
+            tools[name] = inner.get("parameters") if strict else None
+    return tools
 
 
 def fault_of(wanted: Wanted, answers: Sequence[Said]) -> str:
@@ -95,7 +111,7 @@ def _text_fault(wanted: Wanted, text: str) -> str:
 
 
 def _call_fault(wanted: Wanted, call: ToolCall) -> str:
-    if call.name not in wanted.tools:
+    if call.name not in wanted.tools and not wanted.more:
         return "tool_name"
     if call.free:
         return ""
@@ -105,7 +121,7 @@ def _call_fault(wanted: Wanted, call: ToolCall) -> str:
         return "tool_arguments"
     if not isinstance(value, dict):
         return "tool_arguments"
-    schema = wanted.tools[call.name]
+    schema = wanted.tools.get(call.name)
     return "" if schema is None or fits(value, schema) else "tool_schema"
 
 
