@@ -1,12 +1,14 @@
 """Reads a configuration: the file and the models it names, with every mistake of both at once."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from proxy.app.blueprint import Blueprint
+from proxy.app.doubts import doubts
+from proxy.app.fitness import unfit
 from proxy.app.yard import build_yard
 from proxy.models.catalogue import Catalogue
 from proxy.models.catalogue import load as load_catalogue
@@ -19,6 +21,7 @@ from proxy.settings import (
     SettingsError,
     load,
     mistake_at,
+    mistake_in,
     models_named,
     shipped_file,
     validate,
@@ -56,7 +59,11 @@ def read_configuration(blueprint: Blueprint, env: Mapping[str, str]) -> Configur
         ) from None
     names = {name for row in catalogue for name in row.names}
     warnings = validate(settings, names)
-    _check_roads(settings, catalogue)
+    mistakes = [*_road_mistakes(settings, catalogue)]
+    mistakes += [mistake_in(settings, found) for found in unfit(settings, catalogue)]
+    if mistakes:
+        raise SettingsError(mistakes)
+    warnings += tuple([mistake_in(settings, found) for found in doubts(settings, time.time())])
     return Configuration(settings, catalogue, warnings)
 
 
@@ -66,17 +73,13 @@ def with_run_time(configuration: Configuration, run_time: RunTime) -> tuple[Conf
     return replace(configuration, settings=settings), refused
 
 
-def _check_roads(settings: Settings, catalogue: Catalogue) -> None:
-    """Raises SettingsError for migrations that the catalogue says cannot be."""
+def _road_mistakes(settings: Settings, catalogue: Catalogue) -> Iterator[Mistake]:
+    """Migrations that the catalogue says cannot be."""
     if not settings.migrations:
         return
     yard = build_yard(settings, catalogue, {})
-    mistakes = [
-        mistake_at(settings, path, message)
-        for path, message in road_mistakes(settings, catalogue, yard, time.time())
-    ]
-    if mistakes:
-        raise SettingsError(mistakes)
+    for path, message in road_mistakes(settings, catalogue, yard, time.time()):
+        yield mistake_at(settings, path, message)
 
 
 def _names_used(settings: Settings) -> set[str]:

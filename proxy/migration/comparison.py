@@ -103,9 +103,9 @@ def _column(seen: Seen, side: ShownSide, task: str) -> Column:
 
 
 def cost_against(seen: Seen, planned_ratio: float) -> float | None:
-    """The measured cost of a call on the new model as a multiple of what was planned; None without both."""
+    """The measured cost of a call on the new model as a multiple of what was planned; None without both, and where the plan is that it costs nothing."""
     old, new = (_part(seen.count(side, "", "cost"), seen.count(side, "", "billed")) for side in SIDES[:2])
-    return new / (old * planned_ratio) if old and new is not None else None
+    return new / (old * planned_ratio) if old and planned_ratio and new is not None else None
 
 
 def _part(some: int, of_all: int) -> float | None:

@@ -104,13 +104,13 @@ def cost_caps(mean_nano: float, bounds: Bounds) -> tuple[int, int]:
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Where the migration stands. `percent` on the new arm now; `judged` stages of its plan are below 100; `tasks` that
-    traffic is told apart into (all share the 5 % of false alarms); `quiet_s` since the later of the two arms' last observation
-    (of the arm that has been silent longer; infinite when one never spoke)."""
+    traffic is told apart into (all share the 5 % of false alarms); `quiet_s` since each side's last observation, where a side that
+    never spoke is missing: which of them must have spoken is for the judge to say."""
 
     percent: int
     judged: int
     tasks: int
-    quiet_s: float
+    quiet_s: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

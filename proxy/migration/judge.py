@@ -2,7 +2,7 @@
 
 One guard is one measure for one task, or for all of them. The 5 % of false alarms of a whole migration are shared out beforehand, so
 that they hold whatever depends on what (Bonferroni): evenly over the stages below 100 %, half of a stage's to the three guards over all
-traffic, half to the three of each task. At 100 % there is nobody left to compare with.
+traffic, half to the three of each task. At 100 % there is nobody left to compare with, and nobody asks the old model any more.
 """
 
 import math
@@ -20,6 +20,7 @@ FEWEST_CALLS: Final = 50
 READY_UNITS: Final = 20
 READY_CALLS: Final = 200
 QUIET_S: Final = 600.0
+EVERYBODY: Final = 100
 TOO_SICK: Final = 0.10  # share of the old arm's own calls that fail: in an outage nothing is proved fit
 NEAR_IN_TASK: Final = 2.5  # there are so many that by chance one always stands out a little
 EFFECTS: Final = {Measure.FAILED: 0.03, Measure.SLOW: 0.20, Measure.COST: 1.4}
@@ -141,23 +142,23 @@ def _per_unit(spread: float, arm: ArmTotals) -> float:
 
 def _objection(guards: dict[tuple[Measure, str], GuardVerdict], bounds: Bounds, stage: Stage) -> str:
     """Why the next stage must wait; empty when nothing speaks against it."""
-    if stage.quiet_s > QUIET_S:
-        return f"an arm has been silent for more than {QUIET_S:.0f} s: missing data promotes nobody"
+    if silence := _silence(stage):
+        return silence
     failed = guards.get((Measure.FAILED, ""))
     if failed is None:
         return "nothing has been measured yet"
-    sick = failed.new if stage.percent == 100 else failed.old
-    if sick > TOO_SICK:
-        return f"{sick:.0%} of the calls fail whatever the model: nothing is proved fit in an outage"
-    if stage.percent == 100:
-        few = failed.calls[1] < READY_CALLS
-        return f"{failed.calls[1]} of {READY_CALLS} calls on the new model" if few else ""
+    if stage.percent == EVERYBODY:
+        return _alone(failed)
+    if failed.old > TOO_SICK:
+        return f"{failed.old:.0%} of the calls fail on the old model too: nothing is proved fit in an outage"
     for measure in Measure:
         found = guards.get((measure, ""))
         if measure is Measure.SLOW and found is None:
             continue  # nobody streams: no gap
         if measure is Measure.COST and not bounds.planned_ratio:
-            continue  # a model without a price: nothing was planned
+            continue  # the plan is that the new model costs nothing: no multiple of that is too much
+        if measure is Measure.COST and found is not None and found.calls[0] and not found.old:
+            continue  # nor is anything a multiple of what an old model costs that is free
         if (
             found is None
             or not found.judged
@@ -167,6 +168,28 @@ def _objection(guards: dict[tuple[Measure, str], GuardVerdict], bounds: Bounds, 
             return _too_few(measure, found)
     near = [guard for guard in guards.values() if guard.near]
     return f"too close to its bound: {'; '.join(map(told, near))}" if near else ""
+
+
+def _silence(stage: Stage) -> str:
+    """Missing data promotes nobody: each side that is asked in this share must have been heard of lately."""
+    sides = ("new",) if stage.percent == EVERYBODY else ("old", "new")
+    unheard = [side for side in sides if side not in stage.quiet_s]
+    if unheard:
+        return f"the {unheard[-1]} model has not been called in this share yet"
+    side = max(sides, key=lambda each: stage.quiet_s[each])
+    if stage.quiet_s[side] <= QUIET_S:
+        return ""
+    return (
+        f"the {side} model was last called {stage.quiet_s[side]:.0f} s ago, and {QUIET_S:.0f} s is the most"
+    )
+
+
+def _alone(failed: GuardVerdict) -> str:
+    """Why the new model, which now has all the calls, is not left alone yet."""
+    if failed.new > TOO_SICK:
+        return f"{failed.new:.0%} of the new model's calls fail: nothing is proved fit in an outage"
+    few = failed.calls[1] < READY_CALLS
+    return f"{failed.calls[1]} of {READY_CALLS} calls on the new model" if few else ""
 
 
 def _too_few(measure: Measure, found: GuardVerdict | None) -> str:

@@ -1,7 +1,8 @@
 """What an answer says, from the bytes a caller was sent: chat or Responses, whole or streamed. Pure, in slices.
 
 A stream is read an event at a time by `Reader.read`, so that whoever owns the event loop can let others in between. What
-cannot be read makes `unreadable` true, and is then nobody's fault but the copy's: it is not judged.
+cannot be read makes `unreadable` true, and is then nobody's fault but the copy's: it is not judged. Nor is a Responses answer
+that is still to come (`background`), which says nothing yet.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,19 @@ from proxy.migration.validity import Said, ToolCall
 
 _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+_ACTS: Final = frozenset(
+    {
+        "apply_patch_call",
+        "computer_call",
+        "image_generation_call",
+        "local_shell_call",
+        "mcp_approval_request",
+        "shell_call",
+        "tool_search_call",
+    }
+)
+"""What an answer may consist of alone, besides text and calls of functions."""
+_TO_COME: Final = frozenset({"queued", "in_progress"})
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -56,6 +70,7 @@ class Reader:
             found = found["response"]
         if isinstance(found.get("output"), list) and found.get("object") == "response":
             self._output = found["output"]
+            self.unreadable = self.unreadable or found.get("status") in _TO_COME
         for choice in _dicts(found.get("choices")):
             index = choice.get("index")
             place = self._choices.setdefault(index if isinstance(index, int) else 0, _Choice())
@@ -119,6 +134,7 @@ def _of_output(output: list[Any]) -> Said:
         "".join([str(part.get("text", "")) for part in parts if part.get("type") == "output_text"]),
         "".join([str(part.get("refusal", "")) for part in parts if part.get("type") == "refusal"]),
         tuple(calls),
+        acts=any(item.get("type") in _ACTS for item in items),
     )
 
 

@@ -4,7 +4,8 @@
     without_file(env, host)         the shipped configuration on another address
     validate(settings, models, …)   model names against the catalogue; returns warnings
     models_named(settings)          what the catalogue should know
-    mistake_at(settings, key, …)    a fault another room found, with its line
+    mistake_at · mistake_in         a fault another room found, with its line
+    targets_named(settings)         where a model may be given an effort
     schema() · redacted(settings)   JSON Schema for editors · the tree without secrets, for the admin port
     needs_restart(old, new)         keys a reload cannot change
     read_key · with_made_keys       keys made at run time, in the file's schema · the tree with them behind its own
@@ -15,11 +16,11 @@ Every key that the schema accepts is acted on.
 
 from proxy.settings.access import Auth, Key, Limits, Team
 from proxy.settings.budgets import Allowance, Budget
-from proxy.settings.catalogue import models_named
+from proxy.settings.catalogue import models_named, targets_named
 from proxy.settings.dump import redacted
-from proxy.settings.loading import load, mistake_at, validate, without_file
+from proxy.settings.loading import load, mistake_at, mistake_in, validate, without_file
 from proxy.settings.migrations import Guard, Migration
-from proxy.settings.mistakes import Mistake, SettingsError
+from proxy.settings.mistakes import Finding, Mistake, SettingsError
 from proxy.settings.models import Deployment, ModelRow, Prices
 from proxy.settings.providers import Provider, Timeouts
 from proxy.settings.restart import needs_restart
@@ -40,6 +41,7 @@ __all__ = [
     "Budget",
     "CallRules",
     "Deployment",
+    "Finding",
     "Flag",
     "Guard",
     "Key",
@@ -62,12 +64,14 @@ __all__ = [
     "load",
     "misfits",
     "mistake_at",
+    "mistake_in",
     "models_named",
     "needs_restart",
     "read_key",
     "redacted",
     "schema",
     "shipped_file",
+    "targets_named",
     "validate",
     "with_made_keys",
     "without_file",

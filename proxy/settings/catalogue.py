@@ -62,26 +62,43 @@ def models_named(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(Target(name).split(settings.providers)[1] for name in names))
 
 
+def targets_named(settings: Settings) -> Iterator[tuple[Path, Target]]:
+    """Every place that may give a model an effort."""
+    yield from _routed(settings)
+    for i, migration in enumerate(settings.migrations):
+        yield ("migrations", i, "to"), migration.target
+    yield from _downgrades(settings)
+    for name, text in settings.aliases.items():
+        model, _, effort = text.partition("@")
+        if model not in settings.routes:
+            yield ("aliases", name), Target(model, effort or None)
+
+
 def _models_named(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Every place that must name a model."""
+    yield from ((path, target.model) for path, target in _routed(settings))
+    for name, provider in settings.providers.items():
+        yield from ((("providers", name, "deployments", model), model) for model in provider.deployments)
+    for name, row in settings.models.items():
+        if row.successors is not None:
+            chain: Path = ("models", name, "successors", "chain")
+            yield from ((path, target.model) for path, target in _each(chain, row.successors.chain))
+    for i, migration in enumerate(settings.migrations):
+        yield ("migrations", i, "from"), migration.source
+        yield ("migrations", i, "to"), migration.target.model
+    yield from ((path, target.model) for path, target in _downgrades(settings))
+
+
+def _routed(settings: Settings) -> Iterator[tuple[Path, Target]]:
     for name, route in settings.routes.items():
         base: Path = ("routes", name)
         yield from _each((*base, "default"), route.default)
         for task, lists in route.tasks.items():
             for difficulty in type(lists).model_fields:
                 yield from _each((*base, "tasks", task, difficulty), getattr(lists, difficulty))
-    for name, provider in settings.providers.items():
-        yield from ((("providers", name, "deployments", model), model) for model in provider.deployments)
-    for name, row in settings.models.items():
-        if row.successors is not None:
-            yield from _each(("models", name, "successors", "chain"), row.successors.chain)
-    for i, migration in enumerate(settings.migrations):
-        yield ("migrations", i, "from"), migration.source
-        yield ("migrations", i, "to"), migration.target.model
-    yield from _downgrades(settings)
 
 
-def _downgrades(settings: Settings) -> Iterator[tuple[Path, str]]:
+def _downgrades(settings: Settings) -> Iterator[tuple[Path, Target]]:
     lists: list[tuple[Path, tuple[object, ...]]] = [(("budgets",), settings.budgets)]
     lists += [(("teams", i, "budgets"), team.budgets) for i, team in enumerate(settings.teams)]
     lists += [(("keys", i, "budgets"), key.budgets) for i, key in enumerate(settings.keys)]
@@ -89,7 +106,7 @@ def _downgrades(settings: Settings) -> Iterator[tuple[Path, str]]:
         for i, allowance in enumerate(allowances):
             on_soft = getattr(allowance, "on_soft", None)
             if on_soft is not None:
-                yield (*path, i, "on_soft", "downgrade"), on_soft.downgrade.model
+                yield (*path, i, "on_soft", "downgrade"), on_soft.downgrade
 
 
 def _names_asked(settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -103,8 +120,8 @@ def _names_asked(settings: Settings) -> Iterator[tuple[Path, str]]:
             yield ("budgets", i, "of"), str(budget.of)
 
 
-def _each(path: Path, targets: tuple[Target, ...]) -> Iterator[tuple[Path, str]]:
-    return (((*path, i), target.model) for i, target in enumerate(targets))
+def _each(path: Path, targets: tuple[Target, ...]) -> Iterator[tuple[Path, Target]]:
+    return (((*path, i), target) for i, target in enumerate(targets))
 
 
 def _lacking(name: str, row: ModelRow) -> Iterator[Finding]:

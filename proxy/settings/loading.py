@@ -88,6 +88,11 @@ def mistake_at(settings: Settings, key_path: str, message: str) -> Mistake:
     return Mistake(place.file, place.line, place.column, key_path, message)
 
 
+def mistake_in(settings: Settings, finding: Finding) -> Mistake:
+    """The same for a path of the schema; what the environment supplied is not named in its message."""
+    return (settings.origin or Source("settings")).mistake(finding)
+
+
 def _read(path: Path | None, text: str | None, env: Mapping[str, str]) -> Source:
     source = (
         _read_file(path or shipped_file(), env)

@@ -26,8 +26,17 @@ class Guard(Record):
     )
     max_cost_ratio_over_plan: Factor = Field(
         default=Decimal("1.2"),
-        description="Most the measured cost ratio may exceed the planned one, as a factor.",
+        description="Most the measured cost ratio may exceed the planned one, as a factor: 1.2 is a fifth more.",
     )
+
+    @model_validator(mode="after")
+    def _lets_the_plan_be(self) -> Self:
+        if self.max_cost_ratio_over_plan < 1:
+            refuse(
+                "below 1 a migration is rolled back for costing what was planned; a fifth more than that is 1.2",
+                at="max_cost_ratio_over_plan",
+            )
+        return self
 
 
 class Shadow(Record):

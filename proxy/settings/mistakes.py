@@ -14,6 +14,8 @@ from difflib import get_close_matches
 Path = tuple[str | int, ...]
 
 MOST_NAMES_SHOWN = 40
+MOST_BESIDE_A_SUGGESTION = 20
+"""More names than that bury the one that was meant: a catalogue of models is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Mistake:
         return f"{where}:{key} {self.message}{meant}{self._allowed()}"
 
     def _allowed(self) -> str:
-        if not self.allowed:
+        if not self.allowed or (self.suggestion and len(self.allowed) > MOST_BESIDE_A_SUGGESTION):
             return ""
         shown = ", ".join(self.allowed[:MOST_NAMES_SHOWN])
         more = len(self.allowed) - MOST_NAMES_SHOWN

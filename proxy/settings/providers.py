@@ -9,6 +9,18 @@ from proxy.settings.record import Record
 from proxy.settings.values import HttpUrl, ModelName, Secret, refuse
 
 OPENAI_URL = "https://api.openai.com/v1"
+_ENDPOINTS = (
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/embeddings",
+    "/models",
+    "/moderations",
+    "/images/generations",
+    "/audio/speech",
+    "/audio/transcriptions",
+)
+"""What is added to a base_url, from documentation that shows it whole; the longer ones first."""
 _DIALLED = ("proxy", "ca_file", "organization", "project")
 
 
@@ -63,6 +75,20 @@ class Provider(Record):
         ge=0,
         description="Calls of a worker that may wait for one of them; further ones get a 503.",
     )
+
+    @model_validator(mode="after")
+    def _is_a_root(self) -> Self:
+        """Not asked of kind litellm: it has providers whose address is that of one endpoint."""
+        if self.kind == "litellm" or not self.base_url:
+            return self
+        ending = next((end for end in _ENDPOINTS if self.base_url.endswith(end)), "")
+        if ending:
+            root = self.base_url.removesuffix(ending)
+            refuse(f'{ending} is added by each request; write the root, "{root}"', at="base_url")
+        if self.kind == "azure" and "/openai/deployments" in self.base_url:
+            root = self.base_url.partition("/openai/deployments")[0]
+            refuse(f'the deployment is added by each request; write the root, "{root}"', at="base_url")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

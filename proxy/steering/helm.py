@@ -4,10 +4,12 @@ The state is read, walked, checked against the configuration and put back by com
 second is told that it is another one meanwhile.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.migration.judge import fewest_units
+from proxy.migration.assignment import bucket, key_unit, side_of
+from proxy.migration.judge import READY_UNITS, fewest_units
 from proxy.migration.roads import state_for
 from proxy.migration.state import Event, Refused, State, Status, at_last_stage, moved, percent
 from proxy.migration.supervision import held_until
@@ -59,26 +61,47 @@ class Helm:
 def refuse_too_few_keys(migration: Migration, settings: Settings, share: int, now: float) -> None:
     """Keys can be too few to be a share of: then a stage compares one key with another. Raises Refused.
 
-    In passthrough mode nobody can say how many keys there are.
+    There may also be enough of them, dealt so unevenly that one side never has what the judge asks for: keys do not come by and by
+    as users do. In passthrough mode nobody can say how many keys there are.
     """
     if migration.sticky != "key" or share == 100 or settings.auth.mode == "passthrough":
         return
-    there = keys_taking_part(migration, settings, now) if settings.auth.mode == "keys" else 1
-    if there >= fewest_units(share):
+    keys = keys_taking_part(migration, settings, now) if settings.auth.mode == "keys" else ("",)
+    there = len(keys)
+    if there < fewest_units(share):
+        why = (
+            f"takes at least {fewest_units(share)} keys, and {there} {'takes' if there == 1 else 'take'} part"
+        )
+    elif (fewer := on_smaller_side(migration, keys, share)) < READY_UNITS:
+        why = f"puts {fewer} of {there} keys on one side, and it takes {READY_UNITS} on each"
+    else:
         return
-    fit = [each for each in migration.stages if each == 100 or there >= fewest_units(each)]
+    fit = [each for each in migration.stages if each == 100 or _fits(migration, keys, each)]
     raise Refused(
-        f"a stage of {share} % with sticky: key takes at least {fewest_units(share)} keys, and {there} "
-        f"{'takes' if there == 1 else 'take'} part; write sticky: user or conversation, or stages: {fit}"
+        f"a stage of {share} % with sticky: key {why}; write sticky: user or conversation, or stages: {fit}"
     )
 
 
-def keys_taking_part(migration: Migration, settings: Settings, now: float) -> int:
-    """Keys that the share is a share of."""
+def _fits(migration: Migration, keys: Sequence[str], share: int) -> bool:
+    return len(keys) >= fewest_units(share) and on_smaller_side(migration, keys, share) >= READY_UNITS
+
+
+def keys_taking_part(migration: Migration, settings: Settings, now: float) -> tuple[str, ...]:
+    """Names of the keys that the share is a share of."""
     out = {*migration.pins, *migration.exclude}
-    return sum(
-        key.name not in out and (key.expires_at is None or now < key.expires_at) for key in settings.keys
+    return tuple(
+        [
+            key.name
+            for key in settings.keys
+            if key.name not in out and (key.expires_at is None or now < key.expires_at)
+        ]
     )
+
+
+def on_smaller_side(migration: Migration, keys: Sequence[str], share: int) -> int:
+    """How many of these keys are on the side of a share that has fewer: each is where its hash puts it, for good."""
+    new = sum(side_of(bucket(migration.name, key_unit(name)), share) == "new" for name in keys)
+    return min(new, len(keys) - new)
 
 
 def told(migration: Migration, state: State) -> dict[str, Any]:

@@ -1,20 +1,16 @@
 """What the guards say of a migration's present share, from what all workers have measured of it so far."""
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Final
 
 from proxy.migration.guards import Bounds, Judgement, Stage
-from proxy.migration.judge import judge
+from proxy.migration.judge import EVERYBODY, judge
 from proxy.migration.observation import Baseline
 from proxy.migration.state import State, Status, percent
 from proxy.routing.tasks import TASKS
 from proxy.settings import Migration
 from proxy.store.client import Pipe
 from proxy.store.observations import Measured, measured, read_baseline
-
-_EVERYBODY: Final = 100
 
 
 def judge_by_measures(
@@ -59,7 +55,7 @@ def stage_of(state: State, found: Measured) -> Stage:
     the share of false alarms that a task has must not depend on what came."""
     return Stage(
         percent=percent(state),
-        judged=sum(stage < _EVERYBODY for stage in state.stages),
+        judged=sum(stage < EVERYBODY for stage in state.stages),
         tasks=len(TASKS),
-        quiet_s=max(found.quiet_s.get(side, math.inf) for side in ("old", "new")),
+        quiet_s=found.quiet_s,
     )

@@ -79,7 +79,7 @@ def test_what_is_wrong_is_found_with_the_units_it_is_said_to_take(percent):
     """Each fault, with as many units as the method asks for at this stage from healthy traffic: found in 4 of 5 cases (as far as so
     few repetitions can tell). Prints the method's N beside the units it took in the middle case."""
     old, new = collections.deque(newcomers(random.Random(5), 50, 40_000, NO_FAULT), maxlen=1).pop()
-    stage = Stage(percent, JUDGED, len(TASKS), 0.0)
+    stage = Stage(percent, JUDGED, len(TASKS), {})
     for name, (measure, fault) in FAULTS.items():
         i = list(Measure).index(measure)
         needed = verdict(measure, "", Arms(old.totals(i), new.totals(i)), SHIPPED, stage)

@@ -176,7 +176,7 @@ def watched(random, size, judges, fault=NO_FAULT, stages=STAGES):
     for percent in stages:
         if percent == 100:
             continue
-        stage = Stage(percent, JUDGED, len(TASKS), 0.0)
+        stage = Stage(percent, JUDGED, len(TASKS), {})
         for sums, changed in stage_looks(random, crowd, percent, size, fault):
             for scope in changed:
                 old, new = sums[False][scope], sums[True][scope]

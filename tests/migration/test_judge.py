@@ -1,6 +1,5 @@
 """What is rolled back, what may be promoted, and what must wait."""
 
-import math
 import random
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from proxy.migration.judge import (
 )
 from tests.migration.crowd import JUDGED, SHIPPED, TASKS
 
-HALF = Stage(percent=50, judged=JUDGED, tasks=len(TASKS), quiet_s=1.0)
+HALF = Stage(percent=50, judged=JUDGED, tasks=len(TASKS), quiet_s={"old": 1.0, "new": 1.0})
 LEVELS = {Measure.FAILED: (0.01, 1), Measure.SLOW: (0.05, 1), Measure.COST: (1.0, 1_000_000)}
 
 
@@ -103,14 +102,27 @@ def test_a_measure_that_one_arm_lost_promotes_nobody(lost):
     assert judge(without, replace(SHIPPED, planned_ratio=0.0), HALF).ready == (lost is not Measure.FAILED)
 
 
+@pytest.mark.parametrize("free", ["both", "old", "new"])
+def test_a_model_that_costs_nothing_does_not_keep_a_migration_waiting(free):
+    """A server of one's own is billed, at nothing: of that no cost is a multiple, and the other guards decide."""
+    cost = pair(
+        Measure.COST,
+        old_level=1.0 if free == "new" else 0.0,
+        new_level=1.0 if free == "old" else 0.0,
+    )
+    bounds = replace(SHIPPED, planned_ratio=0.0 if free == "new" else 1.0)
+    found = judge(traffic() | {(Measure.COST, ""): cost}, bounds, HALF)
+    assert found.ready, found.why
+
+
 def test_too_few_units_or_calls_or_old_data_wait():
     """A handful of units, a few calls, a silent arm: no promotion, and the sentence says what is missing."""
     few = judge({(m, ""): pair(m, new_units=READY_UNITS - 1) for m in Measure}, SHIPPED, HALF)
     assert f"{READY_UNITS - 1} units" in few.why
     short = judge({(m, ""): pair(m, new_units=READY_UNITS + 1) for m in Measure}, SHIPPED, HALF)
     assert f"it takes {READY_UNITS} and {READY_CALLS}" in short.why
-    silent = judge(traffic(), SHIPPED, replace(HALF, quiet_s=math.inf))
-    assert "silent" in silent.why
+    silent = judge(traffic(), SHIPPED, replace(HALF, quiet_s={"old": 4.0, "new": 601.0}))
+    assert silent.why == "the new model was last called 601 s ago, and 600 s is the most"
     assert not any(found.ready or found.breaches for found in (few, short, silent))
 
 
@@ -134,13 +146,27 @@ def test_close_to_the_bound_waits_without_rolling_back():
 
 
 def test_at_the_last_stage_there_is_nobody_to_compare_with():
-    """At 100 % no guard can be breached; calls enough and no outage are all that is asked."""
-    whole = replace(HALF, percent=100)
+    """At 100 % no guard can be breached; calls enough, lately, and no outage are all that is asked. The old model is asked
+    by nobody, and its silence says nothing."""
+    whole = replace(HALF, percent=100, quiet_s={"new": 1.0})
     totals = {key: Arms(ArmTotals(), arms.new) for key, arms in traffic().items()}
     assert judge(totals, SHIPPED, whole).ready
     failing = {(Measure.FAILED, ""): Arms(ArmTotals(), pair(Measure.FAILED, new_level=0.5).new)}
     found = judge(failing, SHIPPED, whole)
     assert not found.breaches
+    assert found.why.endswith("% of the new model's calls fail: nothing is proved fit in an outage")
+    late = judge(totals, SHIPPED, replace(whole, quiet_s={"old": 1.0, "new": 700.0}))
+    assert late.why == "the new model was last called 700 s ago, and 600 s is the most"
+
+
+@pytest.mark.parametrize(
+    ("percent", "heard", "silent"),
+    [(50, {}, "new"), (50, {"old": 1.0}, "new"), (50, {"new": 1.0}, "old"), (100, {"old": 1.0}, "new")],
+)
+def test_a_side_that_was_never_called_is_named(percent, heard, silent):
+    """Nobody is told of seconds that nobody counted: a share that has just begun has not been silent for any."""
+    found = judge(traffic(), SHIPPED, replace(HALF, percent=percent, quiet_s=heard))
+    assert found.why == f"the {silent} model has not been called in this share yet"
     assert not found.ready
 
 
@@ -194,7 +220,7 @@ def test_the_bounds_and_the_evidence_agree(seed):
 
 def test_all_guards_together_use_up_the_five_percent():
     """Summed over guards, tasks and stages the parts are the whole, whatever the plan; also when there are no tasks."""
-    for stage in (HALF, Stage(5, 1, 2, 0.0), Stage(10, 9, 40, 0.0)):
+    for stage in (HALF, Stage(5, 1, 2, {}), Stage(10, 9, 40, {})):
         parts = [part_of_alarms(task, stage) for task in ("", *map(str, range(stage.tasks)))]
         assert sum(parts) * len(Measure) * stage.judged == pytest.approx(FALSE_ALARMS)
 

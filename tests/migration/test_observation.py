@@ -117,5 +117,6 @@ def test_both_arms_stand_side_by_side():
     assert (new.errors, new.invalid, new.finishes) == ({"timeout": 2}, {"json": 1}, {"stop": 8})
     assert new.output_tokens == 5.0
     assert cost_against(seen, 0.4) == pytest.approx(1.25)
+    assert cost_against(seen, 0.0) is None
     assert [each.side for each in columns(seen, "code")] == ["old", "new"]
     assert seen.tasks == ("code",)

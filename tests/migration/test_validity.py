@@ -116,6 +116,24 @@ def test_a_call_must_be_of_a_tool_there_is_with_arguments_it_takes(endpoint):
     assert found == ["", "", "tool_name", "tool_arguments", "tool_arguments", "tool_schema"]
 
 
+def test_tools_in_a_namespace_are_there_and_keep_their_schema():
+    """A namespace is no tool itself. Two tools of one name cannot be told apart, and neither is held to its schema."""
+    crm = {"type": "namespace", "name": "crm", "tools": TOOLS["responses"]}
+    wanted = wanted_by({"tools": [crm]})
+    calls = [ToolCall("look", '{"at": "x"}'), ToolCall("look", "{}"), ToolCall("crm", "{}")]
+    assert [fault_of(wanted, [Said(calls=(call,))]) for call in calls] == ["", "tool_schema", "tool_name"]
+    twice = wanted_by({"tools": [crm, {**crm, "name": "erp"}]})
+    assert fault_of(twice, [Said(calls=(calls[1],))]) == ""
+
+
+@pytest.mark.parametrize("fields", [{"prompt": {"id": "pmpt_1"}}, {"tools": [{"type": "tool_search"}]}])
+def test_a_tool_that_a_stored_prompt_or_a_search_brings_is_no_wrong_name(fields):
+    """Its arguments must be JSON all the same; a prompt that is text, as of completions, brings none."""
+    calls = [ToolCall("brought", "{}"), ToolCall("brought", "{")]
+    assert [fault_of(wanted_by(fields), [Said(calls=(each,))]) for each in calls] == ["", "tool_arguments"]
+    assert fault_of(wanted_by({"prompt": "text"}), [Said(calls=(calls[0],))]) == "tool_name"
+
+
 def test_a_refusal_is_an_answer_and_one_bad_answer_of_several_is_bad():
     """With n answers the caller may use any of them."""
     wanted = Wanted("json")
@@ -194,6 +212,32 @@ def test_the_same_answer_is_read_however_it_came(copy):
     assert list(reader.read(COPIES[copy])) is not None
     assert reader.answers == (Said("Héllo", "", (ToolCall("look", '{"at": "x"}'),)),)
     assert not reader.unreadable
+
+
+def read(response):
+    reader = Reader()
+    assert list(reader.read(json.dumps({"object": "response", **response}).encode())) is not None
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [("computer_call", ""), ("shell_call", ""), ("apply_patch_call", ""), ("local_shell_call", ""),
+     ("mcp_approval_request", ""), ("tool_search_call", ""), ("image_generation_call", ""), ("web_search_call", "empty"), ("reasoning", "empty")],
+)  # fmt: skip
+def test_a_step_for_the_caller_is_an_answer_though_it_is_no_function_call(kind, fault):
+    """An agent that drives a screen or a shell is answered by nothing else for most of its calls; a search or thoughts that
+    nothing follows are no answer."""
+    reader = read({"status": "completed", "output": [{"type": "reasoning"}, {"type": kind}]})
+    assert fault_of(Wanted(), reader.answers) == fault
+    assert not reader.unreadable
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_an_answer_that_is_still_to_come_is_not_judged(status):
+    """`background: true` is answered at once, with nothing in it."""
+    assert read({"status": status, "output": []}).unreadable
+    assert not read({"status": "incomplete", "output": []}).unreadable
 
 
 def test_answers_to_several_choices_custom_calls_and_spoken_ones_are_kept_apart():

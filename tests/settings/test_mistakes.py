@@ -19,6 +19,12 @@ def test_long_lists_of_choices_are_cut():
     assert str(many).endswith("38, 39 and 10 more")
 
 
+def test_a_suggestion_stands_alone_where_there_are_many_choices():
+    """Who misspelt a model is told its name, not forty others."""
+    many = Mistake("f", 1, 1, "k", 'unknown model "m-7x"', tuple(f"m-{i}" for i in range(50)), "m-7")
+    assert str(many) == 'f:1: k: unknown model "m-7x"; did you mean "m-7"?'
+
+
 def test_all_mistakes_are_in_the_error():
     """One per line."""
     error = SettingsError([Mistake("f", 1, 1, "a", "x"), Mistake("f", 0, 0, "", "y")])

@@ -5,13 +5,16 @@ import asyncio
 import pytest
 
 from proxy.migration.judge import fewest_units
-from proxy.migration.state import Event, Refused, percent
+from proxy.migration.roads import Traveller
+from proxy.migration.state import Event, Refused, State, Status, percent
+from proxy.planning.roadworks import roads_of
 from proxy.steering.helm import Helm, keys_taking_part, refuse_too_few_keys, told
 from proxy.store.client import connected
 from proxy.store.operator import Operator, Unknown
 from tests.steering.kit import configured
 
 NOW = 1_795_000_000.0
+HALFWAY = State("leave", "gpt-4.1-mini", "gpt-6-luna@none", (50, 100), Status.RUNNING, version=1)
 
 
 def on(url, scenario, configuration=None):
@@ -100,7 +103,35 @@ def test_only_keys_that_take_part_count_and_only_where_keys_are_moved(more, shar
     configuration = configured(more)
     (migration,) = configuration.settings.migrations
     refuse_too_few_keys(migration, configuration.settings, share, NOW)
-    assert keys_taking_part(migration, configuration.settings, NOW) == there
+    assert len(keys_taking_part(migration, configuration.settings, NOW)) == there
+
+
+def test_keys_that_are_dealt_too_unevenly_are_refused(url):
+    """Forty keys are enough for two halves of twenty, and these fall 25 to 15: no guard would ever be judged, and the stage never
+    over. With sixty there are twenty-five on the smaller side. Each key is where requests of it go."""
+
+    def of(keys):
+        more = "".join(f'  - {{name: k{i}, hash: "sha256:{i:064x}"}}\n' for i in range(31, keys + 1))
+        return configured("sticky: key, stages: [50, 100]", more)
+
+    configuration = of(40)
+    (migration,) = configuration.settings.migrations
+    (road,) = roads_of(configuration.settings, configuration.catalogue, {"leave": HALFWAY}).values()
+    forks = [
+        road.fork(Traveller(key.name, key.name, "", lambda: b"", {})) for key in configuration.settings.keys
+    ]
+    assert sum(fork.side == "old" for fork in forks) == 15
+
+    async def scenario(helm):
+        with pytest.raises(Refused) as refused:
+            await helm.steer("leave", Event.START, who="", why="", now=NOW)
+        assert str(refused.value) == (
+            "a stage of 50 % with sticky: key puts 15 of 40 keys on one side, and it takes 20 on each; "
+            "write sticky: user or conversation, or stages: [100]"
+        )
+
+    on(url, scenario, configuration)
+    refuse_too_few_keys(migration, of(60).settings, 50, NOW)
 
 
 def test_a_migration_is_told_for_people_and_programs(url):

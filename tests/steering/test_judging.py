@@ -1,7 +1,10 @@
 """What the store holds of a share becomes the guards' verdict: bounds of the settings, the stage, the planned ratio."""
 
 import asyncio
-import math
+import time
+from dataclasses import replace
+
+import pytest
 
 from proxy.app.blueprint import Blueprint
 from proxy.app.configuration import read_configuration
@@ -29,11 +32,33 @@ def test_the_bounds_are_the_settings_with_the_planned_ratio_of_the_baseline():
     assert bounds_of(MIGRATION, None).planned_ratio == 1.0
 
 
-def test_a_side_that_was_never_heard_of_is_quiet_for_ever():
-    """So that missing data never promotes."""
+def test_the_judge_is_told_where_it_stands_and_who_was_heard_of():
+    """As measured: that a side was never heard of is not turned into seconds on the way."""
     stage = stage_of(STATE, Measured({}, {"old": 3.0}))
-    assert (stage.percent, stage.judged, stage.quiet_s) == (50, 2, math.inf)
-    assert stage_of(STATE, Measured({}, {"old": 3.0, "new": 9.0, "shadow": 50.0})).quiet_s == 9.0
+    assert (stage.percent, stage.judged, stage.quiet_s) == (50, 2, {"old": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("percent", "why"),
+    [
+        (50, "the old model has not been called in this share yet"),
+        (100, "every guard is within its bound"),
+    ],
+)
+def test_nobody_waits_for_the_old_model_once_everybody_has_left_it(url, percent, why):
+    """What the store holds of a share in which only the new model is called: enough at 100 %, never below."""
+    there = replace(STATE, stages=(percent, 100) if percent < 100 else (100,))
+
+    async def judged():
+        async with connected(url) as pipe:
+            sums = Sums()
+            for i in range(300):
+                sums.add(Observation("leave", 3, "new", f"{i:020x}", "", stream=True), None)
+            await enter(pipe, "leave", 3, sums)
+            return await standing(pipe, MIGRATION, there, time.time())
+
+    found = asyncio.run(judged())
+    assert (found.why, found.ready) == (why, percent == 100)
 
 
 def test_a_migration_that_is_over_is_shown_by_the_share_measured_last():

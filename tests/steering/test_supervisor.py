@@ -1,15 +1,20 @@
 """What the leading parent does at a look: on a breach, when a stage is over, before and on the old model's last day."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 import pytest
 
+from proxy.migration.assignment import bucket, side_of
 from proxy.migration.guards import Measure
-from proxy.migration.state import Event, Status
+from proxy.migration.observation import Baseline, Observation, Sums
+from proxy.migration.state import Event, Status, percent
 from proxy.steering.helm import Helm
+from proxy.steering.judging import judge_by_measures
 from proxy.steering.supervisor import Supervisor
 from proxy.store.client import connected
+from proxy.store.observations import enter, freeze
 from proxy.store.operator import Operator
 from tests.steering.kit import READY, Parent, Told, breach, configured
 
@@ -92,6 +97,39 @@ def test_time_samples_and_guards_promote_to_the_end(url):
             state = await scene.look()
             seen.append((state.status, state.stages[state.stage]))
         assert seen == [(Status.RUNNING, 50), (Status.RUNNING, 100), (Status.FINISHED, 100)]
+
+    on(url, scenario, configured("auto: true, stages: [10, 50, 100]"))
+
+
+async def traffic(pipe, state):
+    """A call of each of 3,000 users in the present share, each on the side that requests would take; both models do well."""
+    baseline, sums = Baseline({"\x1ffirst": 1.0}, 1e6, 1.0), Sums()
+    await freeze(pipe, "leave", state.share_version, baseline)
+    for i in range(3000):
+        unit = f"{i:020x}"
+        side = side_of(bucket("leave", unit), percent(state))
+        seen = Observation(
+            "leave", state.share_version, side, unit, "", stream=True, first_s=0.5, cost_nano=1000 + i % 7
+        )
+        sums.add(seen, baseline)
+    await enter(pipe, "leave", state.share_version, sums)
+
+
+def test_what_is_measured_brings_a_migration_from_its_first_stage_to_its_end(url):
+    """With the real judge on what the store holds, at 100 % too, where only the new model is called. Days pass for the supervisor;
+    how long ago a side was called is told by the store's clock."""
+
+    async def scenario(scene):
+        scene.judge = judge_by_measures(lambda: scene.helm.pipe, time.time)
+        scene.supervisor, seen = scene.another(), []
+        await scene.start()
+        for _ in range(3):
+            scene.now += 24 * HOUR
+            untouched = await scene.look()
+            await traffic(scene.helm.pipe, untouched)
+            state = await scene.look()
+            seen.append((untouched.version, state.status, percent(state)))
+        assert seen == [(1, Status.RUNNING, 50), (2, Status.RUNNING, 100), (3, Status.FINISHED, 100)]
 
     on(url, scenario, configured("auto: true, stages: [10, 50, 100]"))
 
