@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.errors import BadRequest
 from proxy.models.bridge.answer import Asked, to_chat
 from proxy.models.bridge.memory import ReasoningMemory, Sealed
 from proxy.models.bridge.refusal import to_chat_error
@@ -419,9 +420,10 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6))
-def test_a_request_of_any_shape_is_carried_for_the_api_to_refuse(fields):
-    """We do not fall over before the provider can explain what is wrong."""
-    json.loads(to_responses(fields, reasons=True))
+def test_a_request_of_any_shape_is_carried_or_refused(fields):
+    """We do not fall over before somebody can explain what is wrong."""
+    with contextlib.suppress(BadRequest):
+        json.loads(to_responses(fields, reasons=True))
     Asked.of(fields)
 
 
@@ -446,13 +448,10 @@ def test_custom_tools_and_refusals_of_earlier_turns_go_back_as_what_they_were():
         {"role": "user", "content": "call shell"},
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "a.txt"},
-        "odd",
     ]
-    sent = json.loads(to_responses(says("", messages=messages[:5], tools=[SHELL]), reasons=True))["input"]
+    sent = json.loads(to_responses(says("", messages=messages, tools=[SHELL]), reasons=True))["input"]
     assert sent[1]["content"] == [{"type": "refusal", "refusal": "no"}]
     assert [item["type"] for item in sent[3:]] == ["custom_tool_call", "custom_tool_call_output"]
     assert (
-        "a.txt"
-        in kit.bridged(says("", messages=messages[:5], tools=[SHELL]))["choices"][0]["message"]["content"]
+        "a.txt" in kit.bridged(says("", messages=messages, tools=[SHELL]))["choices"][0]["message"]["content"]
     )
-    assert json.loads(to_responses(says("", messages=messages), reasons=True))["input"][-1] == "odd"
