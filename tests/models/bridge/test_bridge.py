@@ -367,6 +367,17 @@ def test_servers_that_send_no_deltas_lose_nothing():
     assert got["finish"] == ["tool_calls"]
 
 
+@pytest.mark.parametrize(("created_at", "created"), [(7, 7), (7.9, 7), (1e300, 0), ("7", 0), (None, 0)])
+def test_an_answer_was_created_when_the_response_was(created_at, created):
+    """In whole seconds, as chat has it, though the response counts fractions."""
+    response = json.dumps({"output": [], "created_at": created_at}).encode()
+    assert json.loads(to_chat(response, Asked()).body)["created"] == created
+    begun = b'data: {"type":"response.created","response":%b}\n\n' % response
+    text = b'data: {"type":"response.output_text.delta","output_index":0,"delta":"x"}\n\n'
+    (first, _), _ = kit.chunks(ChatStream(Asked()).feed(begun + text))
+    assert first["created"] == created
+
+
 def test_a_failed_response_is_an_error():
     """Status failed comes with HTTP 200 there; a chat client needs an error."""
     got = to_chat(b'{"status":"failed","output":[],"error":{"code":"server_error","message":"x"}}', Asked())
