@@ -367,6 +367,63 @@ def test_servers_that_send_no_deltas_lose_nothing():
     assert got["finish"] == ["tool_calls"]
 
 
+THOUGHT = {"type": "reasoning", "summary": []}
+SAID = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
+CALLED = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": '{"a":1}'}
+CALLED_TOO = {**CALLED, "id": "fc_2", "call_id": "c2", "arguments": '{"b":22}'}
+
+
+def added(index, item):
+    return {"type": "response.output_item.added", "output_index": index, "item": item}
+
+
+def delta(index, text, kind="output_text"):
+    index = {} if index is None else {"output_index": index}
+    return {"type": f"response.{kind}.delta", "delta": text, **index}
+
+
+NOTED = [THOUGHT, SAID, CALLED]
+WRITING = added(1, {**SAID, "content": []})
+CALLING_FIRST = added(1, {**CALLED, "arguments": ""})
+CALLING_SECOND = added(2, {**CALLED_TOO, "arguments": ""})
+ARGUMENTS = "function_call_arguments"
+
+
+@pytest.mark.parametrize(
+    ("before", "output"),
+    [
+        ([], NOTED),
+        ([added(0, THOUGHT)], NOTED),
+        ([WRITING, delta(1, "hi")], NOTED),
+        ([delta(None, "hi")], NOTED),
+        ([WRITING, delta(1, "hi")], [SAID]),
+        ([added(0, THOUGHT)], [SAID, CALLED]),
+        ([added(2, {**CALLED, "arguments": ""}), delta(2, '{"a"', ARGUMENTS)], NOTED),
+        (
+            [CALLING_FIRST, delta(1, '{"a":1}', ARGUMENTS), CALLING_SECOND, delta(2, '{"b":22}', ARGUMENTS)],
+            [SAID, CALLED, CALLED_TOO],
+        ),
+        (
+            [CALLING_FIRST, delta(1, '{"a":1}', ARGUMENTS), CALLING_SECOND, delta(2, '{"b":22}', ARGUMENTS)],
+            [CALLED, CALLED_TOO, SAID],
+        ),
+    ],
+)
+def test_what_comes_only_with_the_last_event_goes_out_then_and_once(before, output):
+    """Servers that simulate streaming may say everything at the end; others number their events in their own way."""
+    response = {"id": "resp_1", "model": "m", "created_at": 7, "status": "completed", "output": output}
+    last = {"type": "response.completed", "response": response}
+    raw = b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in [*before, last])
+    stream = ChatStream(Asked()).feed(raw)
+    told = kit.chunks(stream)[0][-1]
+    assert (told["id"], told["model"], told["created"]) == ("chatcmpl-1", "m", 7)
+    got = kit.assembled(stream)
+    assert (got["content"], got["roles"], got["done"]) == ("hi", 1, True)
+    calls = [item["arguments"] for item in output if item["type"] == "function_call"]
+    assert [call["text"] for call in got["calls"].values()] == calls
+    assert got["finish"] == ["tool_calls" if calls else "stop"]
+
+
 @pytest.mark.parametrize(("created_at", "created"), [(7, 7), (7.9, 7), (1e300, 0), ("7", 0), (None, 0)])
 def test_an_answer_was_created_when_the_response_was(created_at, created):
     """In whole seconds, as chat has it, though the response counts fractions."""
