@@ -16,8 +16,9 @@ from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
 from proxy.api.listing import Listing
 from proxy.api.me import Me
 from proxy.api.outlet import Outlet
-from proxy.api.pages import build_pages, new_id, own_headers
+from proxy.api.pages import build_pages
 from proxy.api.passthrough import Surface
+from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.flow import serve
 from proxy.house import House

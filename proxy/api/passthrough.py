@@ -13,7 +13,7 @@ from proxy.api.auth import KeyRing, allow_endpoint
 from proxy.api.exchange import Exchange, exchange_of
 from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body
 from proxy.api.outlet import Outlet
-from proxy.api.pages import new_id, own_headers
+from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
 from proxy.house import House
 from proxy.nouns import Call

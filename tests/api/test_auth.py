@@ -83,6 +83,15 @@ def test_a_key_limited_to_endpoints_is_refused_elsewhere(keyed, keys, upstream):
     assert posts(upstream) == []
 
 
+def test_a_key_without_the_models_endpoint_is_not_shown_them(keyed, keys):
+    """It is an endpoint like the others; what a key has left of its budgets is its own business, and shown."""
+    for path in ("/v1/models", "/v1/models/gpt-4.1-mini", "/v1/models/nothing"):
+        answer = ask(keyed.port, "GET", path, headers=bearer(keys["chatty"]))
+        assert answer.status == 403
+        assert answer.error["code"] == "endpoint_not_allowed"
+    assert ask(keyed.port, "GET", "/v1/switchyard/me", headers=bearer(keys["chatty"])).status == 200
+
+
 def test_a_key_limited_to_models_is_refused_others(keyed, keys, upstream):
     """403 `model_not_allowed`; the names it lists and what an alias of its own leads to are served."""
     refused = chat(keyed.port, headers=bearer(keys["narrow"]), model="gpt-4.1")
