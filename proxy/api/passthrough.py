@@ -97,7 +97,10 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
                 ticket.hold(held_bytes(found.operation, caller))
                 upload = _sent(exchange, receive, kind)
             else:
+                at_hand = exchange.request_complete
                 raw = await _read(port, found, exchange, ticket)
+                if not at_hand:
+                    started_s = time.perf_counter()
             call = Call(
                 id=request_id,
                 endpoint=endpoint,

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 from wire import Line, ask, asking, bearer, chat, posts, written
@@ -159,3 +160,25 @@ def wait_until(condition, timeout_s=10):
             return found
         time.sleep(0.01)
     raise AssertionError("it never happened")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (PATH, asking()),
+        ("/v1/audio/speech", {"model": "gpt-4o-mini-tts", "input": "hi", "voice": "alloy"}),
+    ],
+    ids=["chat", "passed through"],
+)
+def test_the_time_a_body_takes_to_come_is_not_ours(keyed, keys, path, body):
+    """Overhead is what the proxy adds; how long a client takes to send is its own affair."""
+    data = json.dumps(body).encode()
+    with Line(keyed.port) as line:
+        headers = {**bearer(keys["full"]), "content-length": str(len(data)), "expect": "100-continue"}
+        line.send(written("POST", path, headers={**headers, "content-type": "application/json"}))
+        assert line.head().status == 100
+        time.sleep(0.4)
+        line.send(data)
+        answer = line.answer()
+    assert answer.status == 200, answer.body
+    assert float(answer.headers["x-switchyard-overhead-ms"]) < 300
