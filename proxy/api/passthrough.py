@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from proxy.api.auth import KeyRing, allow_endpoint
 from proxy.api.exchange import Exchange, exchange_of
-from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body
+from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body, refuse_coding
 from proxy.api.outlet import Outlet
 from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
@@ -91,6 +91,8 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
             caller = port.keys.identify(credential, at)
             allow_endpoint(caller, endpoint)
             ticket.claim(credential.header)
+            if heading.coding and found.operation.method == "POST":
+                refuse_coding(heading.coding)
             kind = next((value for name, value in heading.up if name == b"content-type"), b"")
             upload, raw = None, b""
             if wants_form(found.operation, kind):

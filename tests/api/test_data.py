@@ -182,3 +182,42 @@ def test_the_time_a_body_takes_to_come_is_not_ours(keyed, keys, path, body):
         answer = line.answer()
     assert answer.status == 200, answer.body
     assert float(answer.headers["x-switchyard-overhead-ms"]) < 300
+
+
+FORM = "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, deflate", "zstd"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (PATH, "application/json"),
+        ("/v1/embeddings", "application/json"),
+        ("/v1/images/generations", "application/json"),
+        ("/v1/files", FORM),
+        ("/v1/audio/transcriptions", FORM),
+    ],
+)
+def test_an_encoded_body_is_refused_by_name_before_it_is_read(keyed, keys, upstream, path, kind, coding):
+    """Else JSON would be none, and a form would go up as garbage, without the header that explains it."""
+    headers = {
+        **bearer(keys["full"]),
+        "content-type": kind,
+        "content-length": "100",
+        "content-encoding": coding,
+    }
+    with Line(keyed.port) as line:
+        line.send(written("POST", path, headers={**headers, "expect": "100-continue"}))
+        answer = line.answer()
+    assert answer.status == 415
+    error = is_ours(answer)
+    assert coding.lower().removeprefix("identity, ") in error["message"]
+    assert "identity" in error["message"]
+    assert error["type"] == "invalid_request_error"
+    assert posts(upstream) == []
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_that_says_it_is_not_encoded_is_served(keyed, keys, coding):
+    """Some clients always say something."""
+    assert chat(keyed.port, headers={**bearer(keys["full"]), "content-encoding": coding}).status == 200
