@@ -9,6 +9,7 @@
     ├── MethodNotAllowed          405
     ├── RequestTimeout            408
     ├── BodyTooLarge              413
+    ├── UnsupportedCoding         415
     ├── HeadersTooLarge           431
     ├── RateLimited               429 rate_limit_exceeded + retry-after
     ├── InsufficientQuota         429 insufficient_quota + x-should-retry: false
@@ -120,6 +121,13 @@ class BodyTooLarge(ApiError):
     """The body is over `server.max_json_mb`."""
 
     status = 413
+    type = "invalid_request_error"
+
+
+class UnsupportedCoding(ApiError):
+    """The body is compressed, which the API does not take either."""
+
+    status = 415
     type = "invalid_request_error"
 
 

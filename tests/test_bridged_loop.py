@@ -89,3 +89,22 @@ def test_a_content_filter_and_a_cap_end_as_they_do_in_chat(door):
         body = {"model": "o4-mini", "messages": text, "tools": TOOLS, "max_completion_tokens": cap}
         status, _, raw = post(f"{door.url}/chat/completions", body)
         assert (status, json.loads(raw)["choices"][0]["finish_reason"]) == (200, finish)
+
+
+def test_what_chat_refuses_is_refused_here_and_never_sent(door, upstream):
+    """Also when a request of the same terms has gone over the bridge before."""
+    good = {"model": "o4-mini", "messages": [{"role": "user", "content": "hi"}], "tools": TOOLS}
+    status, _, raw = post(f"{door.url}/chat/completions", good)
+    assert status == 200, raw
+    sent = len(upstream.calls())
+    for wrong, param, code in [
+        ({"messages": [*good["messages"], {"role": "tool", "content": "4"}]}, "messages[1].tool_call_id",
+         "missing_required_parameter"),
+        ({"messages": "hi"}, "messages", "invalid_type"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens", "integer_below_min_value"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", None),
+    ]:  # fmt: skip
+        status, _, raw = post(f"{door.url}/chat/completions", good | wrong)
+        error = json.loads(raw)["error"]
+        assert (status, error["param"], error["code"]) == (400, param, code)
+    assert len(upstream.calls()) == sent

@@ -12,12 +12,13 @@ from typing import Final
 
 from proxy.api.auth import KeyRing, allow_endpoint
 from proxy.api.exchange import exchange_of
-from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body
+from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, read_body, refuse_coding
 from proxy.api.listing import Listing
 from proxy.api.me import Me
 from proxy.api.outlet import Outlet
-from proxy.api.pages import build_pages, new_id, own_headers
+from proxy.api.pages import build_pages
 from proxy.api.passthrough import Surface
+from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.flow import serve
 from proxy.house import House
@@ -90,7 +91,12 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
             caller = port.keys.identify(credential, at)
             allow_endpoint(caller, endpoint)
             ticket.claim(credential.header)
+            if heading.coding:
+                refuse_coding(heading.coding)
+            at_hand = exchange.request_complete
             body = await read_body(exchange, port.max_json_bytes, ticket)
+            if not at_hand:  # what a client takes to send its body is not our time
+                started_s = time.perf_counter()
             call = Call(
                 id=request_id,
                 endpoint=endpoint,

@@ -31,6 +31,7 @@ from proxy.api.answer import (
 )
 from proxy.api.door import Callback, Door
 from proxy.api.heading import Heading
+from proxy.api.signing import new_id, own_headers
 from proxy.chunked import chunk
 from proxy.errors import ServerError
 
@@ -221,7 +222,11 @@ class Exchange:
         error = ServerError("The server had an error while processing your request.")
         body = error.body()
         length = (b"content-length", b"%d" % len(body))
-        start = {"type": "http.response.start", "status": error.status, "headers": (*error.headers(), length)}
+        start = {
+            "type": "http.response.start",
+            "status": error.status,
+            "headers": (*own_headers(error, new_id()), length),
+        }
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body})
 

@@ -67,6 +67,13 @@ def wants_continue(fields: Sequence[Header]) -> bool:
     return True
 
 
+def coding_of(fields: Sequence[Header]) -> str:
+    """What a body is encoded with, as the head says it; `""` for nothing."""
+    said = b",".join([value for name, value in fields if name == b"content-encoding"]).decode("latin-1")
+    codings = [coding.strip().lower() for coding in said.split(",")]
+    return ", ".join([coding for coding in codings if coding not in ("", "identity")])
+
+
 def without_upgrade(method: bytes, target: bytes, version: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
     """The same request head without its wish to leave HTTP/1.1. Of `connection` only `close` is kept."""
     lines = [b"%b %b HTTP/%b\r\n" % (method, target, version)]

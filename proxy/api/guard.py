@@ -2,6 +2,7 @@
 
     with gate.enter() as ticket:                      # 503 + retry-after when the house is full
         ticket.claim(authorization)                   # 429 when the key has its share of a busy house
+        refuse_coding(heading.coding)                 # 415, where it has one
         body = await read_body(exchange, limit_bytes, ticket)   # 413, 503, ClientGone
 
 The gate counts requests whose head was parsed, not connections, so half-open sockets cannot use it up. Bytes are counted
@@ -10,11 +11,11 @@ counts from its `claim`, after its key was judged and before its body is read: i
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from proxy.api.exchange import Exchange
 from proxy.api.fairness import may_have
-from proxy.errors import BodyTooLarge, RateLimited, UpstreamUnavailable
+from proxy.errors import BodyTooLarge, RateLimited, UnsupportedCoding, UpstreamUnavailable
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -101,6 +102,15 @@ class Ticket:
         return self
 
     __exit__ = close
+
+
+def refuse_coding(coding: str) -> NoReturn:
+    """Raises UnsupportedCoding. No body is decoded here: providers take none that is encoded, and a small one may become a
+    huge one."""
+    raise UnsupportedCoding(
+        f"Unsupported content-encoding: '{coding}'. "
+        "Send the body as it is, without a content-encoding or with 'identity'."
+    )
 
 
 async def read_body(exchange: Exchange, limit_bytes: int, ticket: Ticket) -> bytes:

@@ -21,7 +21,8 @@ _PADDING: Final = b" \t"
 
 class Heading:
     """One head, judged. `fields` have names in lower case; `named` the last of each name; `up` are those that may go to any
-    provider, `credentials` those for one in passthrough mode; `modern` says HTTP/1.1."""
+    provider, `credentials` those for one in passthrough mode; `modern` says HTTP/1.1, `coding` how the body is encoded, `""`
+    for not at all."""
 
     __slots__ = (
         "_asks",
@@ -34,6 +35,7 @@ class Heading:
         "_rest",
         "_secret",
         "_secret_at",
+        "coding",
         "credentials",
         "expects_continue",
         "fields",
@@ -49,6 +51,7 @@ class Heading:
         self.fields = [(name.lower(), value.rstrip(_PADDING)) for name, value in raw]
         self.named = dict(self.fields)
         self.modern = version == "1.1"
+        self.coding = framing.coding_of(self.fields) if b"content-encoding" in self.named else ""
         self.expects_continue = (
             b"expect" in self.named and framing.wants_continue(self.fields) and self.modern
         )

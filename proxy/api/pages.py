@@ -11,12 +11,11 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from proxy.api.auth import Credential, KeyRing, authorization_of
+from proxy.api.auth import Credential, KeyRing, allow_endpoint, authorization_of
 from proxy.api.listing import Listing
 from proxy.api.me import Me
+from proxy.api.signing import id_headers, new_id, own_headers
 from proxy.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerError
-from proxy.headers import Header
-from proxy.ids import RandomIds
 from proxy.nouns import Caller, Endpoint
 
 Refused = Callable[[ApiError, str, str], None]
@@ -45,6 +44,12 @@ def build_pages(port: Port) -> FastAPI:
 
     known = Annotated[Caller, Depends(caller)]
 
+    def lister(who: known) -> Caller:
+        allow_endpoint(who, Endpoint.MODELS)
+        return who
+
+    may_list = Annotated[Caller, Depends(lister)]
+
     @app.api_route("/livez", methods=["GET", "HEAD"])
     async def livez() -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -55,11 +60,11 @@ def build_pages(port: Port) -> FastAPI:
         return Response("ok\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
 
     @app.get("/v1/models")
-    async def models(who: known) -> Response:
+    async def models(who: may_list) -> Response:
         return as_json({"object": "list", "data": port.listing.for_caller(who)})
 
     @app.get("/v1/models/{name:path}")
-    async def model(name: str, who: known) -> Response:
+    async def model(name: str, who: may_list) -> Response:
         found = port.listing.one(who, name)
         if found is None:
             raise NotFound(f"The model '{name}' does not exist", code="model_not_found", param="model")
@@ -116,19 +121,8 @@ def _endpoint(request: Request) -> str:
     return Endpoint.MODELS.value if request.scope["path"].startswith("/v1/models") else ""
 
 
-def new_id() -> str:
-    """A request id of ours."""
-    return "sy-" + _ids()
-
-
-_ids = RandomIds(12)  # draws nothing before the first request, when workers have long been forked
-
-
-def own_headers(refusal: ApiError, request_id: str) -> list[Header]:
-    """A refusal's headers with a request id of ours: support questions begin with one."""
-    written = request_id.encode()
-    return [*refusal.headers(), (b"x-request-id", written), (b"x-switchyard-request-id", written)]
-
-
 def as_json(value: Any) -> Response:
-    return Response(json.dumps(value, ensure_ascii=False), media_type="application/json")
+    """An answer of ours under a request id of its own."""
+    response = Response(json.dumps(value, ensure_ascii=False), media_type="application/json")
+    response.raw_headers += id_headers(new_id())
+    return response

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from proxy.api.auth import KeyRing, allow_endpoint
 from proxy.api.exchange import Exchange, exchange_of
-from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body
+from proxy.api.guard import ClientGone, Gate, Receive, Scope, Send, Ticket, read_body, refuse_coding
 from proxy.api.outlet import Outlet
-from proxy.api.pages import new_id, own_headers
+from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, UpstreamUnavailable
 from proxy.house import House
 from proxy.nouns import Call
@@ -91,13 +91,18 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
             caller = port.keys.identify(credential, at)
             allow_endpoint(caller, endpoint)
             ticket.claim(credential.header)
+            if heading.coding and found.operation.method == "POST":
+                refuse_coding(heading.coding)
             kind = next((value for name, value in heading.up if name == b"content-type"), b"")
             upload, raw = None, b""
             if wants_form(found.operation, kind):
                 ticket.hold(held_bytes(found.operation, caller))
                 upload = _sent(exchange, receive, kind)
             else:
+                at_hand = exchange.request_complete
                 raw = await _read(port, found, exchange, ticket)
+                if not at_hand:
+                    started_s = time.perf_counter()
             call = Call(
                 id=request_id,
                 endpoint=endpoint,

@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 from proxy.api.answer import status_line
 from proxy.api.exchange import Exchange
 from proxy.api.reading import BETWEEN, BODY, DEAF, HEAD, ReadingProtocol
+from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, BadRequest, RequestTimeout
 
 _NOTHING_YET: Final = (0, 0.0)
@@ -208,6 +209,6 @@ def _unacknowledged_bytes(transport: asyncio.Transport) -> int:
 
 def _rendered(error: ApiError, date_line: bytes) -> bytes:
     body = error.body()
-    fields = b"".join(b"%b: %b\r\n" % field for field in error.headers())
+    fields = b"".join(b"%b: %b\r\n" % field for field in own_headers(error, new_id()))
     end = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
     return b"".join((status_line(error.status), date_line, fields, end, body))

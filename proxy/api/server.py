@@ -4,7 +4,8 @@ The loop, the signals and the socket belong to the caller. A drain runs in this 
     readiness turns false · the listener closes · idle connections close · what runs goes on, answers say
     `connection: close` · after `grace_s` every exchange still running is asked to end (`on_cut`) · after `cut_s` more
     the transports are aborted, which tells the app that its client is gone.
-No task is ever cancelled: a cancelled handler loses the work of its `finally` (and with it the bill).
+Nothing here cancels a task: the app decides how a request ends. The outlet of a relayed one cancels its own task, whose
+`finally` hands the bill over without an await, since an await there would be cancelled too.
 """
 
 import asyncio

@@ -2,9 +2,10 @@
 
 Two rooms need to know. A parameter that is dropped or emulated for a successor never reaches a provider who would refuse a
 wrong value, so we do, as the model that was asked for would have. And a refusal of a wrong value teaches nothing.
-Only parameters that may be dropped, emulated or mended are here; everything else the provider judges.
+Only parameters that may be dropped, renamed, emulated or mended are here; everything else the provider judges.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ def _number(low: float, high: float, kind: str = "decimal") -> Check:
             isinstance(value, float) and (kind == "decimal" or value.is_integer())
         )
         if isinstance(value, bool) or not fits:
-            return _wrong_type(name, f"{'a' if kind == 'decimal' else 'an'} {kind}", value)
+            return wrong_type(name, f"{'a' if kind == 'decimal' else 'an'} {kind}", value)
         if value < low:
             return _beyond(f"'{name}': {kind} below minimum", f">= {low}", value, f"{kind}_below_min_value")
         if value > high:
@@ -53,10 +54,12 @@ def _number(low: float, high: float, kind: str = "decimal") -> Check:
     return check
 
 
-def _one_of(*allowed: str) -> Check:
+def one_of(*allowed: str) -> Check:
+    """One of these strings."""
+
     def check(name: str, value: Any) -> Fault | None:
         if not isinstance(value, str):
-            return _wrong_type(name, "a string", value)
+            return wrong_type(name, "a string", value)
         if value in allowed:
             return None
         listed = ", ".join(f"'{each}'" for each in allowed[:-1])
@@ -69,7 +72,7 @@ def _one_of(*allowed: str) -> Check:
 
 def _of_type(kind: type, called: str) -> Check:
     def check(name: str, value: Any) -> Fault | None:
-        return None if isinstance(value, kind) else _wrong_type(name, called, value)
+        return None if isinstance(value, kind) else wrong_type(name, called, value)
 
     return check
 
@@ -78,12 +81,9 @@ def _stop(name: str, value: Any) -> Fault | None:
     if isinstance(value, str):
         return None
     if not isinstance(value, list):
-        return _wrong_type(name, "one of a string or array of strings", value)
+        return wrong_type(name, "one of a string or array of strings", value)
     if not value:
-        return Fault(
-            f"Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-            "empty_array",
-        )
+        return empty_array(name)
     if len(value) > _MOST_STOPS:
         return Fault(
             f"Invalid '{name}': array too long. Expected an array with maximum length {_MOST_STOPS}, "
@@ -91,12 +91,12 @@ def _stop(name: str, value: Any) -> Fault | None:
             "array_above_max_length",
         )
     wrong = next((index for index, each in enumerate(value) if not isinstance(each, str)), None)
-    return None if wrong is None else _wrong_type(f"{name}[{wrong}]", "a string", value[wrong])
+    return None if wrong is None else wrong_type(f"{name}[{wrong}]", "a string", value[wrong])
 
 
 def _logit_bias(name: str, value: Any) -> Fault | None:
     if not isinstance(value, dict):
-        return _wrong_type(name, "an object", value)
+        return wrong_type(name, "an object", value)
     faults = (_BIAS(f"{name}.{key}", bias) for key, bias in value.items())
     return next((fault for fault in faults if fault is not None), None)
 
@@ -105,7 +105,16 @@ def _beyond(what: str, expected: str, value: Any, code: str) -> Fault:
     return Fault(f"Invalid {what} value. Expected a value {expected}, but got {value} instead.", code)
 
 
-def _wrong_type(name: str, wanted: str, value: Any) -> Fault:
+def empty_array(name: str) -> Fault:
+    """An array that must have something in it has nothing."""
+    return Fault(
+        f"Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+        "empty_array",
+    )
+
+
+def wrong_type(name: str, wanted: str, value: Any) -> Fault:
+    """A value is not what is `wanted`, with its article."""
     return Fault(
         f"Invalid type for '{name}': expected {wanted}, but got {_called(value)} instead.", "invalid_type"
     )
@@ -113,6 +122,8 @@ def _wrong_type(name: str, wanted: str, value: Any) -> Fault:
 
 def _called(value: Any) -> str:
     match value:
+        case None:
+            return "null"
         case bool():
             return "a boolean"
         case int():
@@ -138,12 +149,14 @@ _CHECKS: Mapping[str, Check] = {
     "logprobs": _of_type(bool, "a boolean"),
     "top_logprobs": _number(0, 20, "integer"),
     "stop": _stop,
+    "max_completion_tokens": _number(1, math.inf, "integer"),
+    "max_tokens": _number(1, math.inf, "integer"),
     "n": _number(1, 128, "integer"),
     "seed": _number(-(2**63), 2**63 - 1, "integer"),
-    "verbosity": _one_of("low", "medium", "high"),
+    "verbosity": one_of("low", "medium", "high"),
     "parallel_tool_calls": _of_type(bool, "a boolean"),
     "prediction": _of_type(dict, "an object"),
     "prompt_cache_key": _of_type(str, "a string"),
     "prompt_cache_options": _of_type(dict, "an object"),
-    "prompt_cache_retention": _one_of("in_memory", "in-memory", "24h"),
+    "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
 }

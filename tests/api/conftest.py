@@ -9,6 +9,7 @@ ADMIN_KEY = "admin-canary-0123456789abcdef0123456789abcdef"
 KEYS = {
     "full": "sk-full-canary-8c1f",
     "narrow": "sk-narrow-canary-77aa",
+    "chatty": "sk-chatty-canary-31ce",
     "expired": "sk-expired-canary-11d0",
 }
 
@@ -23,7 +24,8 @@ auth: {{mode: keys}}
 aliases: {{team-default: auto}}
 keys:
   - {{name: full, hash: "{digest(KEYS["full"])}"}}
-  - {{name: narrow, hash: "{digest(KEYS["narrow"])}", models: [team-default, gpt-4.1-mini], endpoints: [chat]}}
+  - {{name: narrow, hash: "{digest(KEYS["narrow"])}", models: [team-default, gpt-4.1-mini], endpoints: [chat, models]}}
+  - {{name: chatty, hash: "{digest(KEYS["chatty"])}", endpoints: [chat]}}
   - {{name: expired, hash: "{digest(KEYS["expired"])}", expires: 2026-01-01}}
 """
 

@@ -83,6 +83,44 @@ def test_a_key_limited_to_endpoints_is_refused_elsewhere(keyed, keys, upstream):
     assert posts(upstream) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ft:gpt-4.1-mini:acme::abc", "ft:gpt-4.1-mini-2025-04-14:acme::abc", "openai/gpt-4.1-mini", "openai%2Fgpt-4.1-mini",
+        "gpt-4.1-mini@none", "openai/gpt-4.1-mini-2025-04-14@none",
+    ],
+)  # fmt: skip
+def test_a_model_is_found_by_every_name_that_requests_may_use(keyed, keys, name):
+    """Under the name that was asked for, also by a key that may use nothing else."""
+    for key in ("full", "narrow"):
+        found = ask(keyed.port, "GET", f"/v1/models/{name}", headers=bearer(keys[key])).json()
+        assert found["id"] == name.replace("%2F", "/")
+        assert set(found) == {"id", "object", "created", "owned_by", "shutdown_date"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["openai/nothing", "gpt-4.1-mini@somewhat", "ft:nothing:acme::abc", "gpt-4.1-mini-2031-01-01", "auto@low", "/", "@low", "ft:"],
+)  # fmt: skip
+def test_a_name_of_no_model_is_not_found(keyed, keys, name):
+    """Nor what a key may not use by any spelling."""
+    answer = ask(keyed.port, "GET", f"/v1/models/{name}", headers=bearer(keys["full"]))
+    assert answer.status == 404
+    assert answer.error["code"] == "model_not_found"
+    for hidden in ("openai/gpt-4.1", "ft:gpt-4.1:acme::abc", "o4-mini@low"):
+        assert ask(keyed.port, "GET", f"/v1/models/{hidden}", headers=bearer(keys["narrow"])).status == 404
+        assert ask(keyed.port, "GET", f"/v1/models/{hidden}", headers=bearer(keys["full"])).status == 200
+
+
+def test_a_key_without_the_models_endpoint_is_not_shown_them(keyed, keys):
+    """It is an endpoint like the others; what a key has left of its budgets is its own business, and shown."""
+    for path in ("/v1/models", "/v1/models/gpt-4.1-mini", "/v1/models/nothing"):
+        answer = ask(keyed.port, "GET", path, headers=bearer(keys["chatty"]))
+        assert answer.status == 403
+        assert answer.error["code"] == "endpoint_not_allowed"
+    assert ask(keyed.port, "GET", "/v1/switchyard/me", headers=bearer(keys["chatty"])).status == 200
+
+
 def test_a_key_limited_to_models_is_refused_others(keyed, keys, upstream):
     """403 `model_not_allowed`; the names it lists and what an alias of its own leads to are served."""
     refused = chat(keyed.port, headers=bearer(keys["narrow"]), model="gpt-4.1")

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 from wire import Line, ask, asking, bearer, chat, posts, written
@@ -159,3 +160,64 @@ def wait_until(condition, timeout_s=10):
             return found
         time.sleep(0.01)
     raise AssertionError("it never happened")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (PATH, asking()),
+        ("/v1/audio/speech", {"model": "gpt-4o-mini-tts", "input": "hi", "voice": "alloy"}),
+    ],
+    ids=["chat", "passed through"],
+)
+def test_the_time_a_body_takes_to_come_is_not_ours(keyed, keys, path, body):
+    """Overhead is what the proxy adds; how long a client takes to send is its own affair."""
+    data = json.dumps(body).encode()
+    with Line(keyed.port) as line:
+        headers = {**bearer(keys["full"]), "content-length": str(len(data)), "expect": "100-continue"}
+        line.send(written("POST", path, headers={**headers, "content-type": "application/json"}))
+        assert line.head().status == 100
+        time.sleep(0.4)
+        line.send(data)
+        answer = line.answer()
+    assert answer.status == 200, answer.body
+    assert float(answer.headers["x-switchyard-overhead-ms"]) < 300
+
+
+FORM = "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, deflate", "zstd"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (PATH, "application/json"),
+        ("/v1/embeddings", "application/json"),
+        ("/v1/images/generations", "application/json"),
+        ("/v1/files", FORM),
+        ("/v1/audio/transcriptions", FORM),
+    ],
+)
+def test_an_encoded_body_is_refused_by_name_before_it_is_read(keyed, keys, upstream, path, kind, coding):
+    """Else JSON would be none, and a form would go up as garbage, without the header that explains it."""
+    headers = {
+        **bearer(keys["full"]),
+        "content-type": kind,
+        "content-length": "100",
+        "content-encoding": coding,
+    }
+    with Line(keyed.port) as line:
+        line.send(written("POST", path, headers={**headers, "expect": "100-continue"}))
+        answer = line.answer()
+    assert answer.status == 415
+    error = is_ours(answer)
+    assert coding.lower().removeprefix("identity, ") in error["message"]
+    assert "identity" in error["message"]
+    assert error["type"] == "invalid_request_error"
+    assert posts(upstream) == []
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_that_says_it_is_not_encoded_is_served(keyed, keys, coding):
+    """Some clients always say something."""
+    assert chat(keyed.port, headers={**bearer(keys["full"]), "content-encoding": coding}).status == 200

@@ -19,7 +19,13 @@ SDK = [
     (b"Content-Length", b"17"),
     (b"Accept", b"*/*"),
 ]
-NAMES = [name for name, _ in SDK] + [b"content-length", b"Expect", b"Transfer-Encoding", b"x-switchyard-task"]
+NAMES = [name for name, _ in SDK] + [
+    b"content-encoding",
+    b"content-length",
+    b"Expect",
+    b"Transfer-Encoding",
+    b"x-switchyard-task",
+]
 VALUES = [value for _, value in SDK] + [
     b"Bearer sk-two",
     b"18",
@@ -41,7 +47,15 @@ def facts(heading: Heading, fields) -> tuple:
             said.append(question())
         except ApiError as refusal:
             said.append((type(refusal), str(refusal)))
-    return (fields, heading.modern, heading.expects_continue, heading.up, heading.credentials, *said)
+    return (
+        fields,
+        heading.modern,
+        heading.coding,
+        heading.expects_continue,
+        heading.up,
+        heading.credentials,
+        *said,
+    )
 
 
 @settings(max_examples=500, deadline=None, database=None)

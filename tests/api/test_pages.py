@@ -119,6 +119,17 @@ def test_refusals_carry_a_request_id(keyed):
         assert answer.headers["x-request-id"].startswith("sy-")
 
 
+def test_answers_of_our_own_carry_a_request_id(keyed, keys):
+    """A new one each, as every answer of the API does."""
+    ids = set()
+    for path in ("/v1/models", "/v1/models/gpt-4.1-mini", "/v1/switchyard/me"):
+        answer = ask(keyed.port, "GET", path, headers=bearer(keys["full"]))
+        assert answer.status == 200
+        assert answer.headers["x-request-id"] == answer.headers["x-switchyard-request-id"]
+        ids.add(answer.headers["x-request-id"])
+    assert len(ids) == 3
+
+
 def test_what_is_turned_away_is_counted_and_logged(keyed, admin_key):
     """Refusals without a row are counted once, and their line has the id that was answered."""
     before = refusals(keyed, admin_key)

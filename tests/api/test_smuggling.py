@@ -1,6 +1,7 @@
 """Every way known to us of making two readers of one byte stream disagree about where a request ends."""
 
 import json
+import re
 
 import pytest
 
@@ -126,6 +127,7 @@ def assert_refused(answer: bytes, status: int = 400) -> None:
     assert head.startswith(b"HTTP/1.1 %d " % status), answer[:200]
     assert b"connection: close" in head
     assert b"content-length: %d" % len(body) in head
+    assert re.search(rb"\r\nx-request-id: (sy-\w+)\r\nx-switchyard-request-id: \1\r\n", head)
     error = json.loads(body)["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert error["type"] == "invalid_request_error"

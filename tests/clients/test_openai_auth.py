@@ -33,7 +33,7 @@ providers:
   openai: {{kind: openai, base_url: "{_upstream.url}/v1", api_key: {PROVIDER_KEY}}}
 keys:
   - {{name: everything, hash: "sha256:{hashed(KEY)}"}}
-  - {{name: little, hash: "sha256:{hashed(OTHER)}", models: [{LIVING}], endpoints: [chat]}}
+  - {{name: little, hash: "sha256:{hashed(OTHER)}", models: [{LIVING}], endpoints: [chat, models]}}
 """
     with proxy(_upstream, config) as running:
         yield running

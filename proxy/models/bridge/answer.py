@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.models.bridge.memory import Sealed
 
+_NEVER_S = 1 << 53
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
@@ -71,7 +72,7 @@ def head_of(response: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {
         "id": "chatcmpl-" + str(response.get("id", "")).removeprefix("resp_"),
         "object": kind,
-        "created": _whole(response.get("created_at")),
+        "created": _second(response.get("created_at")),
         "model": response.get("model"),
         "service_tier": response.get("service_tier"),
         "system_fingerprint": None,
@@ -142,8 +143,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+def _second(value: Any) -> int:
+    """A time in whole seconds; some servers give fractions."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < _NEVER_S else 0
 
 
 def _response(body: bytes) -> dict[str, Any]:

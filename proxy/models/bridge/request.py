@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from proxy.models.bridge.faults import refuse_chat_faults
 from proxy.models.bridge.items import Recall, items_of
 
 SAME = frozenset(
@@ -56,8 +57,9 @@ def to_responses(
     """The Responses body of a chat request with its translation's `edits` (JSON bytes by field, b"" takes one out).
 
     `reasons`: the target runs with an effort, so its reasoning is asked for in sealed form. `recall` gives back what was
-    sealed before a tool call.
+    sealed before a tool call. Raises BadRequest for what chat would have refused.
     """
+    refuse_chat_faults(fields)
     if edits:
         fields = _edited(fields, edits)
     body: dict[str, Any] = {name: fields[name] for name in SAME if fields.get(name) is not None}
@@ -65,9 +67,9 @@ def to_responses(
     body["store"] = False
     if reasons:
         body["include"] = [SEALED]
-    cap = fields.get("max_completion_tokens") or fields.get("max_tokens")
-    if cap is not None:
-        body["max_output_tokens"] = cap
+    for name in ("max_tokens", "max_completion_tokens"):
+        if fields.get(name) is not None:
+            body["max_output_tokens"] = fields[name]
     if fields.get("reasoning_effort") is not None:
         body["reasoning"] = {"effort": fields["reasoning_effort"]}
     text = _text(fields)

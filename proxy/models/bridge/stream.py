@@ -8,7 +8,7 @@
     response.refusal.delta                  refusal
     response.function_call_arguments.delta  arguments of that call's index
     response.output_item.done               whatever of its text or arguments no delta brought
-    response.completed | incomplete         finish_reason, the usage chunk, [DONE]
+    response.completed | incomplete         the same for each item of its output; finish_reason, the usage chunk, [DONE]
     response.failed | error                 data: {"error": ...} and nothing after it
     anything else                           none
 
@@ -16,7 +16,7 @@ Every chunk carries `"usage": null` and the last one the usage, as if the client
 out for a client that did not. A stream that stops without its last event ends without [DONE], so a cut stays a cut.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +38,10 @@ from proxy.models.sse import DONE, EventSplitter, data_of, event
 
 @dataclass(slots=True)
 class _Item:
-    """An output item while it is written: its kind, the index of its call, how much of its text went out."""
+    """An output item while it is written: its kind, its call's name, the index of its call, how much of its text went out."""
 
     kind: str
+    name: str = ""
     call: int = -1
     sent: int = 0
 
@@ -101,7 +102,7 @@ class ChatStream:
         if not isinstance(item, dict):
             return
         kind = str(item.get("type"))
-        state = _Item(kind)
+        state = _Item(kind, _name(item))
         self._items[_number(happened)] = state
         if kind == "message":
             self._role(out)
@@ -180,20 +181,35 @@ class ChatStream:
     def _finished(self, happened: Mapping[str, Any], out: list[bytes]) -> None:
         response = happened.get("response")
         response = response if isinstance(response, dict) else {}
+        output = response.get("output")
+        output = output if isinstance(output, list) else None
+        if self._head["model"] is None:  # no event before this one said whose answer it is
+            self._head = head_of(response, "chat.completion.chunk")
         self._head["service_tier"] = response.get("service_tier")
+        self._remaining(output or (), out)
         self._role(out)
         self._chunk({}, out, finish=finish_of(response, self._asked, called=self._calls > 0))
         usage = response.get("usage")
         if isinstance(usage, dict):
             out.append(event(msgspec.json.encode({**self._head, "choices": [], "usage": usage_of(usage)})))
         out.append(DONE)
-        output = response.get("output")
-        self.sealed = (
-            Sealed.of([item for item in output if isinstance(item, dict)])
-            if isinstance(output, list)
-            else None
-        )
+        if output is not None:
+            self.sealed = Sealed.of([item for item in output if isinstance(item, dict)])
         self._over = True
+
+    def _remaining(self, output: Sequence[Any], out: list[bytes]) -> None:
+        """What no event before the last one brought. Not every server numbers its events, or numbers them as its output:
+        nothing is said where it may be the same thing under another number."""
+        known = {state.kind for state in self._items.values()}
+        for index, item in enumerate(output):
+            if not isinstance(item, dict):
+                continue
+            state = self._items.get(index)
+            same = state is not None and (state.kind, state.name) == (str(item.get("type")), _name(item))
+            if same or str(item.get("type")) not in known:
+                self._item_done(
+                    {"output_index": index if same or state is None else -2 - index, "item": item}, out
+                )
 
     def _failed(self, happened: Mapping[str, Any], out: list[bytes]) -> None:
         response = happened.get("response")
@@ -216,6 +232,11 @@ class ChatStream:
         if isinstance(padding, str):
             chunk["obfuscation"] = padding
         out.append(event(msgspec.json.encode(chunk)))
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    """What the provider calls a call, `""` for other items."""
+    return str(item.get("call_id") or "")
 
 
 def _number(happened: Mapping[str, Any]) -> int:
