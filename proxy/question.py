@@ -37,7 +37,8 @@ def question_for(
         edits = {**candidate.edits, **edits}
         own = partial(recall, trace.caller.key_id, candidate.model)
         body = to_responses(request.fields, edits, reasons=candidate.reasons, recall=own)
-        return Question(trace.call, _RESPONSES, body, shape)
+        _, mark, query = trace.call.target.partition(b"?")
+        return Question(trace.call, _RESPONSES + mark + query, body, shape)
     usage_edit = ask_usage(request) if ask_for_usage and request.stream else _NO_EDIT
     call, body = trace.call, splice(request.fields, candidate.edits, edits, usage_edit)
     shape = Shape(request.endpoint, bool(usage_edit), candidate.stop, choices)

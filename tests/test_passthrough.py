@@ -539,3 +539,20 @@ def test_a_provider_that_is_away_is_a_503(echoing):
     status, down, answer = call(door, "POST", "/v1/audio/transcriptions", body, headers=headers)
     assert (status, down["retry-after"]) == (503, "1")
     assert json.loads(answer)["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "up"),
+    [
+        ("/chat/completions", "gpt-4.1-mini", "/chat/completions"),
+        ("/chat/completions", "o4-mini", "/responses"),
+        ("/responses", "gpt-4.1-mini", "/responses"),
+    ],
+)
+def test_a_query_goes_up_with_its_call(echoing, path, model, up):
+    """As clients with a `default_query` send it, whichever endpoint answers in the end."""
+    door, seen = echoing
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "input": "hi", "tools": [tool]}
+    call(door, "POST", f"/v1{path}?version=7&x=%20y", json.dumps(body).encode())
+    assert seen.requests[0][1] == f"/v1{up}?version=7&x=%20y"

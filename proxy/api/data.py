@@ -100,7 +100,7 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
             call = Call(
                 id=request_id,
                 endpoint=endpoint,
-                target=scope["raw_path"][len(ROOT) :],
+                target=_target(scope),
                 raw=body,
                 headers=heading.up,
                 asks=heading.asks(),
@@ -121,6 +121,12 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
         await _refuse(port, gone, endpoint, request_id, outlet)
     finally:
         port.ended()
+
+
+def _target(scope: Scope) -> bytes:
+    """The path behind the API's root, with its query: what clients put there is meant for the provider."""
+    path, query = scope["raw_path"][len(ROOT) :], scope["query_string"]
+    return b"%b?%b" % (path, query) if query else path
 
 
 async def _refuse(

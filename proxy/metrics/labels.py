@@ -33,12 +33,12 @@ TASKS: Final = _words(
 REFUSALS: Final = _words(
     "invalid_api_key model_not_allowed endpoint_not_budgeted model_not_found not_found method_not_allowed bad_request "
     "context_length_exceeded request_timeout body_too_large headers_too_large rate_limit_exceeded insufficient_quota "
-    "redis_unavailable epoch_lost max_cost unsupported draining overloaded server_error upstream_unavailable "
-    "upstream_timeout not_allowed rate_limited"
+    "endpoint_not_allowed method_not_supported missing_required_parameter invalid_type invalid_value unsupported_coding "
+    "unsupported_parameter overloaded server_error upstream_unavailable upstream_timeout not_allowed rate_limited"
 )
 ERRORS: Final = REFUSALS | _words(
     "unreachable connect timeout overloaded rate_limited our_key model_gone caller unreadable cut client_gone "
-    "content_filter breaker_open stream_error error length connect_failed connect_timeout pool_exhausted write_failed "
+    "content_filter error length connect_failed connect_timeout pool_exhausted write_failed "
     "head_timeout idle_timeout connection_cut upstream_protocol_error bad_response upstream_error"
 )
 GUARDS: Final = _words("error_rate slow_first_token cost_ratio")

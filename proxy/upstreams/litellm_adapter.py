@@ -87,8 +87,9 @@ class LitellmProvider:
 
     async def send(self, call: Call, target: bytes, body: bytes) -> "_Answer":
         """Ask litellm what the body asks. Raises the errors of `http`."""
-        chat = target == b"/chat/completions"
-        if not chat and target != b"/embeddings":
+        path = target.partition(b"?")[0]
+        chat = path == b"/chat/completions"
+        if not chat and path != b"/embeddings":
             return _told(refused("This provider does not serve this endpoint.", None, None, 404))
         try:
             model, given = arguments(body, CHAT if chat else EMBEDDINGS)
