@@ -2,12 +2,15 @@
 
 Read `flow.py` first: it is the life of one request. The rooms it calls, floor by floor (imports only go down a floor):
 
-0  nouns, errors            the records and refusals that cross rooms
-1  settings, parse, models, routing, migration, budgets     pure: they decide, they never wait
-2  store, upstreams, metrics    the pipes: Redis, providers, numbers
-3  flow                     one request, one straight line
-4  api, console, sandbox    HTTP in, the operator's page, the simulated OpenAI
-5  app, cli                 processes and commands
+nouns, errors                                              the records and refusals that cross rooms
+settings, parse, models, routing, migration, budgets       pure: they decide, they never wait
+planning, account, sizing, reshape                         pure too, from what those decided: who may answer, at what price
+store, upstreams, metrics                                  the pipes: Redis, providers, numbers
+flow, passthrough, measuring                               one request, one straight line; what is learned beside it
+api, console, sandbox, steering                            HTTP in, the operator's page, the simulated OpenAI, migrations' helm
+app, process, commands, cli                                what is built, processes and commands
+
+`tests/test_architecture.py` has the floors one by one.
 """
 
 __version__ = "0.1.0"

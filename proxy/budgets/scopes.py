@@ -139,7 +139,7 @@ class OnSoftSettings(Protocol):
 
 
 def budget(settings: AllowanceSettings, name: str, scope: Scope, of: str = "") -> Budget:
-    """A configured budget as this room uses it. Those of teams and keys have no name of their own: see `unnamed`."""
+    """A configured budget as this room uses it. Those of teams and keys have no name of their own: the settings give them one."""
     on_soft = settings.on_soft
     return Budget(
         name=name,
@@ -154,11 +154,6 @@ def budget(settings: AllowanceSettings, name: str, scope: Scope, of: str = "") -
         allow_unpriced=settings.unpriced == "allow",
         shrink_always=settings.shrink == "always",
     )
-
-
-def unnamed(scope: Scope, of: str, settings: AllowanceSettings) -> str:
-    """The name of a budget written on a team or a key: `search.month`. One per window and object."""
-    return f"{of}.{settings.per}" if scope == "key" else f"{scope}.{of}.{settings.per}"
 
 
 class Book:

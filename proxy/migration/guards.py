@@ -16,11 +16,10 @@ class Measure(StrEnum):
     """What is compared. `n` is a unit's calls on which the measure was taken, `y` the sum of it over those calls.
 
     FAILED: 1 for an error of the upstream or a bad answer (empty, invalid JSON or schema, invalid tool call), else 0. Every
-    finished call counts; one whose validity was not looked at counts as good, so a sampling share below 1 dilutes the effect by
-    that share. What the caller did (its own 4xx, its leaving) is not counted at all.
+    finished call that was looked at counts (a share of them may be). What the caller did (its own 4xx, its leaving) is not counted at all.
     SLOW: 1 when the first token came later than the old model's p95, a threshold frozen at the start of the stage and the same
     for both arms, else 0. Only calls that got a first token.
-    COST: nano-dollars of a call, capped per arm (`cost_caps`). Only calls that were billed.
+    COST: nano-dollars of a call, capped at the old model's dearest hundredth. Only calls that were billed.
 
     Counted on neither arm: pinned and excluded keys (not assigned by hash, so no fair comparison), fallbacks, and a tool
     loop finished on the side where it began after its unit had moved.

@@ -18,7 +18,7 @@ SHIPPED_OUTAGE_NANO = 100_000_000
 class OnSoft(Record):
     """What happens from the soft limit on, besides the alert."""
 
-    downgrade: ModelTarget = Field(description="Serve routed requests with this cheaper model.")
+    downgrade: ModelTarget = Field(description="Serve requests with this cheaper model.")
 
 
 class Allowance(Record):

@@ -1,6 +1,6 @@
 """The whole configuration as one frozen tree.
 
-Everything a request reads is a plain attribute. Nothing here needs the catalogue of models; `references.py` compares
+Everything a request reads is a plain attribute. Nothing here needs the catalogue of models; `catalogue.py` compares
 the names with it once it is known.
 """
 

@@ -36,11 +36,6 @@ Judge = Callable[[Migration, State], Awaitable[Judgement | None]]
 """What the guards say of the present stage; None while nothing can be told. Raises StoreAway."""
 
 
-async def unmeasured(_: Migration, __: State) -> Judgement | None:
-    """Nobody measures: stages are entered by hand, and only the old model's last day moves anybody by itself."""
-    return None
-
-
 class Watched(Protocol):
     """What the parent knows, asked anew at each look; its configuration has the keys made at run time."""
 

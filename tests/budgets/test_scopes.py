@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-import pytest
-
-from proxy.budgets.scopes import Book, Budget, Limits, budget, unnamed
+from proxy.budgets.scopes import Book, Budget, Limits, budget
 from proxy.nouns import Caller
 
 CALLER = Caller("k1", "search-web", team="search", trusted_users=True)
@@ -96,12 +94,6 @@ def test_a_written_budget_keeps_every_word():
         True,
         True,
     )
-
-
-@pytest.mark.parametrize(("scope", "name"), [("key", "search.month"), ("team", "team.search.month")])
-def test_budgets_without_a_name_get_one(scope, name):
-    """One per object and window, readable in a refusal."""
-    assert unnamed(scope, "search", Written()) == name
 
 
 def test_operators_replace_limits_by_name():

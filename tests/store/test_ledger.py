@@ -103,17 +103,26 @@ def test_a_request_that_only_waits_for_held_money_is_not_refused_for_good(url, d
 
 
 def test_a_final_refusal_names_the_budget_and_its_reset(url, directory):
-    """What an operator needs to know is in the message; nothing about other callers is."""
+    """What an operator needs to know is in the message; nothing about other callers is. What never fits is not told to wait."""
 
-    async def scenario():
+    async def refusal(counter, want, number):
         async with running(make_ledger(url, directory)) as ledger:
             with pytest.raises(InsufficientQuota) as refused:
-                await ledger.hold(request([money(DOLLAR, per="month")], 2 * DOLLAR))
-            message = refused.value.message
-            assert "Budget 'company' has $1.00 left of $1.00 per month" in message
-            assert "needs at least $2.00" in message
-            assert "T00:00:00Z" in message
+                await ledger.hold(request([counter], want, number=number))
             assert (b"x-should-retry", b"false") in refused.value.headers()
+            return refused.value.message
+
+    async def scenario():
+        month, bill = money(DOLLAR, per="month"), 3 * DOLLAR // 4
+        async with running(make_ledger(url, directory)) as ledger:
+            ledger.settle((await ledger.hold(request([month], bill))).hold, bill, row(bill))
+        later = await refusal(month, DOLLAR // 2, 2)
+        assert "Budget 'company' has $0.25 left of $1.00 per month" in later
+        assert "needs at least $0.50" in later
+        assert "T00:00:00Z" in later
+        never = await refusal(month, 2 * DOLLAR, 3)
+        assert "more than the whole budget" in never
+        assert "T00:00:00Z" not in never
 
     asyncio.run(scenario())
 
