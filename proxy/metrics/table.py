@@ -70,7 +70,7 @@ DURATION = Metric(
     "gen_ai_client_operation_duration_seconds",
     "histogram",
     "worker",
-    "Time of one call to a provider, from sending it to its last byte",
+    "Time of one call, from when it came in to the last byte of the answer",
     (*_CALL, "error_type"),
     SECONDS,
 )

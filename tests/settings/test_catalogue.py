@@ -4,7 +4,7 @@ import pytest
 
 from proxy.settings import SettingsError, load, models_named, validate
 
-KNOWN = ("gpt-4.1-mini", "gpt-6-luna", "gpt-6.1-terra", "o4-mini")
+KNOWN = ("gpt-4.1-mini", "gpt-5.4-mini", "gpt-6-luna", "gpt-6.1-terra", "o4-mini")
 
 
 def test_a_retired_name_without_a_successor_is_a_warning():

@@ -15,7 +15,7 @@ from proxy.settings.source import child, read_source
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.yaml"))
 EVERYTHING = HERE / "good" / "everything.yaml"
-KNOWN = ("gpt-4.1-mini", "gpt-6-luna", "gpt-6.1-terra", "o4-mini")
+KNOWN = ("gpt-4.1-mini", "gpt-5.4-mini", "gpt-6-luna", "gpt-6.1-terra", "o4-mini")
 ENV = {"OPENAI_API_KEY": "sk-one", "ANTHROPIC_API_KEY": "sk-two"}
 
 

@@ -21,10 +21,12 @@ def test_the_shipped_route_covers_every_task():
     assert set(route.tasks) == set(TASKS)
     for task in TASKS:
         for difficulty in ("", "easy", "medium", "hard"):
-            first, second = route.candidates(task, difficulty)
+            first, second, *third = route.candidates(task, difficulty)
             assert first.model == ("o4-mini" if task in REASONING else "gpt-4.1-mini")
             assert second.model == ("gpt-6.1-terra" if task in REASONING else "gpt-6-luna")
             assert (second.effort == "none") == (task not in REASONING)
+            # The second stands in for o4-mini already.
+            assert [each.model for each in third] == (["gpt-5.4-mini"] if task in REASONING else [])
 
 
 def test_its_examples_are_valid_when_uncommented():
