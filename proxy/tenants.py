@@ -19,7 +19,6 @@ from proxy.store.objects import Owner, StoredObjects
 from proxy.trace import Trace
 
 _RESPONSES: Final = Endpoint.RESPONSES
-GONE: Final = "The deployment that has this is no longer configured."
 _MOST_NAMED: Final = 2_000
 """More than any conversation refers to; each one is a look into the store."""
 
@@ -48,8 +47,6 @@ class Tenants:
         deployment = await self.home(named, caller) if named else ""
         if not deployment:
             return candidates
-        if deployment not in self._deployments:
-            raise UpstreamUnavailable(GONE, retry_after_s=60)
         there = [each for each in candidates if each.provider == deployment]
         # Planned for elsewhere only: what is asked goes to where its objects are, as it would have gone there.
         chosen = there or [replace(candidates[0], provider=deployment)]
@@ -71,6 +68,10 @@ class Tenants:
             if owner is None or owner.key_id != caller.key_id:
                 raise each.missing()
             deployments.append(owner.deployment)
+        if deployments[0] not in self._deployments:
+            raise UpstreamUnavailable(
+                "The deployment that has this is no longer configured.", retry_after_s=60
+            )
         return deployments[0]
 
     async def mine(self, ids: Sequence[str], caller: Caller) -> set[str]:

@@ -17,14 +17,13 @@ from proxy.api.listing import Listing
 from proxy.api.me import Me
 from proxy.api.outlet import Outlet
 from proxy.api.pages import build_pages
-from proxy.api.passthrough import Surface
+from proxy.api.passthrough import Surface, target_of
 from proxy.api.signing import new_id, own_headers
 from proxy.errors import ApiError, UpstreamUnavailable
 from proxy.flow import serve
 from proxy.house import House
 from proxy.nouns import Call, Endpoint
 
-ROOT: Final = "/v1"
 HOT: Final = {
     "/v1/chat/completions": Endpoint.CHAT,
     "/v1/responses": Endpoint.RESPONSES,
@@ -100,7 +99,7 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
             call = Call(
                 id=request_id,
                 endpoint=endpoint,
-                target=_target(scope),
+                target=target_of(scope),
                 raw=body,
                 headers=heading.up,
                 asks=heading.asks(),
@@ -121,12 +120,6 @@ async def _relay(port: DataPort, endpoint: Endpoint, scope: Scope) -> None:
         await _refuse(port, gone, endpoint, request_id, outlet)
     finally:
         port.ended()
-
-
-def _target(scope: Scope) -> bytes:
-    """The path behind the API's root, with its query: what clients put there is meant for the provider."""
-    path, query = scope["raw_path"][len(ROOT) :], scope["query_string"]
-    return b"%b?%b" % (path, query) if query else path
 
 
 async def _refuse(

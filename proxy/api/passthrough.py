@@ -62,6 +62,12 @@ class Surface:
             await self._pages(scope, receive, send)
 
 
+def target_of(scope: Scope) -> bytes:
+    """The path behind the API's root, with its query: what clients put there is meant for the provider."""
+    path, query = scope["raw_path"][len(ROOT) :], scope["query_string"]
+    return b"%b?%b" % (path, query) if query else path
+
+
 def _path(scope: Scope) -> str:
     """The path behind the API's root as it was sent, `""` for another."""
     raw: bytes = scope["raw_path"]
@@ -106,7 +112,7 @@ async def _relay(port: Port, found: Match, scope: Scope, receive: Receive) -> No
             call = Call(
                 id=request_id,
                 endpoint=endpoint,
-                target=scope["raw_path"][len(ROOT) :] + (b"?" + query if query else b""),
+                target=target_of(scope),
                 raw=raw,
                 headers=heading.up,
                 asks=heading.asks(),

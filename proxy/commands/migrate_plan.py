@@ -14,12 +14,11 @@ from proxy.commands.output import as_json, remark, say, table
 from proxy.migration.judge import READY_CALLS
 from proxy.migration.timetable import Timetable, fewest_calls_a_day, timetable
 from proxy.models.lifecycle import DAY_S, days_left
-from proxy.models.prices import ratio
 from proxy.models.probe import Probed, probes
 from proxy.models.rowreader import split_effort
 from proxy.models.rows import KNOWN_EFFORTS, ModelRow
-from proxy.models.succession import MAX_RATIO
 from proxy.planning.expected import TOKENS, cost_ratio
+from proxy.planning.roadworks import price_mistakes
 from proxy.settings.migrations import SHIPPED_STAGES
 from proxy.store.rollups import ROWS_KEPT, SpendLine, latest_rows, spend
 
@@ -124,9 +123,7 @@ def _target(place: Place, written: str) -> tuple[ModelRow, str]:
 
 def _is_dearer(place: Place, source: ModelRow, target: ModelRow) -> bool:
     """As the check of the configuration sees it, so that what is printed is accepted when it is pasted."""
-    ours, theirs = source.price_at(place.now), target.price_at(place.now)
-    dear = ours is None or theirs is None or ratio(theirs, ours) > MAX_RATIO
-    return dear and not place.settings.lifecycle.allow_dearer
+    return any(price_mistakes(source, target, place.settings, place.now))
 
 
 def _last_moment(place: Place, source: ModelRow) -> float | None:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from proxy.budgets.windows import NEVER
 from proxy.migration.comparison import Column
 from proxy.migration.guards import GuardVerdict, Judgement
-from proxy.migration.state import State, Status, at_last_stage, percent
-from proxy.migration.supervision import held_until
+from proxy.migration.state import State, percent
+from proxy.migration.supervision import following, held_until, is_watched
 from proxy.models.catalogue import Catalogue
 from proxy.models.lifecycle import days_left, is_retired
 from proxy.models.rows import ModelRow
@@ -89,7 +89,6 @@ def migration(
     settings: Migration, state: State, sides: Sequence[Column], judgement: Judgement
 ) -> dict[str, Any]:
     """Where it stands, who moved it last and what comes next, its sides as they were measured, its guards over all calls."""
-    on_its_way = state.status in (Status.RUNNING, Status.PAUSED)
     models = {"old": settings.source, "new": str(settings.target), "shadow": str(settings.target)}
     return {
         "name": settings.name,
@@ -97,9 +96,9 @@ def migration(
         "percent": percent(state),
         "stages": list(state.stages),
         "since": state.since or None,
-        "next": state.stages[state.stage + 1] if on_its_way and not at_last_stage(state) else None,
+        "next": following(state),
         "auto": settings.auto,
-        "not_before": held_until(settings, state) if on_its_way else None,
+        "not_before": held_until(settings, state) if is_watched(state) else None,
         "sticky": settings.sticky,
         "changed": state.changed or None,
         "who": state.who,

@@ -7,7 +7,7 @@ everybody back; time, samples and guards together let a stage go on, and nothing
 from typing import NamedTuple, Protocol
 
 from proxy.migration.guards import Judgement
-from proxy.migration.state import Event, State, Status, percent
+from proxy.migration.state import Event, State, Status, at_last_stage, percent
 
 _HOUR_S = 3600.0
 
@@ -33,6 +33,11 @@ class Step(NamedTuple):
 def is_watched(state: State) -> bool:
     """Whether guards have anything to say."""
     return state.status in (Status.RUNNING, Status.PAUSED)
+
+
+def following(state: State) -> int | None:
+    """The percentage of the next stage; None where there is none, or it is not on its way."""
+    return state.stages[state.stage + 1] if is_watched(state) and not at_last_stage(state) else None
 
 
 def held_until(settings: AutoSettings, state: State) -> float:

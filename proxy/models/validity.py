@@ -20,6 +20,10 @@ class Fault:
     message: str
     code: str
 
+    def refusal(self, param: str) -> BadRequest:
+        """The error to raise for it."""
+        return BadRequest(self.message, param=param, code=self.code)
+
 
 Check = Callable[[str, Any], Fault | None]
 
@@ -35,7 +39,7 @@ def refuse_faults(fields: Mapping[str, Any]) -> None:
     for name in _CHECKS:
         fault = fault_of(name, fields[name]) if name in fields else None
         if fault is not None:
-            raise BadRequest(fault.message, param=name, code=fault.code)
+            raise fault.refusal(name)
 
 
 def _number(low: float, high: float, kind: str = "decimal") -> Check:

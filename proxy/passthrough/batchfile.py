@@ -26,9 +26,9 @@ async def look_through(
     passage: Passage, candidate: Candidate, caller: Caller, rooms: Rooms, file_id: Any
 ) -> None:
     """Raises BadRequest for a line that cannot be read, NotFound and NotAllowed for what it may not name."""
-    provider = rooms.providers.get(candidate.provider)
-    if provider is None or not isinstance(file_id, str):
+    if not isinstance(file_id, str):
         return
+    provider = rooms.providers[candidate.provider]
     response = await provider.relay(passage.call, b"GET", b"/files/%b/content" % file_id.encode(), b"", None)
     try:
         if response.status != 200:

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from proxy.errors import ApiError, UpstreamUnavailable
+from proxy.errors import ApiError
 from proxy.named import Named, ids_made
 from proxy.nouns import Caller, Candidate, Endpoint, Plan, PriceRow
 from proxy.parse import Request
@@ -23,7 +23,6 @@ from proxy.passthrough.incoming import Incoming, read_incoming
 from proxy.passthrough.lists import MOST_BYTES, own_objects, with_query
 from proxy.passthrough.passage import Client, Passage, Rooms
 from proxy.passthrough.surface import Answer, cursor, listing
-from proxy.tenants import GONE
 from proxy.trace import Trace
 from proxy.upstreams import http
 from proxy.upstreams.attempt import transport_failure
@@ -106,9 +105,7 @@ async def _send(
     passage: Passage, incoming: Incoming, candidate: Candidate, trace: Trace, rooms: Rooms
 ) -> http.Response:
     call, operation = passage.call, passage.match.operation
-    provider = rooms.providers.get(candidate.provider)
-    if provider is None:
-        raise UpstreamUnavailable(GONE, retry_after_s=60)
+    provider = rooms.providers[candidate.provider]
     body, length = incoming.body(candidate.edits)
     target = call.target
     if rooms.tenants.keeps and operation.answer is Answer.LIST:

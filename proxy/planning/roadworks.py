@@ -48,7 +48,7 @@ def road_mistakes(
         assert target is not None, "unknown models are refused before"
         wrong = dict(_ends(each, source, target, leaving))
         wrong = wrong or dict(_serving(source, target, yard, now))
-        wrong = wrong or dict(_price(source, target, settings, now))
+        wrong = wrong or dict(price_mistakes(source, target, settings, now))
         leaving.setdefault(source.name, (each, target.name))
         yield from ((f"migrations[{i}].{key}", message) for key, message in wrong.items())
 
@@ -92,7 +92,9 @@ def _serving(source: ModelRow, target: ModelRow, yard: Yard, now: float) -> Iter
         yield "to", f"{target.name} has been shut down{instead}"
 
 
-def _price(source: ModelRow, target: ModelRow, settings: Settings, now: float) -> Iterator[tuple[str, str]]:
+def price_mistakes(
+    source: ModelRow, target: ModelRow, settings: Settings, now: float
+) -> Iterator[tuple[str, str]]:
     """Lifecycle's ceiling, which holds for where everybody goes on the old model's last day."""
     if settings.lifecycle.allow_dearer:
         return

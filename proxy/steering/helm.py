@@ -11,8 +11,8 @@ from typing import Any
 from proxy.migration.assignment import bucket, key_unit, side_of
 from proxy.migration.judge import READY_UNITS, fewest_units
 from proxy.migration.roads import state_for
-from proxy.migration.state import Event, Refused, State, Status, at_last_stage, moved, percent
-from proxy.migration.supervision import held_until
+from proxy.migration.state import Event, Refused, State, moved, percent
+from proxy.migration.supervision import following, held_until, is_watched
 from proxy.settings import Migration, Settings
 from proxy.store.client import Pipe
 from proxy.store.migrations import read_states, replace_state
@@ -106,8 +106,6 @@ def on_smaller_side(migration: Migration, keys: Sequence[str], share: int) -> in
 
 def told(migration: Migration, state: State) -> dict[str, Any]:
     """A migration for people and programs. Times are Unix seconds; `next` is None where nothing follows."""
-    on_its_way = state.status in (Status.RUNNING, Status.PAUSED)
-    following = None if not on_its_way or at_last_stage(state) else state.stages[state.stage + 1]
     return {
         "name": migration.name,
         "from": migration.source,
@@ -115,9 +113,9 @@ def told(migration: Migration, state: State) -> dict[str, Any]:
         "status": state.status.value,
         "percent": percent(state),
         "stages": list(state.stages),
-        "next": following,
+        "next": following(state),
         "auto": migration.auto,
-        "held_until": held_until(migration, state) if on_its_way else None,
+        "held_until": held_until(migration, state) if is_watched(state) else None,
         "since": state.since or None,
         "started": state.started or None,
         "version": state.version,

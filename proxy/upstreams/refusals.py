@@ -13,7 +13,7 @@ from proxy.errors import envelope
 from proxy.headers import Header
 from proxy.nouns import Endpoint
 from proxy.upstreams.retry import Failure
-from proxy.upstreams.seen import Seen
+from proxy.upstreams.seen import UNREADABLE, Seen
 
 SHUTTING_DOWN = "The proxy is shutting down and had to cut this answer."
 BROKEN_OFF = "The provider's answer broke off."
@@ -42,7 +42,6 @@ class _Envelope(msgspec.Struct, gc=False):
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _loose = msgspec.json.Decoder(_Loose)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LONGEST_SAID = 2_000
 _STATUS = {"rate_limit_exceeded": 429, "insufficient_quota": 429}
 
@@ -72,7 +71,7 @@ def error_code(body: bytes) -> str | None:
     """OpenAI's `error.code` as text, `""` when null; None when the body is not an OpenAI error."""
     try:
         code = _envelope.decode(body).error.code
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return "" if code is None else str(code)
 
@@ -81,7 +80,7 @@ def status_of(body: bytes) -> int:
     """The HTTP status of an error that came inside a 200, where its own was spent already."""
     try:
         error = _envelope.decode(body).error
-    except _UNREADABLE:
+    except UNREADABLE:
         return 500
     return _STATUS.get(str(error.code), 400 if error.type == "invalid_request_error" else 500)
 
@@ -122,7 +121,7 @@ def _said(body: bytes) -> str:
     look into it: too long a context is mended, a wrong parameter found."""
     try:
         loose = _loose.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     said = (loose.message, loose.error, loose.detail)
     return next((text[:_LONGEST_SAID] for text in said if isinstance(text, str) and text), "")

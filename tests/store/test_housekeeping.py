@@ -83,6 +83,14 @@ def test_a_bill_that_arrives_after_all_corrects_the_charge_once(url, directory):
     asyncio.run(scenario())
 
 
+async def assert_given_back(pipe, hold):
+    """Nothing is held, spent or open of it any more."""
+    for name in hold.counters:
+        assert await totals(pipe, name) == (0, 0, 0)
+    assert await pipe.call("ZCARD", keys.OPEN) == 0
+    assert await pipe.call("EXISTS", keys.hold(hold.id)) == 0
+
+
 @pytest.mark.parametrize("tokens", [0, 10])
 def test_an_abandoned_hold_of_nothing_gives_its_place_back_and_leaves_no_money_to_settle(
     url, directory, tokens
@@ -95,10 +103,7 @@ def test_an_abandoned_hold_of_nothing_gives_its_place_back_and_leaves_no_money_t
             grant = await ledger.hold(request(counters, 0, tokens=tokens))
             await expire(pipe)
             assert await reaped(pipe) == 1
-            for name in grant.hold.counters:
-                assert await totals(pipe, name) == (0, 0, 0)
-            assert await pipe.call("ZCARD", keys.OPEN) == 0
-            assert await pipe.call("EXISTS", keys.hold(grant.hold.id)) == 0
+            await assert_given_back(pipe, grant.hold)
             assert await Operator(pipe, "ann", 1.0).unsettled() == []
             ledger.settle(grant.hold, 45, row(45))
             await ledger.close()
@@ -120,10 +125,7 @@ def test_a_hold_that_was_half_released_is_not_charged(url, directory, nano):
             await pipe.call("HINCRBY", grant.hold.counters[0], "held", -1)
             await expire(pipe)
             assert await reaped(pipe) == 0
-            for name in grant.hold.counters:
-                assert await totals(pipe, name) == (0, 0, 0)
-            assert await pipe.call("ZCARD", keys.OPEN) == 0
-            assert await pipe.call("EXISTS", keys.hold(grant.hold.id)) == 0
+            await assert_given_back(pipe, grant.hold)
 
     asyncio.run(scenario())
 

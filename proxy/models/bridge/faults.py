@@ -40,7 +40,7 @@ def _messages(messages: Any) -> None:
             raise _missing(f"{where}.role")
         fault = _ROLES(f"{where}.role", role)
         if fault is not None:
-            raise BadRequest(fault.message, param=f"{where}.role", code=fault.code)
+            raise fault.refusal(f"{where}.role")
         if role == "tool" and not isinstance(message.get("tool_call_id"), str):
             raise _missing(f"{where}.tool_call_id")
         if message.get("content") is None and not (role == "assistant" and any(map(message.get, _SPOKEN))):
@@ -88,8 +88,7 @@ def _filled_array(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong_type(name, "an array of objects", value)
     if not value:
-        fault = empty_array(name)
-        raise BadRequest(fault.message, param=name, code=fault.code)
+        raise empty_array(name).refusal(name)
     return value
 
 
@@ -99,8 +98,7 @@ def _object_or_nothing(value: Any, name: str) -> None:
 
 
 def _wrong_type(name: str, wanted: str, value: Any) -> BadRequest:
-    fault = wrong_type(name, wanted, value)
-    return BadRequest(fault.message, param=name, code=fault.code)
+    return wrong_type(name, wanted, value).refusal(name)
 
 
 def _missing(name: str) -> BadRequest:
